@@ -1,0 +1,21 @@
+"""The exceptions a user of the training wing can meet. Each message says what, its value, what is allowed, the way out."""
+
+
+class CkdError(Exception):
+    """Root of every error that `ckd` raises on purpose."""
+
+
+class RecordingError(CkdError):
+    """A recording cannot be read: missing, empty, truncated, or with events outside the sensor."""
+
+
+class DatasetError(CkdError):
+    """A data set is missing, incomplete, or too small for the split that was asked for."""
+
+
+class ConfigError(CkdError):
+    """A configuration value is not allowed."""
+
+
+class RunError(CkdError):
+    """A run folder is missing, incomplete, or was written by another version."""

@@ -1,0 +1,163 @@
+"""Recordings of an event camera, and how they become frames. Numpy only: the deploy wing imports this file.
+
+An event says that at time `t` (microseconds) the light on pixel (`x`, `y`) rose (`p` = 1) or fell (`p` = 0).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ckd.errors import RecordingError
+from ckd.files import write_then_rename
+
+__all__ = [
+    "EVENT_DTYPE",
+    "Binning",
+    "Events",
+    "Frames",
+    "RecordingError",
+    "find_recordings",
+    "load_frames",
+    "read_recording",
+    "to_frames",
+    "write_recording",
+    "write_then_rename",
+]
+
+EVENT_DTYPE = np.dtype([("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.int8)])
+
+Events = NDArray[np.void]
+"""Structured array of `EVENT_DTYPE`, in order of time."""
+
+Frames = NDArray[np.uint8]
+"""Event counts per step, (T, 2, H, W) for one recording and (R, T, 2, H, W) for several."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binning:
+    """How events become frames: `steps` steps of `step_us` microseconds on a sensor of `height` x `width` pixels.
+
+    Step i holds the events with i * step_us <= t - t_first < (i + 1) * step_us: an event on a border belongs to
+    the later step. Events after the last step are left out. A pixel's count stops at `max_count`; with 1 the
+    frames are binary, which is what a chip without graded spikes can take.
+    """
+
+    step_us: int
+    steps: int
+    height: int
+    width: int
+    max_count: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("step_us", "steps", "height", "width"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"binning: {name} (={getattr(self, name)}) must be at least 1")
+        if not 1 <= self.max_count <= 255:
+            raise ValueError(f"binning: max_count (={self.max_count}) must lie between 1 and 255")
+
+    @property
+    def frame_shape(self) -> tuple[int, int, int]:
+        """(polarities, height, width); channel 0 holds falling light, channel 1 rising light."""
+        return (2, self.height, self.width)
+
+
+def to_frames(events: Events, binning: Binning, *, name: str = "recording") -> Frames:
+    """Count events per step, polarity and pixel.
+
+    Args:
+        events: structured array of `EVENT_DTYPE`, times in microseconds, in any order.
+        binning: the steps and the sensor.
+        name: what an error message calls this recording.
+
+    Returns:
+        (T, 2, H, W) uint8.
+
+    Raises:
+        RecordingError: no events, or events outside the sensor.
+    """
+    if len(events) == 0:
+        raise RecordingError(f"{name}: holds no events; nothing can be classified from it, remove it")
+    x, y, t, p = (events[field].astype(np.int64) for field in ("x", "y", "t", "p"))
+    outside = (x < 0) | (x >= binning.width) | (y < 0) | (y >= binning.height) | (p < 0) | (p > 1)
+    if outside.any():
+        first = int(np.argmax(outside))
+        raise RecordingError(
+            f"{name}: {int(outside.sum())} of {len(events)} events lie outside the sensor, the first at "
+            f"x={x[first]}, y={y[first]}, p={p[first]}; allowed are 0 <= x < {binning.width}, "
+            f"0 <= y < {binning.height}, p 0 or 1; was it recorded by another camera?"
+        )
+    step = (t - t.min()) // binning.step_us
+    kept = step < binning.steps
+    cell = ((step * 2 + p) * binning.height + y) * binning.width + x
+    counts = np.bincount(cell[kept], minlength=binning.steps * 2 * binning.height * binning.width)
+    return np.minimum(counts, binning.max_count).astype(np.uint8).reshape(binning.steps, *binning.frame_shape)
+
+
+def read_recording(path: Path) -> Events:
+    """Read one recording; the file's ending says its format (.bin: N-MNIST, five bytes an event, big endian).
+
+    Raises:
+        RecordingError: missing, truncated, empty, or of a format that cannot be read.
+    """
+    path = Path(path)
+    readers = {".bin": _read_nmnist}
+    if path.suffix not in readers:
+        raise RecordingError(f"{path}: recordings of format {path.suffix!r} cannot be read; known: {sorted(readers)}")
+    if not path.is_file():
+        raise RecordingError(f"{path}: no such recording")
+    events = readers[path.suffix](path)
+    if len(events) == 0:
+        raise RecordingError(f"{path}: holds no events; remove it or record it again")
+    return events
+
+
+def write_recording(path: Path, events: Events) -> None:
+    """Write one recording in N-MNIST's format (.bin): sensors up to 256 x 256, times below 2^23 microseconds."""
+    x, y, t, p = (events[field].astype(np.int64) for field in ("x", "y", "t", "p"))
+    if len(t) and (t.max() >= 1 << 23 or max(x.max(), y.max()) > 255):
+        raise RecordingError(f"{path}: .bin holds times below 2^23 us and pixels below 256; this recording has more")
+    columns = np.stack([x, y, (p << 7) | (t >> 16), (t >> 8) & 255, t & 255], axis=1)
+    with write_then_rename(Path(path)) as temporary:
+        temporary.write_bytes(columns.astype(np.uint8).tobytes())
+
+
+def find_recordings(root: Path) -> tuple[list[Path], list[str]]:
+    """Every recording below `root` as <class>/<file>, in order of class and name.
+
+    Returns:
+        paths, and the class name of each (its folder's name).
+
+    Raises:
+        RecordingError: `root` is missing or holds no recordings.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise RecordingError(f"{root}: no such folder; expected one folder per class with recordings in it")
+    paths = sorted(path for path in root.glob("*/*.bin"))
+    if not paths:
+        raise RecordingError(f"{root}: no recordings found; expected {root}/<class>/<recording>.bin")
+    return paths, [path.parent.name for path in paths]
+
+
+def load_frames(paths: list[Path], binning: Binning) -> Frames:
+    """Read recordings and bin them: (R, T, 2, H, W) uint8. Raises RecordingError for the first that is unusable."""
+    frames = np.empty((len(paths), binning.steps, *binning.frame_shape), np.uint8)
+    for row, path in enumerate(paths):
+        frames[row] = to_frames(read_recording(path), binning, name=str(path))
+    return frames
+
+
+def _read_nmnist(path: Path) -> Events:
+    """x, y, then one bit of polarity and 23 bits of time (Orchard et al. 2015)."""
+    raw = np.fromfile(path, np.uint8)
+    if len(raw) % 5:
+        raise RecordingError(
+            f"{path}: {len(raw)} bytes is no multiple of 5, the size of an event; the file is truncated, copy it again"
+        )
+    columns = raw.reshape(-1, 5).astype(np.int64)
+    events = np.empty(len(columns), EVENT_DTYPE)
+    events["x"], events["y"], events["p"] = columns[:, 0], columns[:, 1], columns[:, 2] >> 7
+    events["t"] = ((columns[:, 2] & 127) << 16) | (columns[:, 3] << 8) | columns[:, 4]
+    return events

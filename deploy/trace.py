@@ -1,0 +1,177 @@
+"""Traces: what one run of a network gave, layer by layer; kept in memory as `Trace`, on disk as one HDF5 file.
+
+File layout (`FORMAT_VERSION`): attributes hold the metadata as JSON; `frames`, `labels`, `predictions`, `names`; one
+group per layer under `layers` with `spikes` (bits packed along the neurons, (R, T, ceil(n / 8))), and, where they were
+recorded, `u` and `v` for the first recordings and `u_digest`, `v_digest` for all. A layer is read when it is asked for.
+"""
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ckd.events import Binning, write_then_rename
+from deploy.errors import TraceError
+
+FORMAT_VERSION = 1
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """The spikes of every layer for R recordings, and whatever else the runner was asked to keep.
+
+    spikes: (R, T', ...) bool by neuron name; empty for a readout, which never spikes.
+    u, v: (R', T', ...) synaptic current and potential after the reset, of the first R' <= R recordings.
+    u_digest, v_digest: (R, T') uint64, a checksum over the neurons of each step (see `digest`).
+    predictions: (R,) index of the class.
+    shifts: the step at which each layer sees the first input; T' = T + the largest one. All 0 when layer-synchronous.
+    overflows: by layer, how often u wrapped or v saturated; a sound network has none.
+    """
+
+    spikes: Mapping[str, Array]
+    predictions: Array
+    frames: Array | None = None
+    labels: Array | None = None
+    names: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    u: Mapping[str, Array] = field(default_factory=dict)
+    v: Mapping[str, Array] = field(default_factory=dict)
+    u_digest: Mapping[str, Array] = field(default_factory=dict)
+    v_digest: Mapping[str, Array] = field(default_factory=dict)
+    shifts: Mapping[str, int] = field(default_factory=dict)
+    overflows: Mapping[str, int] = field(default_factory=dict)
+    schedule: str = "synchronous"
+    binning: Binning | None = None
+    runner: str = ""
+    device: str = ""
+    seconds: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def recordings(self) -> int:
+        return len(self.predictions)
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of recordings whose prediction is their label; None without labels."""
+        return None if self.labels is None else float(np.mean(self.predictions == self.labels))
+
+    def aligned(self, layer: str, steps: int) -> Array:
+        """The spikes of `layer` for the `steps` input steps, the layer's own delay taken off: (R, steps, ...)."""
+        shift = self.shifts.get(layer, 0)
+        return self.spikes[layer][:, shift : shift + steps]
+
+    def save(self, path: Path) -> None:
+        """Write the trace to one file; a crash leaves no half-written file behind."""
+        with write_then_rename(Path(path)) as temporary, h5py.File(temporary, "w") as file:
+            meta = {name: getattr(self, name) for name in _META}
+            file.attrs["ckd_trace"] = FORMAT_VERSION
+            file.attrs["meta"] = json.dumps(meta | {"binning": self.binning and vars(self.binning)}, default=dict)
+            for name in ("frames", "labels", "predictions"):
+                value = getattr(self, name)
+                if value is not None:
+                    file.create_dataset(name, data=value, **_compression(value))
+            for layer, spikes in self.spikes.items():
+                group = file.create_group(f"layers/{layer}")
+                packed = np.packbits(np.asarray(spikes, bool).reshape(*spikes.shape[:2], -1), axis=-1)
+                group.create_dataset("spikes", data=packed, **_compression(packed))
+                group.attrs["shape"] = spikes.shape
+                for kind in _STATES:
+                    value = getattr(self, kind).get(layer)
+                    if value is not None:
+                        group.create_dataset(kind, data=value, **_compression(value))
+
+
+def load_trace(path: Path) -> Trace:
+    """Open a trace; layers are read when they are asked for.
+
+    Raises:
+        TraceError: missing, not a trace, or written by another version.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise TraceError(
+            f"{path}: no such trace; ckd-export writes one beside the model, ckd-deploy run --trace another"
+        )
+    try:
+        with h5py.File(path, "r") as file:
+            version = file.attrs.get("ckd_trace")
+            if version != FORMAT_VERSION:
+                raise TraceError(f"{path}: trace version {version}, this is version {FORMAT_VERSION}; export it again")
+            meta: dict[str, Any] = json.loads(str(file.attrs["meta"]))
+            whole = {name: file[name][()] for name in ("frames", "labels", "predictions") if name in file}  # pyright: ignore
+            layers = list(file["layers"])  # pyright: ignore
+            shapes = {layer: tuple(int(n) for n in file[f"layers/{layer}"].attrs["shape"]) for layer in layers}  # pyright: ignore
+            held = {kind: [layer for layer in layers if f"layers/{layer}/{kind}" in file] for kind in _STATES}
+    except OSError as error:
+        raise TraceError(f"{path}: not a trace file ({error})") from error
+    binning = meta.pop("binning")
+    meta["names"], meta["classes"] = tuple(meta["names"]), tuple(meta["classes"])
+    states = {kind: _Lazy(path, kind, dict.fromkeys(held[kind], ())) for kind in _STATES}
+    spikes = _Lazy(path, "spikes", shapes)
+    return Trace(spikes=spikes, binning=binning and Binning(**binning), **whole, **states, **meta)
+
+
+def digest(states: Array) -> NDArray[np.uint64]:
+    """A 64-bit checksum of the neurons of each recording and step, so that all voltages can be compared at 8 bytes each.
+
+    Args:
+        states: (R, T, ...) integers; taken as int32.
+
+    Returns:
+        (R, T) uint64 (BLAKE2b).
+    """
+    rows = np.ascontiguousarray(states, dtype="<i4")
+    out = np.empty(rows.shape[:2], np.uint64)
+    for r in range(rows.shape[0]):
+        for t in range(rows.shape[1]):
+            out[r, t] = int.from_bytes(hashlib.blake2b(rows[r, t].tobytes(), digest_size=8).digest(), "little")
+    return out
+
+
+def software_versions(*packages: str) -> dict[str, str]:
+    """Python's version and those of `packages`, for a trace's metadata."""
+    from importlib.metadata import version
+
+    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
+
+
+_META = ("names", "classes", "shifts", "overflows", "schedule", "runner", "device", "seconds", "versions")
+_STATES = ("u", "v", "u_digest", "v_digest")
+
+
+class _Lazy(Mapping[str, Array]):
+    """Layers of a trace file, read one at a time."""
+
+    def __init__(self, path: Path, kind: str, shapes: dict[str, tuple[int, ...]]) -> None:
+        self._path, self._kind, self._shapes = path, kind, shapes
+
+    def __getitem__(self, layer: str) -> Array:
+        if layer not in self._shapes:
+            raise KeyError(layer)
+        with h5py.File(self._path, "r") as file:
+            value = file[f"layers/{layer}/{self._kind}"][()]  # pyright: ignore
+        if self._kind != "spikes":
+            return value  # pyright: ignore
+        shape = self._shapes[layer]
+        neurons = int(np.prod(shape[2:]))
+        return np.unpackbits(value, axis=-1, count=neurons).astype(bool).reshape(shape)  # pyright: ignore
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._shapes)
+
+    def __len__(self) -> int:
+        return len(self._shapes)
+
+
+def _compression(value: Array) -> dict[str, Any]:
+    return {"compression": "gzip", "compression_opts": 1, "shuffle": True} if value.size > 1024 else {}
