@@ -1,4 +1,4 @@
-"""The exceptions a user of the training wing can meet. Each message says what, its value, what is allowed, the way out."""
+"""The exceptions of the training wing. Each message says what, its value, what is allowed and the way out."""
 
 
 class CkdError(Exception):

@@ -122,7 +122,7 @@ def load_trace(path: Path) -> Trace:
 
 
 def digest(states: Array) -> NDArray[np.uint64]:
-    """A 64-bit checksum of the neurons of each recording and step, so that all voltages can be compared at 8 bytes each.
+    """A 64-bit checksum of the neurons of each recording and step: all voltages can be compared at 8 bytes each.
 
     Args:
         states: (R, T, ...) integers; taken as int32.
