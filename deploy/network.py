@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ckd.events import Binning
 from deploy.errors import ModelError
+from deploy.parameters import ParameterChange
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -138,7 +139,8 @@ class Network:
 
     `dt` is the step in seconds as far as neuron constants are concerned; `binning` says how recordings become frames
     (None: unknown); `classes` are the names of the outputs, in order (empty: unknown). `scale_bits` maps each neuron
-    of a network on the grid to the k with which its integers are written as w / 2^k.
+    of a network on the grid to the k with which its integers are written as w / 2^k; `report` tells what quantising
+    changed.
     """
 
     nodes: Mapping[str, Node]
@@ -148,6 +150,7 @@ class Network:
     classes: tuple[str, ...] = ()
     grid: str | None = None
     scale_bits: Mapping[str, int] = field(default_factory=dict)
+    report: tuple[ParameterChange, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", MappingProxyType(dict(self.nodes)))
