@@ -1,0 +1,80 @@
+"""Runs a worker script in a Python 3.10 of its own: uv builds its environment once, a time limit ends what hangs."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from deploy.errors import RunnerError
+from deploy.runners.python310 import find_python310, find_uv
+
+BUILD_SECONDS = 900.0
+"""For the first run of a script, which downloads its packages."""
+
+TAIL = 4000
+"""How many characters of a worker's output an error shows: its end, where the exception is."""
+
+
+def run_worker(script: Path, *arguments: str, timeout: float) -> None:
+    """Run `script` (its requirements in its head, PEP 723) under Python 3.10 and wait for it.
+
+    Args:
+        timeout: seconds, after which it is ended together with every process that it started. Building its
+            environment at the first run does not count.
+
+    Raises:
+        RunnerError: no Python 3.10, no environment, a failure (with the end of its stderr), or out of time.
+    """
+    uv = [find_uv(), "--quiet"]
+    target = ["--python", find_python310(), "--script", str(script)]
+    _call([*uv, "sync", *target], f"{script.name}: its environment could not be built", BUILD_SECONDS)
+    _call([*uv, "run", "--no-sync", *target, *arguments], f"{script.name} failed", timeout)
+
+
+def _call(command: list[str], failure: str, timeout: float) -> None:
+    # One thread each: Lava starts a process for every layer, and their BLAS threads would fight for the cores.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        _end_group(process)
+        output, _ = process.communicate()
+        raise RunnerError(
+            f"{failure}: not done after {timeout:.0f} s and ended; allow more time, or give fewer recordings or steps"
+            + _shown(output)
+        ) from None
+    except BaseException:
+        _end_group(process)
+        raise
+    if process.returncode:
+        _end_group(process)
+        raise RunnerError(f"{failure} (exit {process.returncode})" + _shown(output))
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    """End the worker and all its children: first politely, so that they give back their shared memory."""
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, signal_number)
+            for _ in range(30):
+                process.poll()
+                os.killpg(process.pid, 0)
+                time.sleep(0.1)
+        except ProcessLookupError:
+            return
+
+
+def _shown(output: str) -> str:
+    tail = output.strip()[-TAIL:]
+    return f". It said:\n{tail}" if tail else "; it said nothing"
