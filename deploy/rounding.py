@@ -1,4 +1,4 @@
-"""One layer onto the grid at a given scale: its neurons and the synapses that feed them, with what each value became."""
+"""One layer onto the grid at a given scale: its neurons, the synapses that feed them, and what each value became."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

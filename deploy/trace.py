@@ -1,14 +1,14 @@
 """Traces: what one run of a network gave, layer by layer; kept in memory as `Trace`, on disk as one HDF5 file.
 
-File layout (`FORMAT_VERSION`): attributes hold the metadata as JSON; `frames`, `labels`, `predictions`, `names`; one
-group per layer under `layers` with `spikes` (bits packed along the neurons, (R, T, ceil(n / 8))), and, where they were
-recorded, `u` and `v` for the first recordings and `u_digest`, `v_digest` for all. A layer is read when it is asked for.
+File layout (`FORMAT_VERSION`): attributes hold the metadata as JSON; `frames`, `labels`, `predictions`; one group per
+layer under `layers` with what was recorded of `spikes` (bits packed along the neurons, (R, T, ceil(n / 8)), shape in an
+attribute), `u`, `v`, `u_digest` and `v_digest`. A layer is read when it is asked for.
 """
 
 import hashlib
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,9 @@ Array = NDArray[Any]
 class Trace:
     """The spikes of every layer for R recordings, and whatever else the runner was asked to keep.
 
-    spikes: (R, T', ...) bool by neuron name; empty for a readout, which never spikes.
-    u, v: (R', T', ...) synaptic current and potential after the reset, of the first R' <= R recordings.
+    spikes: (R, T', ...) bool by neuron name; a readout, which never spikes, is not there.
+    u, v: (R', T', ...) synaptic current and potential after the reset, of the first R' <= R recordings; v of a readout
+        is always there, for all R.
     u_digest, v_digest: (R, T') uint64, a checksum over the neurons of each step (see `digest`).
     predictions: (R,) index of the class.
     shifts: the step at which each layer sees the first input; T' = T + the largest one. All 0 when layer-synchronous.
@@ -61,14 +62,26 @@ class Trace:
         return len(self.predictions)
 
     @property
+    def layers(self) -> tuple[str, ...]:
+        """Every layer of neurons, in order of execution."""
+        return tuple(self.shifts)
+
+    @property
+    def steps(self) -> int:
+        """T, the steps of input."""
+        first = self.layers[0]
+        values = self.spikes[first] if first in self.spikes else self.v[first]
+        return values.shape[1] - max(self.shifts.values())
+
+    @property
     def accuracy(self) -> float | None:
         """The share of recordings whose prediction is their label; None without labels."""
         return None if self.labels is None else float(np.mean(self.predictions == self.labels))
 
-    def aligned(self, layer: str, steps: int) -> Array:
-        """The spikes of `layer` for the `steps` input steps, the layer's own delay taken off: (R, steps, ...)."""
-        shift = self.shifts.get(layer, 0)
-        return self.spikes[layer][:, shift : shift + steps]
+    def aligned(self, kind: str, layer: str) -> Array:
+        """`kind` ("spikes", "u", "v", "u_digest" or "v_digest") of `layer`, its own delay taken off: (R, T, ...)."""
+        shift = self.shifts[layer]
+        return getattr(self, kind)[layer][:, shift : shift + self.steps]
 
     def save(self, path: Path) -> None:
         """Write the trace to one file; a crash leaves no half-written file behind."""
@@ -80,14 +93,15 @@ class Trace:
                 value = getattr(self, name)
                 if value is not None:
                     file.create_dataset(name, data=value, **_compression(value))
-            for layer, spikes in self.spikes.items():
+            for layer in self.layers:
                 group = file.create_group(f"layers/{layer}")
-                packed = np.packbits(np.asarray(spikes, bool).reshape(*spikes.shape[:2], -1), axis=-1)
-                group.create_dataset("spikes", data=packed, **_compression(packed))
-                group.attrs["shape"] = spikes.shape
+                if layer in self.spikes:
+                    spikes = self.spikes[layer]
+                    packed = np.packbits(np.asarray(spikes, bool).reshape(*spikes.shape[:2], -1), axis=-1)
+                    group.create_dataset("spikes", data=packed, **_compression(packed)).attrs["shape"] = spikes.shape
                 for kind in _STATES:
-                    value = getattr(self, kind).get(layer)
-                    if value is not None:
+                    if layer in getattr(self, kind):
+                        value = getattr(self, kind)[layer]
                         group.create_dataset(kind, data=value, **_compression(value))
 
 
@@ -109,16 +123,12 @@ def load_trace(path: Path) -> Trace:
                 raise TraceError(f"{path}: trace version {version}, this is version {FORMAT_VERSION}; export it again")
             meta: dict[str, Any] = json.loads(str(file.attrs["meta"]))
             whole = {name: file[name][()] for name in ("frames", "labels", "predictions") if name in file}  # pyright: ignore
-            layers = list(file["layers"])  # pyright: ignore
-            shapes = {layer: tuple(int(n) for n in file[f"layers/{layer}"].attrs["shape"]) for layer in layers}  # pyright: ignore
-            held = {kind: [layer for layer in layers if f"layers/{layer}/{kind}" in file] for kind in _STATES}
+            lazy = {kind: _Lazy(path, kind, _held(file, kind, meta["shifts"])) for kind in ("spikes", *_STATES)}
     except OSError as error:
         raise TraceError(f"{path}: not a trace file ({error})") from error
     binning = meta.pop("binning")
     meta["names"], meta["classes"] = tuple(meta["names"]), tuple(meta["classes"])
-    states = {kind: _Lazy(path, kind, dict.fromkeys(held[kind], ())) for kind in _STATES}
-    spikes = _Lazy(path, "spikes", shapes)
-    return Trace(spikes=spikes, binning=binning and Binning(**binning), **whole, **states, **meta)
+    return Trace(binning=binning and Binning(**binning), **whole, **lazy, **meta)
 
 
 def digest(states: Array) -> NDArray[np.uint64]:
@@ -150,27 +160,41 @@ _STATES = ("u", "v", "u_digest", "v_digest")
 
 
 class _Lazy(Mapping[str, Array]):
-    """Layers of a trace file, read one at a time."""
+    """Layers of a trace file, read one at a time; `shapes` of packed spikes is None for everything else."""
 
-    def __init__(self, path: Path, kind: str, shapes: dict[str, tuple[int, ...]]) -> None:
+    def __init__(self, path: Path, kind: str, shapes: dict[str, tuple[int, ...] | None]) -> None:
         self._path, self._kind, self._shapes = path, kind, shapes
 
     def __getitem__(self, layer: str) -> Array:
-        if layer not in self._shapes:
-            raise KeyError(layer)
-        with h5py.File(self._path, "r") as file:
-            value = file[f"layers/{layer}/{self._kind}"][()]  # pyright: ignore
-        if self._kind != "spikes":
-            return value  # pyright: ignore
         shape = self._shapes[layer]
+        with h5py.File(self._path, "r") as file:
+            value: Array = _dataset(file, layer, self._kind)[()]
+        if shape is None:
+            return value
         neurons = int(np.prod(shape[2:]))
-        return np.unpackbits(value, axis=-1, count=neurons).astype(bool).reshape(shape)  # pyright: ignore
+        return np.unpackbits(value, axis=-1, count=neurons).astype(bool).reshape(shape)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._shapes)
 
     def __len__(self) -> int:
         return len(self._shapes)
+
+
+def _held(file: h5py.File, kind: str, layers: Iterable[str]) -> dict[str, tuple[int, ...] | None]:
+    """The layers of which the file has `kind`, with the shapes of packed spikes."""
+    held: dict[str, tuple[int, ...] | None] = {}
+    for layer in layers:
+        if f"layers/{layer}/{kind}" in file:
+            shape: Any = _dataset(file, layer, kind).attrs.get("shape")
+            held[layer] = None if shape is None else tuple(int(n) for n in shape)
+    return held
+
+
+def _dataset(file: h5py.File, layer: str, kind: str) -> h5py.Dataset:
+    dataset = file[f"layers/{layer}/{kind}"]
+    assert isinstance(dataset, h5py.Dataset)
+    return dataset
 
 
 def _compression(value: Array) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from deploy.runners.schedule import Walk
 
 @dataclass
 class Activity:
-    """Spikes (R, T, ...) bool, and u and v (R, T, ...) int64 after each step, by neuron name; overflows by layer."""
+    """What a forward gives, by neuron name: spikes (R, T, ...) bool of spiking layers, u and v int64 after a step."""
 
     spikes: dict[str, Tensor] = field(default_factory=dict)
     u: dict[str, Tensor] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class IntegerNetwork(nn.Module):
 
 
 def largest_counts(network: Network, max_count: int) -> dict[str, int]:
-    """For every node, the largest value that one element of its output can take: 1 after a neuron, more after pooling."""
+    """For every node, the largest value an element of its output can take: 1 after a neuron, more after pooling."""
     counts = {}
     for name in network.order:
         node = network.nodes[name]
@@ -85,8 +85,8 @@ def channel_groups(name: str, weight: Array, max_input: int) -> list[slice]:
     per_channel = np.abs(weight.astype(np.int64)).reshape(*weight.shape[:2], -1).sum(axis=2) * max_input
     if per_channel.max() >= grid.FLOAT32_EXACT:
         raise GridError(
-            f"{name}: one input channel alone can sum to {per_channel.max()}, at or above 2^24, where float32 stops being "
-            "exact; use smaller weights, a smaller kernel, or a smaller max_count"
+            f"{name}: one input channel alone can sum to {per_channel.max()}, not below 2^24, where float32 stops "
+            "being exact; use smaller weights, a smaller kernel, or a smaller max_count"
         )
     groups, start = [], 0
     total = np.zeros(weight.shape[0], np.int64)
@@ -204,7 +204,8 @@ class _TorchArithmetic:
             us.append(u)
             vs.append(v)
         self._state[name] = (u, v)
-        self._keep("spikes", name, spikes)
+        if cells.threshold is not None:
+            self._keep("spikes", name, spikes)
         if self._states:
             self._keep("u", name, us)
         if self._states or cells.threshold is None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from deploy.errors import ModelError
-from deploy.network import Array, GridNeuron, Network, Neuron
+from deploy.network import Array, Network
 
 
 def output_layer(network: Network) -> str:
@@ -16,19 +16,21 @@ def output_layer(network: Network) -> str:
     return sources[0]
 
 
-def predict(network: Network, spikes: Mapping[str, Array], v_last: Mapping[str, Array]) -> Array:
+def predict(
+    network: Network, spikes: Mapping[str, Array], v: Mapping[str, Array], shifts: Mapping[str, int], steps: int
+) -> Array:
     """The class of each recording, (R,) int64: the largest final potential of a readout, else the most spikes.
 
     Args:
         network: its output layer decides.
-        spikes: (R, T, ...) by neuron name, the T input steps of that layer.
-        v_last: (R, ...) potential after the layer's last input step, by neuron name; needed for a readout.
+        spikes: (R, T', ...) by neuron name, of spiking layers.
+        v: (R, T', ...) by neuron name, of readouts at least.
+        shifts: the step at which each layer sees the first input.
+        steps: T, how many steps of input there were.
 
     A tie goes to the lowest index, on every runner alike.
     """
     name = output_layer(network)
-    node = network.nodes[name]
-    assert isinstance(node, Neuron | GridNeuron)
-    readout = (node.vth if isinstance(node, GridNeuron) else node.threshold) is None
-    votes = v_last[name] if readout else spikes[name].sum(axis=1)
+    first = shifts[name]
+    votes = spikes[name][:, first : first + steps].sum(axis=1) if name in spikes else v[name][:, first + steps - 1]
     return votes.reshape(len(votes), -1).argmax(axis=1).astype(np.int64)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from deploy.errors import GridError, UnsupportedError
 from deploy.network import Conv, Dense, GridNeuron, Network, Shape, SumPool
-from deploy.runners._common import output_layer, predict
+from deploy.runners._common import predict
 from deploy.runners.kernels import Cells, Geometry, neurons, weighted_sums
 from deploy.runners.schedule import Walk, shifts
 from deploy.trace import Trace, digest, software_versions
@@ -45,7 +45,11 @@ def run(
         return {name: np.concatenate([getattr(part, kind)[name] for part in parts]) for name in names}
 
     return Trace(
-        **{kind: joined(kind) for kind in ("spikes", "u", "v", "u_digest", "v_digest")},
+        spikes=joined("spikes"),
+        u=joined("u"),
+        v=joined("v"),
+        u_digest=joined("u_digest"),
+        v_digest=joined("v_digest"),
         predictions=np.concatenate([part.predictions for part in parts]),
         frames=frames,
         classes=network.classes,
@@ -83,7 +87,7 @@ class Simulator:
         return {name: spikes[:, 0] for name, spikes in self.advance(frame[:, None])["spikes"].items()}
 
     def advance(self, frames: Array) -> dict[str, dict[str, Array]]:
-        """Take the steps of frames (R, T, *input_shape); gives "spikes", "u" and "v", each (R, T, ...) by neuron name."""
+        """Take the steps of frames (R, T, *input_shape); gives "spikes", "u", "v": (R, T, ...) by neuron name."""
         self._walk.advance(frames, frames.shape[1])
         kept = self._kernels.take()
         return {
@@ -130,7 +134,7 @@ class _Kernels:
         layer = self.layers[name]
         readout = not layer.cells.spiking
         spikes, u, v = layer(x, states=self.states or readout)
-        results = {"spikes": spikes.view(bool)}
+        results = {} if readout else {"spikes": spikes.view(bool)}
         if self.states:
             results |= {"u": u, "v": v}
         elif readout:
@@ -150,7 +154,7 @@ class _Kernels:
         return np.zeros((len(like), steps, *shape[1:], shape[0]), np.uint8)
 
     def add(self, values: Sequence[Array]) -> Array:
-        return np.sum([value.astype(np.int32) for value in values], axis=0, dtype=np.int32)
+        return np.stack([value.astype(np.int32) for value in values]).sum(axis=0, dtype=np.int32)
 
     def cut(self, x: Array, start: int, stop: int) -> Array:
         return x[:, start:stop]
@@ -231,9 +235,10 @@ class _Layer:
         """Spikes (uint8), u and v after each step, each shaped like the sums a (R, T, ...)."""
         flat = np.ascontiguousarray(a.reshape(*a.shape[:2], -1), np.int32)
         spikes = np.empty(flat.shape, np.uint8)
-        u_out, v_out = (np.empty(flat.shape if states else (0, 0, 0), np.int32) for _ in range(2))
+        u_out, v_out = np.empty((2, *(flat.shape if states else (0, 0, 0))), np.int32)
         neurons(flat, self.cells, self.u, self.v, spikes, u_out, v_out, self.overflow)
-        return spikes.reshape(a.shape), *(x.reshape(a.shape) if states else x for x in (u_out, v_out))
+        kept = a.shape if states else u_out.shape
+        return spikes.reshape(a.shape), u_out.reshape(kept), v_out.reshape(kept)
 
 
 def _run_batch(network: Network, frames: Array, keep: int, states: bool, schedule: str) -> Trace:
@@ -241,22 +246,21 @@ def _run_batch(network: Network, frames: Array, keep: int, states: bool, schedul
     after = np.zeros((len(frames), max(shift.values()), *frames.shape[2:]), frames.dtype)
     simulator = Simulator(network, len(frames), schedule=schedule, states=states)
     result = simulator.advance(np.concatenate([frames, after], axis=1))
-    output = output_layer(network)
-    last = {name: v[:, shift[name] + steps - 1] for name, v in result["v"].items() if name == output}
-    aligned = {output: result["spikes"][output][:, shift[output] :][:, :steps]}
+    spikes, u, v = result["spikes"], result["u"], result["v"]
     return Trace(
-        spikes=result["spikes"],
-        u={name: u[:keep] for name, u in result["u"].items()},
-        v={name: v[:keep] for name, v in result["v"].items() if states},
-        u_digest={name: digest(u) for name, u in result["u"].items()},
-        v_digest={name: digest(v) for name, v in result["v"].items() if states},
-        predictions=predict(network, aligned, last),
+        spikes=spikes,
+        u={name: state[:keep] for name, state in u.items()},
+        v={name: state[:keep] if name in spikes else state for name, state in v.items()},
+        u_digest={name: digest(state) for name, state in u.items()},
+        v_digest={name: digest(state) for name, state in v.items()},
+        predictions=predict(network, spikes, v, shift, steps),
         overflows=simulator.overflows,
     )
 
 
 def _geometry(inputs: Shape, outputs: Shape, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape) -> Geometry:
-    return Geometry(*inputs[1:], inputs[0], *outputs[1:], outputs[0], *kernel, *stride, *padding, *dilation, 1)
+    sizes = (*inputs[1:], inputs[0], *outputs[1:], outputs[0], *kernel, *stride, *padding, *dilation, 1)
+    return Geometry._make(sizes)
 
 
 def _rows(weight: Array, groups: int) -> Array:

@@ -1,0 +1,216 @@
+"""Compare two traces spike by spike: equal, or the first layer, step and neuron where they are not."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from deploy.errors import TraceError
+from deploy.network import Array
+from deploy.trace import Trace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One neuron at one step of one recording. `what` is "spike", "v" or "u"; None where only a digest differs."""
+
+    layer: str
+    step: int
+    recording: int
+    neuron: tuple[int, ...] | None
+    what: str
+    expected: int | float | None
+    found: int | float | None
+
+    def __str__(self) -> str:
+        where = "some neuron" if self.neuron is None else f"neuron {self.neuron}"
+        values = "" if self.expected is None else f": {self.what} {self.expected} expected, {self.found} found"
+        return f"layer {self.layer}, step {self.step}, {where} of recording {self.recording}{values}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerResult:
+    """Counts over all recordings and steps. `states` is how many (recording, step) pairs had u and v compared."""
+
+    layer: str
+    neuron_steps: int
+    expected_spikes: int
+    found_spikes: int
+    differing: int
+    states: int
+    states_differing: int
+    spiking: bool
+
+    @property
+    def rate(self) -> float:
+        """Spikes per neuron and step in the expected trace."""
+        return self.expected_spikes / self.neuron_steps if self.neuron_steps else 0.0
+
+    @property
+    def silent(self) -> bool:
+        """A layer that should spike and never does: comparing it proves nothing."""
+        return self.spiking and not self.expected_spikes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Truthy where the traces are equal in everything both hold, and every layer spiked."""
+
+    layers: tuple[LayerResult, ...]
+    first: Difference | None
+    recordings: int
+    steps: int
+    predictions_differing: int
+    problems: tuple[str, ...] = field(default=())
+
+    def __bool__(self) -> bool:
+        return self.first is None and not self.problems and not self.predictions_differing
+
+    @property
+    def differing(self) -> int:
+        return sum(layer.differing for layer in self.layers)
+
+    @property
+    def spikes(self) -> int:
+        return sum(layer.expected_spikes for layer in self.layers)
+
+    @property
+    def neuron_steps(self) -> int:
+        return sum(layer.neuron_steps for layer in self.layers if layer.spiking)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "equal": bool(self),
+            "recordings": self.recordings,
+            "steps": self.steps,
+            "spikes": self.spikes,
+            "differing": self.differing,
+            "predictions_differing": self.predictions_differing,
+            "problems": list(self.problems),
+            "first": self.first and vars(self.first),
+            "layers": [vars(layer) | {"rate": layer.rate} for layer in self.layers],
+        }
+
+
+def compare(expected: Trace, found: Trace) -> Verdict:
+    """Compare two traces of the same recordings, each layer shifted by its own delay.
+
+    Args:
+        expected: what the trained network gave.
+        found: what a runner gave, for the same recordings or the first of them.
+
+    Raises:
+        TraceError: the traces are not of the same network and recordings.
+    """
+    recordings, steps = min(expected.recordings, found.recordings), expected.steps
+    _check_comparable(expected, found)
+    layers, differences = [], []
+    for layer in expected.layers:
+        result, difference = _compare_layer(expected, found, layer, recordings)
+        layers.append(result)
+        differences += difference
+    order = {layer: rank for rank, layer in enumerate(expected.layers)}
+    first = min(differences, key=lambda d: (d.step, order[d.layer], d.what != "spike", d.recording), default=None)
+    problems = [f"layer {r.layer} never spikes, so comparing it proves nothing" for r in layers if r.silent]
+    return Verdict(
+        layers=tuple(layers),
+        first=first,
+        recordings=recordings,
+        steps=steps,
+        predictions_differing=int((expected.predictions[:recordings] != found.predictions[:recordings]).sum()),
+        problems=tuple(problems),
+    )
+
+
+def _check_comparable(expected: Trace, found: Trace) -> None:
+    if set(expected.layers) != set(found.layers):
+        raise TraceError(
+            f"the traces differ in layers: {list(expected.layers)} and {list(found.layers)}; are they of one model?"
+        )
+    if expected.steps != found.steps:
+        raise TraceError(f"the traces have {expected.steps} and {found.steps} steps; run both on the same frames")
+    if 0 in (expected.recordings, found.recordings):
+        raise TraceError("a trace without recordings proves nothing; run it on some")
+    for layer in expected.layers:
+        kind = "spikes" if layer in expected.spikes else "v"
+        if layer not in getattr(found, kind):
+            raise TraceError(f"{layer}: one trace has its {kind}, the other has not; are they of one model?")
+
+
+def _compare_layer(expected: Trace, found: Trace, layer: str, recordings: int) -> tuple[LayerResult, list[Difference]]:
+    differences, states, states_differing = [], 0, 0
+    spiking = layer in expected.spikes
+    counts = {"neuron_steps": 0, "expected_spikes": 0, "found_spikes": 0, "differing": 0}
+    if spiking:
+        a, b = (trace.aligned("spikes", layer)[:recordings] for trace in (expected, found))
+        if a.shape != b.shape:
+            raise TraceError(f"{layer}: the traces have shapes {a.shape} and {b.shape}; are they of one model?")
+        unequal = a != b
+        counts = {
+            "neuron_steps": a.size,
+            "expected_spikes": int(a.sum()),
+            "found_spikes": int(b.sum()),
+            "differing": int(unequal.sum()),
+        }
+        differences += _earliest(layer, "spike", unequal, a, b)
+    for kind in ("v", "u"):
+        compared = _compare_state(expected, found, layer, kind, recordings)
+        if compared is not None:
+            unequal, difference = compared
+            states, states_differing = unequal.size, states_differing + int(unequal.sum())
+            differences += difference
+    result = LayerResult(layer=layer, **counts, states=states, states_differing=states_differing, spiking=spiking)
+    return result, differences
+
+
+def _compare_state(
+    expected: Trace, found: Trace, layer: str, kind: str, recordings: int
+) -> tuple[Array, list[Difference]] | None:
+    """Which (recording, step) pairs differ in u or v, and the earliest; None where the traces do not both hold it.
+
+    Whole states name the neuron; digests, which reach all recordings, only the step.
+    """
+    unequal, differences = np.zeros((0, expected.steps), bool), []
+    for name in (kind, f"{kind}_digest"):
+        if not all(layer in getattr(trace, name) for trace in (expected, found)):
+            continue
+        rows = [trace.aligned(name, layer)[:recordings] for trace in (expected, found)]
+        a, b = (row[: min(map(len, rows))] for row in rows)
+        apart = a != b
+        if name == kind:
+            differences += _earliest(layer, kind, apart, a, b)
+        elif not differences and apart.any():
+            r, t = _first_index(apart)
+            differences.append(
+                Difference(layer=layer, step=t, recording=r, neuron=None, what=kind, expected=None, found=None)
+            )
+        apart = apart.reshape(*apart.shape[:2], -1).any(axis=2)
+        unequal = apart if len(apart) > len(unequal) else unequal
+    return (unequal, differences) if len(unequal) else None
+
+
+def _earliest(layer: str, what: str, unequal: Array, a: Array, b: Array) -> list[Difference]:
+    if not unequal.any():
+        return []
+    recording, step, *neuron = _first_index(unequal)
+    at = (recording, step, *neuron)
+    values = [int(x[at]) if np.issubdtype(x.dtype, np.integer) or x.dtype == bool else float(x[at]) for x in (a, b)]
+    return [
+        Difference(
+            layer=layer,
+            step=step,
+            recording=recording,
+            neuron=tuple(neuron),
+            what=what,
+            expected=values[0],
+            found=values[1],
+        )
+    ]
+
+
+def _first_index(unequal: Array) -> tuple[int, ...]:
+    """The index (recording, step, ...) of the earliest step, then the lowest recording and neuron."""
+    by_step = np.moveaxis(unequal, 1, 0)
+    step, recording, *neuron = (int(i) for i in np.unravel_index(int(by_step.argmax()), by_step.shape))
+    return recording, step, *neuron
