@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from deploy.errors import UnsupportedError
 from deploy.network import GridNeuron, Network, Neuron
-from deploy.runners._common import output_layer, predict
+from deploy.runners._common import predict
 from deploy.runners.lava_parts import Arrays, population, synapse
 from deploy.runners.lava_plan import connections, from_lava, lava_shape
+from deploy.runners.schedule import shifts
 from deploy.runners.worker import run_worker
 from deploy.trace import Trace, software_versions
 
@@ -68,7 +69,6 @@ def prepare(
     """Write what the worker reads: plan.json, arrays.npz and frames.npy. Returns the plan. Raises as `run` does."""
     _check(network, frames, floating)
     ways = connections(network)
-    output = output_layer(network)
     lag = max(way.lag for way in ways)
     late = {way.source for way in ways if way.lag}
     bits = 8 if frames.max(initial=0) > 1 else 0
@@ -77,7 +77,8 @@ def prepare(
     populations = [population(name, network, held=name in late, arrays=arrays) for name in index]
     for spec in populations:
         readout = _is_readout(network.neurons[spec["name"]])
-        spec |= {"spikes": not readout, "last": readout and spec["name"] == output}
+        kept = min(keep_states, len(frames))
+        spec |= {"spikes": not readout, "keep": {"u": kept, "v": len(frames) if readout else kept}}
     synapses = [
         synapse(i, way, network, bits=bits if way.source == network.input else 0, arrays=arrays)
         | {"from": index.get(way.source), "to": index[way.target], "delay": way.delay}
@@ -91,7 +92,6 @@ def prepare(
         "steps": steps,
         "interval": steps + lag,
         "total": (recordings - 1) * (steps + lag) + steps + max(spec["depth"] for spec in populations),
-        "keep": min(keep_states, recordings),
         "forget": 1 if floating else 4095,
         "input_shape": lava_shape(network.input_shape),
         "populations": populations,
@@ -99,7 +99,7 @@ def prepare(
     }
     ordered = np.moveaxis(frames, 2, -1) if frames.ndim == 5 else frames
     np.save(folder / "frames.npy", np.ascontiguousarray(ordered))
-    np.savez(folder / "arrays.npz", **arrays)
+    np.savez(folder / "arrays.npz", **arrays)  # pyright: ignore[reportArgumentType]
     (folder / "plan.json").write_text(json.dumps(plan))
     return plan
 
@@ -123,31 +123,22 @@ def _is_readout(node: Neuron | GridNeuron) -> bool:
 
 
 def _trace(network: Network, frames: Array, folder: Path, plan: dict[str, Any], done: dict[str, Any]) -> Trace:
-    shifts = {spec["name"]: spec["depth"] for spec in plan["populations"]}
-    total = plan["steps"] + max(shifts.values())
-    spikes: dict[str, Array] = {}
-    states: dict[str, dict[str, Array]] = {"u": {}, "v": {}}
-    aligned: dict[str, Array] = {}
-    last: dict[str, Array] = {}
+    late = shifts(network, "pipelined")
+    steps = plan["steps"] + max(late.values())
+    kept: dict[str, dict[str, Array]] = {"spikes": {}, "u": {}, "v": {}}
     for i, (name, node) in enumerate(network.neurons.items()):
-        count, shape = plan["recordings"], node.shape
-        if plan["populations"][i]["spikes"]:
-            aligned[name] = from_lava(np.load(folder / f"spikes{i}.npy"), shape)
-        else:
-            aligned[name] = np.zeros((count, plan["steps"], *shape), bool)
-        spikes[name] = _late(aligned[name], shifts[name], total)
-        for kind in ("u", "v") if plan["keep"] else ():
-            states[kind][name] = _late(from_lava(np.load(folder / f"{kind}{i}.npy"), shape), shifts[name], total)
-        if plan["populations"][i]["last"]:
-            last[name] = from_lava(np.load(folder / f"last{i}.npy"), shape)
+        for kind in kept:
+            file = folder / f"{kind}{i}.npy"
+            if file.exists():
+                kept[kind][name] = _late(from_lava(np.load(file), node.shape), late[name], steps)
     return Trace(
-        spikes=spikes,
-        predictions=predict(network, aligned, last),
+        spikes=kept["spikes"],
+        u=kept["u"],
+        v=kept["v"],
+        predictions=predict(network, kept["spikes"], kept["v"], late, plan["steps"]),
         frames=frames,
         classes=network.classes,
-        u=states["u"],
-        v=states["v"],
-        shifts=shifts,
+        shifts=late,
         schedule="pipelined",
         binning=network.binning,
         runner="lava-float" if plan["floating"] else "lava",

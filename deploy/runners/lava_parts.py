@@ -63,6 +63,7 @@ def synapse(index: int, connection: Connection, network: Network, *, bits: int, 
         GridError: weights that Lava would silently change.
     """
     node = network.nodes[connection.synapse] if connection.synapse else None
+    assert node is None or isinstance(node, Dense | Conv)
     source, target = (network.shapes[name] for name in (connection.source, connection.target))
     key = f"synapse{index}"
     spec: dict[str, Any] = {"weight": key, "message_bits": bits, "weight_exp": 0}
@@ -91,8 +92,8 @@ def _grid_neuron(name: str, node: GridNeuron) -> tuple[Arrays, int]:
     lost = (mantissa << exponent) != node.bias
     if np.any(lost):
         raise GridError(
-            f"{name}: bias {np.asarray(node.bias)[lost].flat[0]} is no 13-bit mantissa << {exponent}; the chip rounds it. "
-            "Quantise the network again (deploy.quantize)"
+            f"{name}: bias {np.asarray(node.bias)[lost].flat[0]} is no 13-bit mantissa << {exponent}, which is all "
+            "that the chip holds. Quantise the network again (deploy.quantize)"
         )
     vth = np.asarray(UNREACHABLE) if node.vth is None else node.vth
     return {"du": node.du, "dv": node.dv, "vth": vth, "bias_mant": mantissa}, exponent
@@ -139,7 +140,7 @@ def _constant_input(name: str, network: Network) -> Array:
             raise UnsupportedError(f"{connection.synapse}: a bias on the grid belongs to the neuron, {name}")
         if connection.late_output:
             raise UnsupportedError(
-                f"{connection.synapse}: its bias is delayed on its way to {name}; move the delay before it"
+                f"{connection.synapse}: its bias is delayed on its way to {name}; put the delay first"
             )
         bias = source.bias if len(node.shape) == 1 else source.bias[:, None, None]
         if bias.size != node.shape[0] and len(node.shape) == 1:
@@ -171,7 +172,7 @@ def _refuse_changed_weights(connection: Connection, weight: Array, *, on_grid: b
         return
     raise GridError(
         f"{connection.synapse}: weights from {weight.min()} to {weight.max()} are not all on the grid and Lava would "
-        "change them: even ones from -256 to 254 where signs mix, else -255 to 0 or 0 to 255. Quantise the network again"
+        "change them: even ones from -256 to 254 where signs mix, else -255 to 0 or 0 to 255. Quantise again"
     )
 
 

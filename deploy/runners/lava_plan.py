@@ -12,6 +12,7 @@ Maps (C, H, W) lie as (H, W, C) in Lava, whose convolutions flip their kernels (
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ def _connection(network: Network, way: tuple[str, ...]) -> Connection:
     for name in between:
         factor *= _factor(name, network.nodes[name])
     late = [network.nodes[name].steps if isinstance(network.nodes[name], Delay) else 0 for name in way]  # pyright: ignore
-    for place, edge in enumerate(zip(way, way[1:], strict=False)):
+    for place, edge in enumerate(pairwise(way)):
         late[place + 1] += edge in network.recurrent_edges
     lag = sum(late)
     delay = network.depth[target] - network.depth[source] - 1 + lag

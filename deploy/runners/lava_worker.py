@@ -176,10 +176,10 @@ class FloatRecordModel(AbstractRecordModel):
 
 
 class Probe(AbstractProcess):
-    """Reads u or v of a population: at every step of the first `keep` recordings, or at the last step of each."""
+    """Reads u or v of a population at every step of the first `keep` recordings."""
 
-    def __init__(self, *, path, var, window, keep, last):
-        super().__init__(path=path, window=window, keep=keep, last=last)
+    def __init__(self, *, path, var, window, keep):
+        super().__init__(path=path, window=window, keep=keep)
         self.state = RefPort(var.shape)
         self.state.connect_var(var)
 
@@ -190,17 +190,14 @@ class AbstractProbeModel(PyLoihiProcessModel):
     def __init__(self, proc_params):
         super().__init__(proc_params)
         self.kept = np.load(proc_params["path"], mmap_mode="r+")
-        self.window, self.keep, self.last = (proc_params[name] for name in ("window", "keep", "last"))
+        self.window, self.keep = proc_params["window"], proc_params["keep"]
 
     def post_guard(self):
         at = self.window(self.time_step)
-        if at is None:
-            return False
-        return at[1] == self.window.steps - 1 if self.last else at[0] < self.keep
+        return at is not None and at[0] < self.keep
 
     def run_post_mgmt(self):
-        recording, step = self.window(self.time_step)
-        self.kept[(recording,) if self.last else (recording, step)] = self.state.read()
+        self.kept[self.window(self.time_step)] = self.state.read()
 
 
 @implements(proc=Probe, protocol=LoihiProtocol)
@@ -292,7 +289,7 @@ class Graph:
         return port
 
     def relay(self, index, port, delay):
-        """Neurons that repeat a population's spikes up to 64 steps later: a synapse's delay, and one step of their own."""
+        """Neurons that repeat a population's spikes up to 64 steps later: 63 in the synapse, and one of their own."""
         now, rest = min(delay, 64), max(delay - 64, 0)
         if (index, delay) not in self.relays:
             count = int(np.prod(port.shape))
@@ -318,13 +315,11 @@ class Graph:
             path = self.empty(f"spikes{index}", (plan["recordings"], plan["steps"], *shape), np.bool_)
             sink = self.add(Record(path=path, shape=shape, window=window, held=spec["held"] and spec["name"]))
             self.populations[index].s_out.connect(sink.a_in)
-        for name in ("u", "v") if plan["keep"] else ():
-            path = self.empty(f"{name}{index}", (plan["keep"], plan["steps"], *shape), state_type)
-            var = getattr(self.populations[index], name)
-            self.add(Probe(path=path, var=var, window=window, keep=plan["keep"], last=False))
-        if spec["last"]:
-            path = self.empty(f"last{index}", (plan["recordings"], *shape), state_type)
-            self.add(Probe(path=path, var=self.populations[index].v, window=window, keep=0, last=True))
+        for name, keep in spec["keep"].items():
+            if keep:
+                path = self.empty(f"{name}{index}", (keep, plan["steps"], *shape), state_type)
+                var = getattr(self.populations[index], name)
+                self.add(Probe(path=path, var=var, window=window, keep=keep))
 
     def empty(self, name, shape, dtype):
         path = self.folder / f"{name}.npy"

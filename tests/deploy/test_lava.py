@@ -3,6 +3,7 @@
 The reference below is slow and obvious on purpose, and shares no code with any runner.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -141,17 +142,16 @@ def reference(network: Network, frames: Array, dtype: type = np.int64) -> dict[s
 def assert_same(network: Network, frames: Array, trace: Trace, *, spiking: float = 0.01) -> None:
     """Every spike, and u and v where kept, equal; every spiking layer spikes in more than `spiking` of its steps."""
     expected = reference(network, frames)
-    steps = frames.shape[1]
+    assert trace.steps == frames.shape[1]
     for name, node in network.neurons.items():
         assert isinstance(node, GridNeuron)
-        spikes = trace.aligned(name, steps)
         if node.vth is not None:
+            spikes = trace.aligned("spikes", name)
             assert spiking < spikes.mean() < 0.9, f"{name}: {spikes.mean():.4f} of its steps spike; that proves little"
-        np.testing.assert_array_equal(spikes, expected[name]["spikes"], err_msg=f"{name}: spikes")
-        shift = trace.shifts[name]
+            np.testing.assert_array_equal(spikes, expected[name]["spikes"], err_msg=f"{name}: spikes")
         for kind, kept in (("u", trace.u), ("v", trace.v)):
-            if kept:
-                states = kept[name][:, shift : shift + steps]
+            if name in kept:
+                states = trace.aligned(kind, name)
                 assert states.dtype == np.int32
                 np.testing.assert_array_equal(states, expected[name][kind][: len(states)], err_msg=f"{name}: {kind}")
 
@@ -174,9 +174,7 @@ def cells(
 
 def chain(**nodes: Node) -> Network:
     names = [name.replace("in_", "input") for name in nodes]
-    return Network(
-        nodes=dict(zip(names, nodes.values(), strict=True)), edges=tuple(zip(names, names[1:], strict=False))
-    )
+    return Network(nodes=dict(zip(names, nodes.values(), strict=True)), edges=tuple(pairwise(names)))
 
 
 def events(rng: np.random.Generator, recordings: int, steps: int, shape: tuple[int, ...], rate: float = 0.15) -> Array:
@@ -205,5 +203,5 @@ def test_a_biased_network_of_convolutions_and_a_dense_layer_is_the_same_spike_by
     frames = events(rng, 3, 20, network.input_shape)
     trace = lava.run(network, frames, keep_states=2)
     assert_same(network, frames, trace)
-    counts = trace.aligned("lif3", 20).sum(axis=1)
+    counts = trace.aligned("spikes", "lif3").sum(axis=1)
     np.testing.assert_array_equal(trace.predictions, counts.argmax(axis=1))
