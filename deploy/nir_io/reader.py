@@ -1,0 +1,165 @@
+"""`read_nir`: any NIR graph as a `Network`."""
+
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+
+from ckd.events import Binning
+from deploy.errors import ModelError, UnsupportedError
+from deploy.network import Array, Conv, Dense, Edge, Network, Node, Shape
+from deploy.nir_io import neurons, nodes, on_grid
+from deploy.nir_io.connect import add_readout, check_connections, fit_shapes, synapses_into
+from deploy.nir_io.metadata import FileInfo, from_metadata, refuse_soft_reset
+from deploy.nir_io.tree import load_graph
+
+Parsed = dict[str, nir.NIRNode]
+
+
+def read_nir(path: Path, *, dt: float | None = None, step_us: int | None = None, steps: int | None = None) -> Network:
+    """Read a .nir file.
+
+    A file that `write_nir` made from a network on the grid gives the same integers back. Any other gives a float
+    network: nested graphs become flat ("block" with node "lif" gives "block.lif"), AvgPool2d becomes a sum "name" and
+    a `Scale` "name.scale", a Conv1d is a convolution of height 1 over frames (C, 1, L), a parameter with one value
+    holds for all neurons. A graph that does not end in a neuron has neither potential nor spikes to predict from: an
+    integrator without leak, "readout", is put before its output, and its final potential gives the prediction.
+
+    A recurrent edge (one that closes a cycle) carries the step before, in addition to any Delay in the cycle.
+
+    Args:
+        path: the file.
+        dt: the step in seconds; needed where the file does not say it.
+        step_us: the length of a step in microseconds; also the dt of a file that does not say its own.
+        steps: the number of steps of a recording. With `step_us` it gives a file that has no binning one.
+
+    Raises:
+        ModelError: missing, damaged, hostile or inconsistent.
+        UnsupportedError: something that cannot be run as it stands, with the way out.
+    """
+    path = Path(path)
+    graph = load_graph(path)
+    info = from_metadata(graph.metadata)
+    for name, tree in graph.nodes.items():
+        refuse_soft_reset(name, tree.get("metadata", {}))
+    order = [name for name in info.node_order if name in graph.nodes]
+    order += [name for name in graph.nodes if name not in order]
+    parsed = {name: nodes.parse(name, graph.nodes[name]) for name in order}
+    _one_end_each(path, parsed)
+    check_connections(parsed, graph.edges)
+    coded = any(on_grid.is_coded(node.metadata) for node in parsed.values())
+    step = _step(path, info, dt, step_us, fixed=coded)
+    converted, edges = _convert(parsed, graph.edges, step)
+    output = next(node.output_type["output"] for node in parsed.values() if isinstance(node, nir.Output))
+    network = fit_shapes(Network(nodes=converted, edges=edges, dt=step), nodes.shape_of(output), _lifts(parsed))
+    network = _decode_grid(network, parsed) if coded else add_readout(network)
+    binning = _binning(path, info.binning, network.input_shape, step_us, steps)
+    return network.replace(grid=info.grid if coded else None, classes=info.classes, binning=binning)
+
+
+def _one_end_each(path: Path, parsed: Parsed) -> None:
+    for kind in (nir.Input, nir.Output):
+        found = [name for name, node in parsed.items() if isinstance(node, kind)]
+        if len(found) != 1:
+            raise UnsupportedError(
+                f"{path}: {len(found)} {kind.__name__} nodes {found} where exactly one can be run; "
+                "join or cut the others before writing the file"
+            )
+
+
+def _step(path: Path, info: FileInfo, dt: float | None, step_us: int | None, *, fixed: bool) -> float:
+    """The step in seconds that the neurons' constants refer to."""
+    if dt is not None and not 0 < dt < float("inf"):
+        raise ModelError(f"dt (={dt}) must be a positive number of seconds")
+    if fixed and info.dt is not None and dt not in (None, info.dt):
+        raise ModelError(
+            f"{path}: lies on a grid made for dt = {info.dt:g} s, so dt = {dt:g} does not fit; leave it out"
+        )
+    for candidate in (dt, info.dt, step_us and step_us * 1e-6):
+        if candidate:
+            return candidate
+    raise ModelError(
+        f"{path}: does not say how long a step is; give dt in seconds (--dt; snnTorch and norse write files for 1e-4 "
+        "and 1e-3, tools that count in steps for 1) or the step of the recordings (--step-us)"
+    )
+
+
+def _lifts(parsed: Parsed) -> bool:
+    return any(isinstance(node, nir.Conv1d) for node in parsed.values())
+
+
+def _convert(parsed: Parsed, edges: list[Edge], dt: float) -> tuple[dict[str, Node], tuple[Edge, ...]]:
+    """Each NIR node as one or several nodes in a chain; the later ones are called "name.scale"."""
+    lift = _lifts(parsed)
+    converted: dict[str, Node] = {}
+    last: dict[str, str] = {}
+    chains: list[Edge] = []
+    for name, node in parsed.items():
+        if isinstance(node, neurons.NirNeuron):
+            first, *rest = [neurons.from_nir(name, node, dt, lift=lift)]
+        else:
+            first, *rest = nodes.convert(name, node, dt, lift=lift)
+        converted[name] = first
+        last[name] = name
+        for more in rest:
+            converted[f"{name}.scale"] = more
+            chains.append((name, f"{name}.scale"))
+            last[name] = f"{name}.scale"
+    return converted, (*((last[source], target) for source, target in edges), *chains)
+
+
+def _decode_grid(network: Network, parsed: Parsed) -> Network:
+    """The integers of a network that was written from the grid, in place of its floats."""
+    decoded = dict(network.nodes)
+    biases: dict[str, Array] = {}
+    for name, node in network.nodes.items():
+        if not isinstance(node, Dense | Conv):
+            continue
+        metadata = _grid_metadata(name, parsed)
+        raw = parsed[name]
+        weight, exponent, biases[name] = on_grid.decode_synapse(name, node.weight, getattr(raw, "bias", None), metadata)
+        if isinstance(node, Dense):
+            decoded[name] = Dense(weight=weight, weight_exp=exponent)
+        else:
+            decoded[name] = Conv(
+                weight=weight,
+                weight_exp=exponent,
+                stride=node.stride,
+                padding=node.padding,
+                dilation=node.dilation,
+                groups=node.groups,
+            )
+    scale_bits: dict[str, int] = {}
+    for name, node in network.neurons.items():
+        scale_bits[name] = int(_grid_metadata(name, parsed)["scale_bits"])
+        bias = np.zeros(node.shape, np.int64)
+        for synapse in synapses_into(network, name, through_time=False):
+            bias = bias + _per_output(biases[synapse], network.shapes[synapse]).reshape(node.shape)
+        decoded[name] = on_grid.decode_neuron(name, parsed[name], bias, network.dt)
+    return network.replace(nodes=decoded, scale_bits=scale_bits)
+
+
+def _grid_metadata(name: str, parsed: Parsed) -> dict[str, Any]:
+    metadata = parsed[name].metadata
+    if not on_grid.is_coded(metadata):
+        raise ModelError(
+            f"{name}: other nodes of this file lie on the grid, this one does not; export the network again"
+        )
+    return metadata
+
+
+def _per_output(bias: Array, shape: Shape) -> Array:
+    """A bias per output (Dense) or channel (Conv) at the full shape."""
+    return np.broadcast_to(bias.reshape(-1, *(1,) * (len(shape) - 1)), shape)
+
+
+def _binning(path: Path, known: Binning | None, shape: Shape, step_us: int | None, steps: int | None) -> Binning | None:
+    step_us, steps = step_us or (known and known.step_us), steps or (known and known.steps)
+    if known is not None and step_us and steps:
+        return Binning(step_us=step_us, steps=steps, height=known.height, width=known.width, max_count=known.max_count)
+    if step_us is None or steps is None:
+        return None
+    if len(shape) != 3 or shape[0] != 2:
+        return None
+    return Binning(step_us=step_us, steps=steps, height=shape[1], width=shape[2])
