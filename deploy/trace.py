@@ -8,8 +8,8 @@ attribute), `u`, `v`, `u_digest` and `v_digest`. A layer is read when it is aske
 import hashlib
 import json
 import platform
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,22 @@ def load_trace(path: Path) -> Trace:
     binning = meta.pop("binning")
     meta["names"], meta["classes"] = tuple(meta["names"]), tuple(meta["classes"])
     return Trace(binning=binning and Binning(**binning), **whole, **lazy, **meta)
+
+
+def join_traces(parts: Sequence[Trace], **metadata: Any) -> Trace:
+    """The recordings of several traces of one network, one after the other; `metadata` sets fields of the whole."""
+
+    def joined(kind: str) -> dict[str, Array]:
+        return {name: np.concatenate([getattr(part, kind)[name] for part in parts]) for name in getattr(parts[0], kind)}
+
+    return replace(
+        parts[0],
+        spikes=joined("spikes"),
+        **{kind: joined(kind) for kind in _STATES},
+        predictions=np.concatenate([part.predictions for part in parts]),
+        overflows={layer: sum(part.overflows[layer] for part in parts) for layer in parts[0].overflows},
+        **metadata,
+    )
 
 
 def digest(states: Array) -> NDArray[np.uint64]:

@@ -13,7 +13,7 @@ from deploy.network import Conv, Dense, GridNeuron, Network, Shape, SumPool
 from deploy.runners._common import predict
 from deploy.runners.kernels import Cells, Geometry, neurons, weighted_sums
 from deploy.runners.schedule import Walk, shifts
-from deploy.trace import Trace, digest, software_versions
+from deploy.trace import Trace, digest, join_traces, software_versions
 
 Array = NDArray[Any]
 
@@ -40,22 +40,10 @@ def run(
         for i in range(0, len(frames), batch)
     ]
 
-    def joined(kind: str) -> dict[str, Array]:
-        names = getattr(parts[0], kind)
-        return {name: np.concatenate([getattr(part, kind)[name] for part in parts]) for name in names}
-
-    return Trace(
-        spikes=joined("spikes"),
-        u=joined("u"),
-        v=joined("v"),
-        u_digest=joined("u_digest"),
-        v_digest=joined("v_digest"),
-        predictions=np.concatenate([part.predictions for part in parts]),
+    return join_traces(
+        parts,
         frames=frames,
         classes=network.classes,
-        shifts=shifts(network, schedule),
-        overflows={name: sum(part.overflows[name] for part in parts) for name in network.neurons},
-        schedule=schedule,
         binning=network.binning,
         runner="integer",
         device="cpu",
@@ -254,6 +242,8 @@ def _run_batch(network: Network, frames: Array, keep: int, states: bool, schedul
         u_digest={name: digest(state) for name, state in u.items()},
         v_digest={name: digest(state) for name, state in v.items()},
         predictions=predict(network, spikes, v, shift, steps),
+        shifts=shift,
+        schedule=schedule,
         overflows=simulator.overflows,
     )
 

@@ -1,0 +1,122 @@
+"""ckd-export: from a run folder to a model file and the trace that proves it."""
+
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import tyro
+
+from ckd.errors import CkdError
+from ckd.runs import Run, load_run
+from deploy.errors import DeployError
+from deploy.network import Network
+from deploy.nir_io import write_nir
+from deploy.parameters import ParameterChange
+from deploy.quantize import quantize
+from deploy.trace import Trace
+from export.fold import student_to_network
+from export.record import record_float, record_quantised
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Export a trained student.
+
+    Example: ckd-export --to nir runs/digits-seed0
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """The run folder that python -m ckd.train wrote."""
+    to: Literal["nir"] = "nir"
+    """The format."""
+    out: Path | None = None
+    """Where the model file goes; its trace lies beside it. Default: student.nir in the run folder."""
+    grid: Literal["loihi1", "loihi2", "none"] = "loihi2"
+    """The integer grid; none keeps the float student."""
+    weight_bits: int = 8
+    """Bits per weight on the grid."""
+    device: str = "cpu"
+    """Where PyTorch runs the student for the trace."""
+    json: bool = False
+    """Print a program's view of the result."""
+
+
+def main(args: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    try:
+        plan = tyro.cli(Export, args=args, description=Export.__doc__)
+        result, changes = export(plan)
+    except (CkdError, DeployError) as error:
+        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        return 2
+    if plan.json:
+        print(json.dumps(result | {"parameters": [change.as_dict() for change in changes]}))
+    else:
+        _print_report(result, changes)
+    return 0
+
+
+def export(plan: Export) -> tuple[dict[str, Any], tuple[ParameterChange, ...]]:
+    """Write the model file and its trace; gives the figures and what became of each parameter."""
+    run = load_run(plan.run)
+    floating = student_to_network(run.student, binning=run.binning, classes=run.classes)
+    frames, labels, names = run.recordings("test")
+    network, trace = floating, record_float(run.student, floating, frames, device=plan.device)
+    float_accuracy = float(np.mean(trace.predictions == labels))
+    if plan.grid != "none":
+        network = quantize(floating, _calibration(run), weight_bits=plan.weight_bits, chip=plan.grid)
+        trace = record_quantised(network, frames, device=plan.device)
+    trace = replace(trace, labels=labels, names=names)
+    model = plan.out or run.path / "student.nir"
+    write_nir(network, model)
+    trace.save(model.with_suffix(".trace"))
+    return _figures(network, trace, model, float_accuracy), network.report
+
+
+def _calibration(run: Run) -> np.ndarray:
+    """Recordings that decide the scales: those that trained and validated, never those that test."""
+    return np.concatenate([run.recordings(part)[0] for part in ("validation", "train")])
+
+
+def _figures(network: Network, trace: Trace, model: Path, float_accuracy: float) -> dict[str, Any]:
+    return {
+        "model": str(model),
+        "trace": str(model.with_suffix(".trace")),
+        "grid": network.grid or "none",
+        "recordings": trace.recordings,
+        "float_accuracy": float_accuracy,
+        "accuracy": trace.accuracy,
+        "rates": {layer: float(spikes.mean()) for layer, spikes in trace.spikes.items()},
+        "overflows": dict(trace.overflows),
+    }
+
+
+def _print_report(result: dict[str, Any], changes: tuple[ParameterChange, ...]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if changes:
+        table = Table(title="what the grid made of each parameter")
+        for heading in ("node", "parameter", "values", "largest change", "mean change", "saturated", "note"):
+            table.add_column(heading, justify="left" if heading in ("node", "parameter", "note") else "right")
+        for c in changes:
+            shown = f"{c.before:.5g} to {c.after:.5g}"
+            row = (c.node, c.parameter, str(c.count), shown, f"{c.relative_change:.2%}", str(c.saturated), c.note)
+            table.add_row(*row)
+        console.print(table)
+    rates = ", ".join(f"{layer} {rate:.1%}" for layer, rate in result["rates"].items())
+    console.print(f"accuracy on {result['recordings']} test recordings: float {result['float_accuracy']:.2%}, ", end="")
+    console.print(f"exported ({result['grid']}) {result['accuracy']:.2%}")
+    console.print(f"spikes per neuron and step: {rates}", highlight=False)
+    wrapped = {layer: count for layer, count in result["overflows"].items() if count}
+    if wrapped:
+        console.print(f"warning: states left 24 bits (wrapped or saturated): {wrapped}", style="yellow")
+    console.print(f"wrote {result['model']} and {result['trace']}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
