@@ -1,0 +1,238 @@
+"""Everything that decides a run, as frozen dataclasses: a preset file fills them, the command line overrides them."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from ckd.errors import ConfigError
+
+DatasetName = Literal["digits", "nmnist", "n-caltech101", "cep-dvs", "cifar10-dvs", "folder"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Recordings and stills."""
+
+    dataset: DatasetName = "digits"
+    data_root: str | None = None
+    """Folder with the recordings and stills; the embedded digits need none."""
+    labels_per_class: int | None = 3
+    """Labelled recordings of each class that the student may see; None: all that are not for validation or test."""
+    validation_per_class: int = 10
+    test_per_class: int = 40
+    size: int = 34
+    """Height and width of the frames that the student sees, in pixels."""
+    time_steps: int = 8
+    step_us: int = 40_000
+    """Length of a time step in microseconds."""
+    max_count: int = 1
+    """Where a pixel's event count stops; 1: binary frames, which every chip takes."""
+    films: int = 4000
+    """How many stills are filmed where the static branch sees `camera`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentConfig:
+    """The spiking network that is deployed."""
+
+    student: Literal["vgg", "resnet18"] = "vgg"
+    widths: str = "16-AP-32-AP-64-AP"
+    """Channels of a VGG's convolutions, AP for average pooling."""
+    first_padding: int = 0
+    """Padding of the first convolution."""
+    beta: float = 0.5
+    """Share of the membrane potential that a step keeps."""
+    threshold: float = 0.5
+    surrogate_alpha: float = 2.0
+    """Steepness of the piecewise surrogate gradient."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherConfig:
+    """The frame-based network that teaches the static branch."""
+
+    teacher: str = "vgg"
+    """vgg, resnet18, torchvision:NAME, timm:NAME, or the path of a saved teacher.safetensors of the same kind."""
+    teacher_iterations: int = 300
+    teacher_batch: int = 128
+    teacher_lr: float = 2e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """Cross knowledge distillation, part by part."""
+
+    distill: bool = True
+    """Off: the event branch's class loss alone, which is the undistilled student."""
+    baseline: bool = True
+    """Also train the same student without distillation, same budget and augmentation, and report both."""
+    heads: Literal["one", "two"] = "one"
+    """One classifier for both branches (the paper), or a static head of its own (He et al.)."""
+    static_input: Literal["value", "edges", "camera"] = "edges"
+    """What the static branch sees of a still: its HSV value at every step, its moving edges, or its film."""
+    pairing: Literal["class", "random"] = "class"
+    """Whether a recording's partner is a still of the same class, or any still."""
+    replacement: Literal["none", "sliding", "two-stage", "time-mix"] = "none"
+    """How recordings take the place of stills: by sample (sliding), all at half time, or by time step (TMKT)."""
+    replacement_power: float = 3.0
+    align_weight: float = 0.0
+    """Weight of the alignment term (centred kernel alignment of membrane potentials); He et al.: 0.5."""
+    temporal_weights: bool = False
+    """Learnable weights of the steps: they share each step between alignment and the event branch's class loss."""
+    kd: Literal["none", "constant", "phased"] = "constant"
+    """Distillation from the teacher: none, the same weight throughout, or phased out as in the paper."""
+    kd_weight: float = 1.0
+    kd_centre: float = 0.5
+    kd_steepness: float = 30.0
+    kd_temperature: float = 4.0
+    tet: bool = True
+    """Class loss at every step, then the mean; off: the loss of the mean logits."""
+    tet_lam: float = 1e-3
+    batch_norm: Literal["joint", "separate"] = "joint"
+    """One set of batch statistics for both branches, or one each, of which evaluation uses the event branch's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """What varies from batch to batch; the same for the distilled and the undistilled student."""
+
+    roll: float = 2.0
+    """Greatest shift in x and y, in pixels, zeros entering."""
+    rotate: float = 0.0
+    """Greatest rotation, in degrees."""
+    scale: float = 0.0
+    """Greatest relative change of size."""
+    flip: bool = False
+    """Mirror left and right half of the time."""
+    drop_events: float = 0.0
+    """Greatest share of events that are left out."""
+    time_jitter: float = 0.0
+    """Chance that a time step's events of a pixel move to a neighbouring step."""
+    event_mix: float = 0.0
+    """Chance that a rectangle of a recording, over all time, comes from another one (EventMix); labels mix by area."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Optimiser and budget."""
+
+    iterations: int = 300
+    batch: int = 50
+    """Recordings a step over all processes; the static branch sees as many stills."""
+    lr: float = 2e-3
+    weight_decay: float = 0.01
+    warmup: int = 30
+    """Steps of linear warm-up before the cosine."""
+    clip: float = 0.0
+    """Greatest norm of the gradient; 0: no limit."""
+    ema: float = 0.0
+    """Decay of an average of the weights that is evaluated in their place; 0: none."""
+    evaluations: int = 5
+    """How often in a run the student is measured on the validation recordings; the best checkpoint is kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Where it runs (Lightning Fabric); several processes are started with torchrun."""
+
+    accelerator: str = "cpu"
+    """cpu, cuda or auto."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    deterministic: bool = False
+    """Refuse algorithms whose result may vary from run to run."""
+    checkpoint_seconds: float = 60.0
+    """How much work an interruption may cost."""
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All of a run. `preset` names where the values came from."""
+
+    preset: str = "digits"
+    seed: int = 0
+    data: Data = field(default_factory=Data)
+    student: StudentConfig = field(default_factory=StudentConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    method: Method = field(default_factory=Method)
+    augment: Augment = field(default_factory=Augment)
+    training: Training = field(default_factory=Training)
+    machine: Machine = field(default_factory=Machine)
+
+    def __post_init__(self) -> None:
+        checks = [
+            ("labels-per-class", self.data.labels_per_class, 1),
+            ("time-steps", self.data.time_steps, 1),
+            ("step-us", self.data.step_us, 1),
+            ("size", self.data.size, 8),
+            ("test-per-class", self.data.test_per_class, 1),
+            ("validation-per-class", self.data.validation_per_class, 1),
+            ("iterations", self.training.iterations, 1),
+            ("batch", self.training.batch, 2),
+            ("evaluations", self.training.evaluations, 1),
+            ("seed", self.seed, 0),
+        ]
+        for name, value, least in checks:
+            if value is not None and value < least:
+                raise ConfigError(f"--{name} (={value}) must be at least {least}")
+        if not 1 <= self.data.max_count <= 255:
+            raise ConfigError(f"--max-count (={self.data.max_count}) must lie between 1 and 255")
+        if not self.student.threshold > 0 or not 0 <= self.student.beta <= 1:
+            raise ConfigError(
+                f"--threshold (={self.student.threshold}) must be positive and --beta (={self.student.beta}) within 0..1"
+            )
+
+
+def preset_names() -> list[str]:
+    """The presets that come with the package."""
+    folder = resources.files("ckd") / "presets"
+    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_preset(name: str) -> Config:
+    """The configuration of a preset by its name, or of a YAML file of one's own by its path."""
+    import yaml
+
+    if name in preset_names():
+        text = (resources.files("ckd") / "presets" / f"{name}.yaml").read_text()
+    elif name.endswith((".yaml", ".yml")) and Path(name).is_file():
+        text = Path(name).read_text()
+    else:
+        raise ConfigError(
+            f"--preset {name!r}: unknown; known are {', '.join(preset_names())}, or a path to a .yaml file"
+        )
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"preset {name}: not valid YAML ({str(error).splitlines()[0]})") from None
+    return config_from_dict({"preset": Path(name).stem, **(values or {})}, source=f"preset {name}")
+
+
+def config_to_dict(config: Config) -> dict[str, Any]:
+    """Nested plain values, for YAML and JSON."""
+    return dataclasses.asdict(config)
+
+
+def config_from_dict(values: dict[str, Any], *, source: str) -> Config:
+    """The inverse of `config_to_dict`; keys that are left out keep their defaults.
+
+    Raises:
+        ConfigError: an unknown key, or a value that is not allowed.
+    """
+    return _build(Config, values, source)
+
+
+def _build(kind: Any, values: Any, source: str) -> Any:
+    if not isinstance(values, dict):
+        raise ConfigError(f"{source}: expected keys and values, found {values!r}")
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise ConfigError(f"{source}: unknown key {unknown[0]!r}; known are {', '.join(fields)}")
+    built = {}
+    for name, value in values.items():
+        group = fields[name].default_factory
+        built[name] = _build(group, value, f"{source}, {name}") if dataclasses.is_dataclass(group) else value
+    return kind(**built)

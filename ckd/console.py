@@ -1,0 +1,79 @@
+"""What a command shows a person: progress, tables, one clear line for an error."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ckd.errors import CkdError
+
+
+def run_command(command: Callable[[], int]) -> int:
+    """Run a command; an error of the user's becomes one line on stderr and exit code 2."""
+    try:
+        return command()
+    except CkdError as error:
+        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; python -m ckd.train --resume RUN goes on from the last checkpoint", file=sys.stderr)
+        return 130
+
+
+class RichReporter:
+    """A progress bar a stage, on stderr."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:<22}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._task: Any = None
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+        self._progress.stop()
+
+    def stage(self, title: str, total: int | None, done: int = 0) -> None:
+        self._close()
+        self._task = self._progress.add_task(title, total=total, completed=done)
+
+    def advance(self, done: int) -> None:
+        self._progress.update(self._task, completed=done)
+
+    def _close(self) -> None:
+        if self._task is not None and self._progress.tasks[-1].total is None:
+            self._progress.update(self._task, total=1, completed=1)
+
+
+def results_table(summary: dict[str, Any], out: Path) -> None:
+    """The end of a run: accuracies on test recordings that nothing was trained or chosen on."""
+    tested = summary["recordings"]["test"]
+    table = Table(
+        title=f"{summary['preset']}, {summary['recordings']['train']} labelled recordings, seed {summary['seed']}"
+    )
+    table.add_column("")
+    table.add_column(f"accuracy on {tested} test recordings", justify="right")
+    rows = {
+        "student, distilled" if summary["distilled"] else "student, undistilled": "test_accuracy",
+        "same student, undistilled": "baseline_test_accuracy",
+        "teacher (on the stills of the test recordings)": "teacher_accuracy",
+    }
+    for title, key in rows.items():
+        if key in summary:
+            table.add_row(title, f"{summary[key]:.1%}")
+    console = Console()
+    console.print(table)
+    console.print(f"{summary['seconds']:.0f} s; run folder: {out}", highlight=False)

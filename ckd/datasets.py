@@ -1,0 +1,196 @@
+"""Sources of recordings and stills: what there is, by name, class and original image; frames on demand."""
+
+import gzip
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import ckd.camera
+import ckd.events
+from ckd.cache import cached_frames
+from ckd.camera import Camera, film_frames
+from ckd.config import Data
+from ckd.errors import DatasetError
+from ckd.events import Binning, Frames, find_recordings, load_frames
+
+Int = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stills:
+    """Images of the RGB side: (M, C, H, W) uint8 with C = 1 or 3, labels (M,), and which original image each shows."""
+
+    images: NDArray[np.uint8]
+    labels: Int
+    image_ids: Int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: Int) -> "Stills":
+        return Stills(images=self.images[rows], labels=self.labels[rows], image_ids=self.image_ids[rows])
+
+
+class Source(ABC):
+    """A data set: recordings (names, labels, original images, frames on demand) and stills of the same classes."""
+
+    binning: Binning
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+    labels: Int
+    image_ids: Int
+    """Which original image a recording films; never in two parts of a split. (R,)"""
+
+    @abstractmethod
+    def frames(self, rows: Int) -> Frames:
+        """(R, T, 2, H, W) uint8 of these recordings."""
+
+    @abstractmethod
+    def stills(self) -> Stills:
+        """Every still that may be seen in training or testing; the split decides which."""
+
+    def film(self, stills: Stills, *, seed: int) -> Frames:
+        """What an event camera would report of these stills, with varied saccades: (M, T, 2, H, W)."""
+        camera = Camera(height=self.binning.height, width=self.binning.width)
+        images = ink(stills.images)
+        ids = stills.image_ids
+        return cached_frames(
+            lambda: film_frames(images, camera, self.binning, seed=(seed, 7), ids=ids),
+            key={
+                "film": type(self).__name__,
+                "camera": camera,
+                "binning": self.binning,
+                "seed": seed,
+                "ids": ids.tolist(),
+                "sum": int(stills.images.sum(dtype=np.int64)),
+            },  # fmt: skip
+            made_by=[ckd.camera, ckd.events],
+        )
+
+
+def ink(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """How dark the screen is where these images are shown: (M, C, H, W) to (M, H, W) between 0 and 1."""
+    return images.max(1).astype(np.float32) / 255
+
+
+class Digits(Source):
+    """scikit-learn's 1797 handwritten digits of 8 x 8 pixels (Alpaydin and Kaynak), filmed by our camera model."""
+
+    PIXELS = 22
+
+    def __init__(self, data: Data) -> None:
+        from sklearn.datasets import load_digits
+
+        bunch = load_digits()
+        self.binning = _binning(data)
+        self.classes = tuple(str(k) for k in range(10))
+        self.labels = np.asarray(bunch.target, np.int64)  # pyright: ignore[reportAttributeAccessIssue]
+        self.image_ids = np.arange(len(self.labels))
+        self.names = tuple(f"{label}/digit{i:04d}" for i, label in zip(self.image_ids, self.labels, strict=True))
+        eight = np.asarray(bunch.images, np.float32) / 16  # pyright: ignore[reportAttributeAccessIssue]
+        self._images = np.round(255 * _enlarge(eight, self.PIXELS)).astype(np.uint8)[:, None]
+
+    def frames(self, rows: Int) -> Frames:
+        camera = Camera(height=self.binning.height, width=self.binning.width)
+        return cached_frames(
+            lambda: film_frames(ink(self._images[rows]), camera, self.binning, seed=(0,), ids=rows),
+            key={
+                "film": "digits",
+                "pixels": self.PIXELS,
+                "camera": camera,
+                "binning": self.binning,
+                "rows": rows.tolist(),
+            },  # fmt: skip
+            made_by=[ckd.camera, ckd.events],
+        )
+
+    def stills(self) -> Stills:
+        return Stills(images=self._images, labels=self.labels, image_ids=self.image_ids)
+
+
+class NMNIST(Source):
+    """N-MNIST recordings <root>/nmnist/NMNIST/Train/<label>/<id>.bin, and MNIST in <root>/mnist.
+
+    Recording id i + 1 films row i of MNIST's training images; further rows are stills that no recording here films.
+    """
+
+    def __init__(self, data: Data) -> None:
+        self._root = _root(data)
+        self.binning = _binning(data)
+        folder = self._root / "nmnist" / "NMNIST" / "Train"
+        self._paths, folders = find_recordings(folder if folder.is_dir() else self._root / "NMNIST" / "Train")
+        self.classes = tuple(str(k) for k in range(10))
+        self.labels = np.asarray([self.classes.index(name) for name in folders], np.int64)
+        self.image_ids = np.asarray([int(path.stem) - 1 for path in self._paths], np.int64)
+        self.names = tuple(f"{path.parent.name}/{path.name}" for path in self._paths)
+
+    def frames(self, rows: Int) -> Frames:
+        paths = [self._paths[row] for row in rows]
+        return cached_frames(
+            lambda: load_frames(paths, self.binning),
+            key={"binning": self.binning, "files": [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]},
+            made_by=[ckd.events],
+        )
+
+    def stills(self) -> Stills:
+        images = _read_idx(self._root / "mnist" / "train-images-idx3-ubyte.gz", magic=2051)
+        labels = _read_idx(self._root / "mnist" / "train-labels-idx1-ubyte.gz", magic=2049)
+        if len(images) != len(labels):
+            raise DatasetError(f"{self._root / 'mnist'}: {len(images)} images but {len(labels)} labels; copy it again")
+        return Stills(images=images[:, None], labels=labels.astype(np.int64), image_ids=np.arange(len(labels)))
+
+
+def open_source(data: Data) -> Source:
+    """The data set that a configuration names.
+
+    Raises:
+        DatasetError: it is missing or incomplete. RecordingError: a recording of it is.
+    """
+    sources: dict[str, type[Source]] = {"digits": Digits, "nmnist": NMNIST}
+    return sources[data.dataset](data)  # type: ignore[abstract]
+
+
+def _binning(data: Data) -> Binning:
+    return Binning(
+        step_us=data.step_us, steps=data.time_steps, height=data.size, width=data.size, max_count=data.max_count
+    )
+
+
+def _root(data: Data) -> Path:
+    if data.data_root is None:
+        raise DatasetError(f"data set {data.dataset} lies in a folder of yours: give --data-root DIR")
+    root = Path(data.data_root)
+    if not root.is_dir():
+        raise DatasetError(f"--data-root {root}: no such folder")
+    return root
+
+
+def _read_idx(path: Path, *, magic: int) -> NDArray[np.uint8]:
+    """An IDX file of MNIST (LeCun, Cortes, Burges), gzip."""
+    if not path.is_file():
+        raise DatasetError(f"{path}: missing; MNIST's gzip files belong there")
+    try:
+        raw = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError):
+        raise DatasetError(f"{path}: not a complete gzip file; copy it again") from None
+    if len(raw) < 8 or int.from_bytes(raw[:4]) != magic:
+        raise DatasetError(f"{path}: not an IDX file of MNIST (it should begin with the number {magic})")
+    axes = raw[3]
+    shape = tuple(int.from_bytes(raw[4 + 4 * axis : 8 + 4 * axis]) for axis in range(axes))
+    values = np.frombuffer(raw, np.uint8, offset=4 + 4 * axes)
+    if len(values) != int(np.prod(shape)):
+        raise DatasetError(f"{path}: holds {len(values)} values where its header says {shape}; copy it again")
+    return values.reshape(shape)
+
+
+def _enlarge(images: NDArray[np.float32], pixels: int) -> NDArray[np.float32]:
+    """(M, h, w) to (M, pixels, pixels) by cubic interpolation, within 0 and 1."""
+    import torch
+
+    big = torch.nn.functional.interpolate(
+        torch.from_numpy(images)[:, None], size=(pixels, pixels), mode="bicubic", align_corners=False
+    )
+    return big[:, 0].clamp(0, 1).numpy()

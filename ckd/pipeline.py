@@ -1,0 +1,245 @@
+"""A run from its configuration to its summary: data, teacher, distilled student, undistilled student."""
+
+import contextlib
+import json
+import platform
+import time
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from ckd.batches import BatchMaker, StillPool
+from ckd.config import Config
+from ckd.datasets import Source, Stills, open_source
+from ckd.engine import Hooks, Progress, train_student
+from ckd.events import Frames
+from ckd.files import write_then_rename
+from ckd.measure import measure
+from ckd.runs import build_student, read_weights, write_config, write_json, write_weights
+from ckd.split import Split, make_split, training_stills, write_split
+from ckd.teacher import build_teacher, load_teacher, teacher_accuracy, train_teacher
+
+CHECKPOINT = "checkpoint.pt"
+
+
+class Reporter(Protocol):
+    """Shows progress: one stage at a time."""
+
+    def stage(self, title: str, total: int | None, done: int = 0) -> None: ...
+    def advance(self, done: int) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """Everything a run trains and tests on."""
+
+    source: Source
+    split: Split
+    frames: dict[str, Frames]
+    labels: dict[str, Any]
+    stills: Stills
+    held_out_stills: Stills
+    pool: StillPool | None
+
+
+def prepare(config: Config, split: Split | None = None) -> Material:
+    """Read, film and split the data. Raises DatasetError and RecordingError before anything is written."""
+    source = open_source(config.data)
+    split = split or make_split(source, config.data, seed=config.seed)
+    rows = {part: split.rows(part, source) for part in ("train", "validation", "test")}
+    stills = training_stills(source, split)
+    everything = source.stills()
+    tested = np.isin(everything.image_ids, source.image_ids[rows["test"]])
+    return Material(
+        source=source,
+        split=split,
+        frames={part: source.frames(rows[part]) for part in rows},
+        labels={part: source.labels[rows[part]] for part in rows},
+        stills=stills,
+        held_out_stills=everything.take(np.flatnonzero(tested)),
+        pool=_pool(config, source, stills) if config.method.distill else None,
+    )
+
+
+def _pool(config: Config, source: Source, stills: Stills) -> StillPool:
+    if config.method.static_input != "camera":
+        return StillPool(stills=stills)
+    rng = np.random.default_rng((config.seed, 5))
+    chosen = np.sort(rng.permutation(len(stills))[: config.data.films])
+    stills = stills.take(chosen)
+    return StillPool(stills=stills, films=source.film(stills, seed=config.seed))
+
+
+def carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) -> dict[str, Any]:
+    """Train everything that is not trained yet, write the run folder, return the summary."""
+    began = time.monotonic()
+    reporter.stage("reading and filming", None)
+    material = prepare(config)
+    fabric = Fabric(accelerator=config.machine.accelerator, devices="auto" if _torchrun() else 1,
+                    precision=config.machine.precision)  # fmt: skip
+    fabric.launch()
+    run = _Stages(config, out, material, fabric, reporter)
+    if fabric.is_global_zero and not resume:
+        out.mkdir(parents=True, exist_ok=True)
+        write_split(out / "split.json", material.split)
+        write_config(out, config)
+    fabric.barrier()
+    spent = run.seconds_before
+    results: dict[str, Any] = {}
+    method = config.method
+    teacher = run.teacher() if method.distill and method.kd != "none" else None
+    if teacher is not None:
+        results["teacher_accuracy"] = teacher_accuracy(
+            teacher, material.held_out_stills, config.data.size, fabric.device
+        )
+    for name, recipe in _students(config).items():
+        student = run.student(name, recipe, teacher)
+        tested = measure(student, material.frames["test"], material.labels["test"])
+        prefix = "baseline_" if name == "baseline" else ""
+        results[f"{prefix}test_accuracy"] = tested.accuracy
+        results[f"{prefix}accuracy_per_step"] = tested.accuracy_per_step
+        results[f"{prefix}spike_rate"] = tested.rates
+    summary = {
+        **results,
+        "seconds": round(spent + time.monotonic() - began, 1),
+        "seed": config.seed,
+        "preset": config.preset,
+        "distilled": method.distill,
+        "labels_per_class": config.data.labels_per_class,
+        "recordings": {part: len(labels) for part, labels in material.labels.items()},
+        "stills": len(material.stills) if material.pool is None else len(material.pool.stills),
+        "classes": list(material.source.classes),
+        "versions": {"python": platform.python_version(),
+                     **{name: version(name) for name in ("ckd", "torch", "snntorch", "numpy")}},
+    }  # fmt: skip
+    if fabric.is_global_zero:
+        write_json(out / "summary.json", summary)
+        (out / CHECKPOINT).unlink(missing_ok=True)
+    return summary
+
+
+def _students(config: Config) -> dict[str, Config]:
+    """The students of a run by the name of their file."""
+    students = {"student": config}
+    if config.method.distill and config.method.baseline:
+        students["baseline"] = replace(config, method=replace(config.method, distill=False))
+    return students
+
+
+class _Stages:
+    """The stages of a run, each skipped if its weights are there already."""
+
+    def __init__(self, config: Config, out: Path, material: Material, fabric: Fabric, reporter: Reporter) -> None:
+        self._config, self._out, self._material = config, out, material
+        self._fabric, self._reporter = fabric, reporter
+        self._saved = self._read_checkpoint()
+        self.seconds_before = float(self._saved.get("seconds", 0.0))
+        self._began = time.monotonic()
+        self._last_save = time.monotonic()
+
+    def teacher(self) -> nn.Module:
+        config, stills = self._config, self._material.stills
+        name = config.teacher.teacher
+        given = Path(name) if name.endswith(".safetensors") else None
+        torch.manual_seed(config.seed)
+        network = build_teacher(
+            "vgg" if given else name,
+            channels=stills.images.shape[1],
+            classes=len(self._material.source.classes),
+            size=config.data.size,
+        )
+        file = self._out / "teacher.safetensors"
+        if given or file.is_file():
+            network = load_teacher(given or file, network).to(self._fabric.device)
+        else:
+            self._reporter.stage("teacher", config.teacher.teacher_iterations)
+            done = iter(range(1, config.teacher.teacher_iterations + 1))
+            train_teacher(network, stills, config, self._fabric.device, lambda: self._reporter.advance(next(done)))
+        if self._fabric.is_global_zero:
+            write_weights(file, network.state_dict())
+        return network
+
+    def student(self, name: str, config: Config, teacher: nn.Module | None) -> Any:
+        material = self._material
+        torch.manual_seed(config.seed)
+        student = build_student(config, classes=len(material.source.classes))
+        file = self._out / f"{name}.safetensors"
+        if file.is_file():
+            student.load_state_dict(read_weights(file))
+            return student.to(self._fabric.device).eval()
+        progress = Progress()
+        if self._saved.get("stage") == name:
+            progress = Progress(**self._saved["progress"])
+        title = "distilled student" if config.method.distill else "undistilled student"
+        self._reporter.stage(title, config.training.iterations, progress.step)
+        maker = BatchMaker(
+            config,
+            frames=material.frames["train"],
+            labels=material.labels["train"],
+            pool=material.pool if config.method.distill else None,
+            classes=len(material.source.classes),
+            device=self._fabric.device,
+        )
+        with self._metrics(name, progress.step) as log:
+            hooks = Hooks(
+                advance=self._reporter.advance,
+                log=log,
+                save=lambda state: self._write_checkpoint(name, state),
+                due=lambda: time.monotonic() - self._last_save > config.machine.checkpoint_seconds,
+            )
+            train_student(
+                self._fabric,
+                student,
+                config,
+                maker=maker,
+                teacher=teacher if config.method.distill else None,
+                validation=(material.frames["validation"], material.labels["validation"]),
+                progress=progress,
+                hooks=hooks,
+            )
+        if self._fabric.is_global_zero:
+            write_weights(file, student.state_dict())
+        return student
+
+    @contextlib.contextmanager
+    def _metrics(self, stage: str, step: int) -> Any:
+        """metrics.jsonl, without what an interrupted run wrote after its last checkpoint."""
+        if not self._fabric.is_global_zero:
+            yield lambda record: None
+            return
+        path = self._out / "metrics.jsonl"
+        kept = []
+        if path.is_file():
+            for line in path.read_text().splitlines():
+                with contextlib.suppress(ValueError):
+                    record = json.loads(line)
+                    if record["stage"] != stage or record["step"] < step:
+                        kept.append(line + "\n")
+        with write_then_rename(path) as temporary:
+            temporary.write_text("".join(kept))
+        with path.open("a", buffering=1) as file:
+            yield lambda record: file.write(json.dumps({"stage": stage, **record}) + "\n")
+
+    def _write_checkpoint(self, stage: str, progress: Progress) -> None:
+        self._last_save = time.monotonic()
+        if not self._fabric.is_global_zero:
+            return
+        seconds = self.seconds_before + time.monotonic() - self._began
+        with write_then_rename(self._out / CHECKPOINT) as temporary:
+            torch.save({"stage": stage, "progress": vars(progress), "seconds": seconds}, temporary)
+
+    def _read_checkpoint(self) -> dict[str, Any]:
+        path = self._out / CHECKPOINT
+        if not path.is_file():
+            return {}
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _torchrun() -> bool:
+    return torch.distributed.is_torchelastic_launched()

@@ -1,0 +1,145 @@
+"""Frame-based teachers: trained here on the stills, by name from a library, or read from a file."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ckd.augment import draw_geometry, move
+from ckd.config import Config
+from ckd.datasets import Stills
+from ckd.errors import ConfigError
+from ckd.schedule import learning_rate
+from ckd.static import placed
+
+
+def build_teacher(name: str, *, channels: int, classes: int, size: int) -> nn.Module:
+    """A network from (N, C, size, size) stills between 0 and 1 to (N, K) logits.
+
+    Args:
+        name: vgg, resnet18, torchvision:MODEL or timm:MODEL.
+
+    Raises:
+        ConfigError: an unknown name, or its library is not installed.
+    """
+    if name == "vgg":
+        return _vgg(channels, classes, size)
+    if name == "resnet18":
+        return _resnet18(channels, classes)
+    library, _, model = name.partition(":")
+    if library == "torchvision" and model:
+        return _torchvision(model, channels, classes)
+    if library == "timm" and model:
+        return _timm(model, channels, classes)
+    raise ConfigError(
+        f"--teacher {name!r}: unknown; allowed are vgg, resnet18, torchvision:MODEL, timm:MODEL, or a file"
+    )
+
+
+def teacher_logits(teacher: nn.Module, rgb: Tensor) -> Tensor:
+    """(N, K) logits of the frozen teacher."""
+    with torch.no_grad():
+        return teacher(rgb).float()
+
+
+def train_teacher(
+    teacher: nn.Module, stills: Stills, config: Config, device: torch.device, advance: Callable[[], None]
+) -> nn.Module:
+    """Train on stills with the run's geometric augmentation; returns the teacher in eval mode.
+
+    Args:
+        teacher: from `build_teacher`, changed in place.
+        stills: training stills alone: none that a validation or test recording films.
+        config: its `teacher` group holds the budget.
+        device: where to train.
+        advance: called after every iteration.
+    """
+    plan = config.teacher
+    size = config.data.size
+    teacher.to(device).train()
+    optimiser = torch.optim.AdamW(teacher.parameters(), lr=plan.teacher_lr, weight_decay=0.01)
+    images, labels = torch.from_numpy(stills.images), torch.from_numpy(stills.labels)
+    generator = torch.Generator().manual_seed(config.seed * 2 + 1)
+    for step in range(plan.teacher_iterations):
+        rows = torch.randint(len(images), (plan.teacher_batch,), generator=generator)
+        geometry = draw_geometry(len(rows), config.augment, size, generator)
+        rgb = move(placed(images[rows].to(device).float() / 255, size), geometry, smooth=True)
+        loss = F.cross_entropy(teacher(rgb), labels[rows].to(device))
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step, plan.teacher_iterations, peak=plan.teacher_lr, warmup=20)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        advance()
+    return teacher.eval()
+
+
+@torch.no_grad()
+def teacher_accuracy(teacher: nn.Module, stills: Stills, size: int, device: torch.device) -> float:
+    """Share of these stills that the teacher classifies rightly."""
+    right = 0
+    for start in range(0, len(stills), 256):
+        images = torch.from_numpy(stills.images[start : start + 256]).to(device).float() / 255
+        labels = torch.from_numpy(stills.labels[start : start + 256]).to(device)
+        right += int((teacher(placed(images, size)).argmax(1) == labels).sum())
+    return right / len(stills)
+
+
+def load_teacher(path: Path, teacher: nn.Module) -> nn.Module:
+    """Read saved weights into `teacher`, in eval mode."""
+    from safetensors.torch import load_file
+
+    try:
+        teacher.load_state_dict(load_file(path))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigError(f"teacher {path}: does not fit ({str(error).splitlines()[0]})") from None
+    return teacher.eval()
+
+
+def _vgg(channels: int, classes: int, size: int) -> nn.Module:
+    layers: list[nn.Module] = []
+    width = 32
+    for outputs in (width, 2 * width, 2 * width):
+        layers += [nn.Conv2d(channels, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+        layers += [nn.MaxPool2d(2)]
+        channels = outputs
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * (size // 8) ** 2, classes))
+
+
+def _resnet18(channels: int, classes: int) -> nn.Module:
+    network = _torchvision("resnet18", channels, classes)
+    # Small images: a 3 x 3 stem without pooling, as is usual at 32 x 32.
+    network.conv1 = nn.Conv2d(channels, 64, 3, 1, 1, bias=False)
+    network.maxpool = nn.Identity()
+    return network
+
+
+def _torchvision(model: str, channels: int, classes: int) -> nn.Module:
+    try:
+        import torchvision
+    except ImportError:
+        raise ConfigError(f"teacher {model}: needs torchvision; pip install 'ckd[vision]'") from None
+    if model not in torchvision.models.list_models():
+        raise ConfigError(f"--teacher torchvision:{model}: torchvision has no such model")
+    network = torchvision.models.get_model(model, num_classes=classes)
+    return network if channels == 3 else nn.Sequential(_ToColour(), network)
+
+
+def _timm(model: str, channels: int, classes: int) -> nn.Module:
+    try:
+        import timm
+    except ImportError:
+        raise ConfigError(f"teacher {model}: needs timm; pip install timm") from None
+    try:
+        return timm.create_model(model, num_classes=classes, in_chans=channels)
+    except RuntimeError as error:
+        raise ConfigError(f"--teacher timm:{model}: {error}") from None
+
+
+class _ToColour(nn.Module):
+    """A grey image on three channels."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.expand(-1, 3, -1, -1)

@@ -1,0 +1,119 @@
+"""python -m ckd.train: train a teacher, a distilled student, and the same student without distillation.
+
+Example:
+  python -m ckd.train                       the embedded digits, minutes on two cores
+  python -m ckd.train --preset nmnist --data-root DIR --labels-per-class 10 --out runs/few
+  python -m ckd.train --resume runs/few     go on after an interruption
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from ckd.config import Config, load_preset
+from ckd.console import run_command
+from ckd.errors import ConfigError, RunError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What is asked for, beside the configuration itself."""
+
+    out: Path | None = None
+    """Run folder; left out: runs/PRESET-seedSEED, with a number behind it where that exists."""
+    overwrite: bool = False
+    """Replace a run folder that exists."""
+    resume: Path | None = None
+    """Go on with this run folder; takes no other option."""
+    dry_run: bool = False
+    """Print the resolved configuration and one batch's shapes, and train nothing."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return run_command(lambda: _main(sys.argv[1:] if arguments is None else arguments))
+
+
+def _main(arguments: list[str]) -> int:
+    options, config = parse(arguments)
+    if options.resume is not None:
+        return _resume(options.resume, arguments)
+    out = _free_folder(options, config)
+    if options.dry_run:
+        from ckd.dry_run import describe
+
+        print(describe(config))
+        return 0
+    return _train(config, out, resume=False)
+
+
+def parse(arguments: list[str]) -> tuple[Options, Config]:
+    """Command line to options and configuration: the preset's values where nothing else is said."""
+    import tyro
+
+    preset = _preset_of(arguments)
+    defaults = load_preset(preset)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Command:
+        options: Annotated[Options, tyro.conf.arg(name="")] = Options()
+        config: Annotated[Config, tyro.conf.arg(name="")] = defaults
+
+    command = tyro.cli(
+        Command,
+        prog="python -m ckd.train",
+        description=__doc__,
+        args=arguments,
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    return command.options, command.config
+
+
+def _preset_of(arguments: list[str]) -> str:
+    """The preset must be known before the rest can be read: it decides the defaults."""
+    for place, word in enumerate(arguments):
+        if word == "--preset":
+            if place + 1 == len(arguments):
+                raise ConfigError("--preset needs a name")
+            return arguments[place + 1]
+        if word.startswith("--preset="):
+            return word.removeprefix("--preset=")
+    return Config().preset
+
+
+def _free_folder(options: Options, config: Config) -> Path:
+    if options.out is None:
+        base = Path("runs") / f"{Path(config.preset).stem}-seed{config.seed}"
+        candidates = [base, *(base.with_name(f"{base.name}-{n}") for n in range(2, 10_000))]
+        return next(path for path in candidates if not path.exists())
+    out = options.out
+    if out.exists() and not options.overwrite:
+        if (out / "config.yaml").is_file() and not (out / "summary.json").is_file():
+            raise RunError(f"--out {out}: an unfinished run; continue it with --resume {out}, or give --overwrite")
+        raise RunError(f"--out {out}: exists already; give another folder, or --overwrite")
+    return out
+
+
+def _resume(path: Path, arguments: list[str]) -> int:
+    from ckd.runs import read_config
+
+    if len(arguments) > 2:
+        raise ConfigError("--resume takes no other option: a run goes on as it began")
+    config = read_config(path)
+    if (path / "summary.json").is_file():
+        raise RunError(f"--resume {path}: this run is finished")
+    return _train(config, path, resume=True)
+
+
+def _train(config: Config, out: Path, *, resume: bool) -> int:
+    from ckd.console import RichReporter, results_table
+    from ckd.pipeline import carry_out
+
+    with RichReporter() as reporter:
+        summary = carry_out(config, out, reporter, resume=resume)
+    results_table(summary, out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
