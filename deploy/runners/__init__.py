@@ -1,0 +1,49 @@
+"""Runners: each turns (network, frames) into a `Trace`. A new simulator is one new module here and one row below.
+
+Modules are imported when they are asked for, so that what one simulator needs is no burden on the others.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+
+from deploy.errors import RunnerError
+from deploy.network import Array, Network
+from deploy.trace import Trace
+
+
+def _load(module: str) -> Callable[..., Trace]:
+    return import_module(f"deploy.runners.{module}").run
+
+
+RUNNERS: dict[str, Callable[[], Callable[..., Trace]]] = {
+    "integer": partial(_load, "integer"),
+    "float": partial(_load, "floating"),
+    "lava": partial(_load, "lava"),
+    "lava-float": lambda: partial(_load("lava"), floating=True),
+}
+"""By the name that `--on` takes, how to get the runner's `run` function."""
+
+GRID_RUNNERS = frozenset({"integer", "lava"})
+"""Runners that take networks on the grid."""
+
+
+def run(network: Network, frames: Array, *, on: str = "integer", keep_states: int = 0) -> Trace:
+    """Run a network over recordings.
+
+    Args:
+        network: on the grid for the runners in `GRID_RUNNERS`.
+        frames: (R, T, *input_shape) counts from 0 to 255.
+        on: the runner's name, one of `RUNNERS`.
+        keep_states: for how many recordings the potentials and currents of every layer are kept.
+
+    Raises:
+        RunnerError: no such runner, or it cannot run here.
+        UnsupportedError: the runner has no such node.
+    """
+    if on not in RUNNERS:
+        raise RunnerError(f"runner {on!r} is not known; use one of {', '.join(RUNNERS)}")
+    expected = network.input_shape
+    if frames.ndim != len(expected) + 2 or frames.shape[2:] != expected:
+        raise RunnerError(f"frames of shape {frames.shape} do not fit; this network takes (R, T, {str(expected)[1:]}")
+    return RUNNERS[on]()(network, frames, keep_states=keep_states)

@@ -1,0 +1,105 @@
+"""ckd-deploy run: a model on recordings, on a simulator."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from deploy.commands._shared import Model, fit_to_runner, recording_limit
+from deploy.errors import DeployError
+from deploy.network import Network
+from deploy.nir_io import read_nir
+from deploy.recordings import Recordings, from_events, from_frames, from_trace
+from deploy.runners import run
+from deploy.trace import Trace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Run a model on recordings and show accuracy, speed and spikes.
+
+    Example: ckd-deploy run student.nir --on integer --events recordings/
+    """
+
+    model: Model
+    """A .nir file."""
+    on: str = "integer"
+    """The simulator: integer, float, lava or lava-float."""
+    events: Path | None = None
+    """Recordings, one folder per class. Default: the frames in the trace beside the model."""
+    frames: Path | None = None
+    """Frames instead of recordings: a .npy of shape (R, T, ...)."""
+    recordings: int | None = None
+    """How many recordings; default all, for Lava 10."""
+    step_us: int | None = None
+    """Step length in microseconds, where the file does not say it."""
+    steps: int | None = None
+    """Steps per recording, where the file does not say it."""
+    trace: Path | None = None
+    """Write the spikes to this trace file."""
+    json: bool = False
+    """Print a program's view of the result."""
+
+    def execute(self) -> int:
+        network = read_nir(self.model, step_us=self.step_us, steps=self.steps)
+        recordings = self._recordings(network)
+        network = fit_to_runner(network, self.on, recordings.frames)
+        trace = run(network, recordings.frames, on=self.on)
+        trace = replace(trace, labels=recordings.labels, names=recordings.names)
+        if self.trace is not None:
+            trace.save(self.trace)
+        if self.json:
+            print(json.dumps(_figures(trace)))
+        else:
+            _show(trace, recordings.origin)
+        return 0
+
+    def _recordings(self, network: Network) -> Recordings:
+        limit = recording_limit(self.recordings, self.on)
+        if self.events is not None and self.frames is not None:
+            raise DeployError("--events and --frames exclude each other; give one of them")
+        if self.events is not None:
+            return from_events(network, self.events, limit)
+        if self.frames is not None:
+            return from_frames(self.frames, limit)
+        beside = self.model.with_suffix(".trace")
+        if not beside.is_file():
+            raise DeployError(f"no recordings: {beside} does not exist; give --events DIR or --frames FILE.npy")
+        return from_trace(beside, limit)
+
+
+def _figures(trace: Trace) -> dict[str, Any]:
+    return {
+        "on": trace.runner,
+        "accuracy": trace.accuracy,
+        "recordings": trace.recordings,
+        "steps": trace.steps,
+        "seconds": trace.seconds,
+        "steps_per_second": trace.recordings * trace.steps / trace.seconds,
+        "layers": [
+            {"name": name, "shape": list(s.shape[2:]), "spikes": int(s.sum()), "rate": float(s.mean())}
+            for name, s in trace.spikes.items()
+        ],
+        "overflows": dict(trace.overflows),
+    }
+
+
+def _show(trace: Trace, origin: str) -> None:
+    figures = _figures(trace)
+    table = Table(title=f"{trace.recordings} recordings of {origin} on {trace.runner}")
+    for heading in ("layer", "neurons", "spikes", "per neuron and step"):
+        table.add_column(heading, justify="left" if heading == "layer" else "right")
+    for layer in figures["layers"]:
+        shape = " x ".join(str(n) for n in layer["shape"])
+        table.add_row(layer["name"], shape, f"{layer['spikes']:,}", f"{layer['rate']:.2%}")
+    console = Console()
+    console.print(table)
+    if trace.accuracy is not None:
+        console.print(f"accuracy {trace.accuracy:.2%}", highlight=False)
+    console.print(f"{trace.seconds:.2f} s, {figures['steps_per_second']:,.0f} steps per second", highlight=False)
+    overflows = {layer: count for layer, count in trace.overflows.items() if count}
+    if overflows:
+        console.print(f"warning: states left 24 bits (wrapped or saturated): {overflows}", style="yellow")

@@ -1,0 +1,80 @@
+"""Where a command's frames come from: recordings on disk, a frames file, or the trace beside the model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ckd.events import find_recordings, load_frames
+from deploy.errors import DeployError, ModelError
+from deploy.network import Array, Network
+from deploy.trace import load_trace
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Frames (R, T, *shape), labels (R,) or None, and names."""
+
+    frames: Array
+    labels: Array | None
+    names: tuple[str, ...]
+    origin: str
+
+
+def from_events(network: Network, folder: Path, limit: int | None = None) -> Recordings:
+    """Read recordings <class>/<file> with the model's own binning; the labels are the folder names.
+
+    Raises:
+        ModelError: the model does not say its binning.
+        DeployError: a folder that is none of the model's classes.
+        RecordingError: a recording cannot be used.
+    """
+    if network.binning is None:
+        raise ModelError("this model does not say how recordings become frames; add --step-us and --steps")
+    paths, folders = find_recordings(folder)
+    paths, folders = _every_class(paths, folders, limit)
+    classes = network.classes or tuple(sorted(set(folders)))
+    unknown = sorted(set(folders) - set(classes))
+    if unknown:
+        raise DeployError(
+            f"{folder / unknown[0]}: {unknown[0]!r} is no class of the model; it knows {', '.join(classes)}"
+        )
+    labels = np.array([classes.index(name) for name in folders])
+    names = tuple(str(path.relative_to(folder)) for path in paths)
+    return Recordings(load_frames(paths, network.binning), labels, names, str(folder))
+
+
+def from_frames(path: Path, limit: int | None = None) -> Recordings:
+    """Read a .npy of frames (R, T, *shape). Raises DeployError where it is none."""
+    try:
+        frames = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DeployError(f"{path}: not a .npy file of frames ({error})") from error
+    if frames.ndim < 3 or not (np.issubdtype(frames.dtype, np.integer) or frames.dtype == bool):
+        raise DeployError(f"{path}: holds {frames.dtype} of shape {frames.shape}; frames are integers (R, T, ...)")
+    if frames.size and not 0 <= frames.min() <= frames.max() <= 255:
+        raise DeployError(f"{path}: counts reach from {frames.min()} to {frames.max()}; allowed are 0 to 255")
+    frames = frames.astype(np.uint8)[:limit]
+    return Recordings(frames, None, tuple(str(i) for i in range(len(frames))), str(path))
+
+
+def from_trace(path: Path, limit: int | None = None) -> Recordings:
+    """The frames that a trace was made from. Raises TraceError or DeployError where there are none."""
+    trace = load_trace(path)
+    if trace.frames is None:
+        raise DeployError(f"{path}: holds no frames; give recordings with --events or --frames")
+    labels = None if trace.labels is None else trace.labels[:limit]
+    return Recordings(trace.frames[:limit], labels, trace.names[:limit], str(path))
+
+
+def _every_class(paths: list[Path], folders: list[str], limit: int | None) -> tuple[list[Path], list[str]]:
+    """The first `limit` recordings, taken from every class in turn."""
+    if limit is None:
+        return paths, folders
+    seen: dict[str, int] = {}
+    turns = []
+    for name in folders:
+        seen[name] = seen.get(name, 0) + 1
+        turns.append(seen[name])
+    chosen = sorted(sorted(range(len(paths)), key=lambda i: (turns[i], i))[:limit])
+    return [paths[i] for i in chosen], [folders[i] for i in chosen]
