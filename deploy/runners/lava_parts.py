@@ -135,7 +135,7 @@ def _constant_input(name: str, network: Network) -> Array:
         source = network.nodes[connection.synapse] if connection.synapse else None
         if connection.target != name or not isinstance(source, Dense | Conv) or source.bias is None:
             continue
-        gain = _gain(node, connection.factor)
+        gain = _gain(node, connection.output_factor)
         if gain is None:
             raise UnsupportedError(f"{connection.synapse}: a bias on the grid belongs to the neuron, {name}")
         if connection.late_output:

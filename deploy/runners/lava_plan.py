@@ -13,6 +13,7 @@ Maps (C, H, W) lie as (H, W, C) in Lava, whose convolutions flip their kernels (
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ Array = NDArray[Any]
 class Connection:
     """One way from the input or a population to a population: at most one synapse, with what lies around it.
 
+    factor: what all of it multiplies by, synapse aside; output_factor: the part of that after the synapse.
     lag: by how many steps the network itself makes it late; late_output: whether some of that comes after the synapse.
     delay: the further steps that it needs in Lava.
     """
@@ -36,6 +38,7 @@ class Connection:
     target: str
     synapse: str | None
     factor: float
+    output_factor: float
     lag: int
     late_output: bool
     delay: int
@@ -93,9 +96,7 @@ def _connection(network: Network, way: tuple[str, ...]) -> Connection:
         raise UnsupportedError(
             f"{' -> '.join(synapses)}: two synapses without neurons between them; multiply them into one"
         )
-    factor = 1.0
-    for name in between:
-        factor *= _factor(name, network.nodes[name])
+    factors = [_factor(name, network.nodes[name]) for name in between]
     late = [network.nodes[name].steps if isinstance(network.nodes[name], Delay) else 0 for name in way]  # pyright: ignore
     for place, edge in enumerate(pairwise(way)):
         late[place + 1] += edge in network.recurrent_edges
@@ -106,12 +107,13 @@ def _connection(network: Network, way: tuple[str, ...]) -> Connection:
             f"{' -> '.join(way)}: on a pipelined chip this feedback arrives {-delay} steps late; "
             f"give it a Delay of at least {network.depth[source] - network.depth[target]} steps and train with it"
         )
-    place = way.index(synapses[0]) if synapses else len(way)
+    place = way.index(synapses[0]) if synapses else len(way)  # Its index in `between` is one less.
     return Connection(
         source=source,
         target=target,
         synapse=synapses[0] if synapses else None,
-        factor=factor,
+        factor=prod(factors),
+        output_factor=prod(factors[place:]),
         lag=lag,
         late_output=any(late[place + 1 :]),
         delay=delay,

@@ -53,6 +53,20 @@ class Window:
         return (recording, step) if 0 <= recording < self.recordings and step < self.steps else None
 
 
+def both_precisions(process, port, port_type):
+    """Makes of a model without a port type the two that Lava chooses between by their tag."""
+
+    def make(model):
+        for name, number in (("fixed_pt", np.int32), ("floating_pt", float)):
+            body = {"__module__": __name__, port: LavaPyType(port_type, number)}
+            typed = type(f"{model.__name__}_{name}", (model,), body)
+            typed = tag(name)(requires(CPU)(implements(proc=process, protocol=LoihiProtocol)(typed)))
+            globals()[typed.__name__] = typed  # Lava finds models by searching the module of their process.
+        return model
+
+    return make
+
+
 class Frames(AbstractProcess):
     """Sends the recordings, `shift` steps late. Lava's own RingBuffer wants them all as one int32 array, time last."""
 
@@ -61,9 +75,8 @@ class Frames(AbstractProcess):
         self.s_out = OutPort(shape=shape)
 
 
-class AbstractFramesModel(PyLoihiProcessModel):
-    s_out = None
-
+@both_precisions(Frames, "s_out", PyOutPort.VEC_DENSE)
+class FramesModel(PyLoihiProcessModel):
     def __init__(self, proc_params):
         super().__init__(proc_params)
         self.frames = np.load(proc_params["path"], mmap_mode="r")
@@ -73,20 +86,6 @@ class AbstractFramesModel(PyLoihiProcessModel):
     def run_spk(self):
         at = self.window(self.time_step)
         self.s_out.send(self.silence if at is None else self.frames[at])
-
-
-@implements(proc=Frames, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class FixedFramesModel(AbstractFramesModel):
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-
-
-@implements(proc=Frames, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class FloatFramesModel(AbstractFramesModel):
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
 
 
 class Drive(AbstractProcess):
@@ -101,9 +100,8 @@ class Drive(AbstractProcess):
         self.s_out = OutPort(shape=shape)
 
 
-class AbstractDriveModel(PyLoihiProcessModel):
-    s_out = None
-
+@both_precisions(Drive, "s_out", PyOutPort.VEC_DENSE)
+class DriveModel(PyLoihiProcessModel):
     def __init__(self, proc_params):
         super().__init__(proc_params)
         self.window = proc_params["window"]
@@ -122,20 +120,6 @@ class AbstractDriveModel(PyLoihiProcessModel):
             self.s_out.send(-(self.top_up if idle_before else self.level))
 
 
-@implements(proc=Drive, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class FixedDriveModel(AbstractDriveModel):
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-
-
-@implements(proc=Drive, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class FloatDriveModel(AbstractDriveModel):
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-
-
 class Record(AbstractProcess):
     """Keeps the spikes of a population. Lava's own sinks return every number in a message of its own."""
 
@@ -144,9 +128,8 @@ class Record(AbstractProcess):
         self.a_in = InPort(shape=shape)
 
 
-class AbstractRecordModel(PyLoihiProcessModel):
-    a_in = None
-
+@both_precisions(Record, "a_in", PyInPort.VEC_DENSE)
+class RecordModel(PyLoihiProcessModel):
     def __init__(self, proc_params):
         super().__init__(proc_params)
         self.kept = np.load(proc_params["path"], mmap_mode="r+")
@@ -161,20 +144,6 @@ class AbstractRecordModel(PyLoihiProcessModel):
             raise RuntimeError(f"{self.held} spiked between two recordings although it was held down")
 
 
-@implements(proc=Record, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class FixedRecordModel(AbstractRecordModel):
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
-
-
-@implements(proc=Record, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class FloatRecordModel(AbstractRecordModel):
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-
-
 class Probe(AbstractProcess):
     """Reads u or v of a population at every step of the first `keep` recordings."""
 
@@ -184,9 +153,8 @@ class Probe(AbstractProcess):
         self.state.connect_var(var)
 
 
-class AbstractProbeModel(PyLoihiProcessModel):
-    state = None
-
+@both_precisions(Probe, "state", PyRefPort.VEC_DENSE)
+class ProbeModel(PyLoihiProcessModel):
     def __init__(self, proc_params):
         super().__init__(proc_params)
         self.kept = np.load(proc_params["path"], mmap_mode="r+")
@@ -198,20 +166,6 @@ class AbstractProbeModel(PyLoihiProcessModel):
 
     def run_post_mgmt(self):
         self.kept[self.window(self.time_step)] = self.state.read()
-
-
-@implements(proc=Probe, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class FixedProbeModel(AbstractProbeModel):
-    state: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
-
-
-@implements(proc=Probe, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class FloatProbeModel(AbstractProbeModel):
-    state: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
 
 
 def neurons(spec, arrays, interval):
@@ -332,15 +286,25 @@ def identity(count):
     return csr_matrix((np.ones(count, int), every[:-1], every), shape=(count, count))
 
 
-def fail_when_a_process_fails(runtime):
-    """Lava keeps what a ProcessModel raised to itself and waits for ever; print it and end."""
-    while True:
-        for actor in runtime._messaging_infrastructure.actors:
-            raised = actor.exception
-            if raised:
-                print(raised[1], file=sys.stderr, flush=True)
-                os._exit(1)
-        time.sleep(0.2)
+class Watch(threading.Thread):
+    """Lava keeps what a ProcessModel raised to itself and waits for ever: this prints it and ends the worker."""
+
+    def __init__(self, runtime):
+        super().__init__(daemon=True)
+        self.actors, self.ended = runtime._messaging_infrastructure.actors, threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.ended.wait(0.2):
+            for actor in self.actors:
+                if actor.exception:
+                    print(actor.exception[1], file=sys.stderr, flush=True)
+                    os._exit(1)
+
+    def end(self):
+        """Before Lava stops, which reads the same pipes."""
+        self.ended.set()
+        self.join()
 
 
 def main(folder):
@@ -352,10 +316,11 @@ def main(folder):
     config = Loihi2HwCfg() if plan["hardware"] else Loihi2SimCfg(select_tag=tag_name)
     first = graph.populations[0]
     first.create_runtime(run_cfg=config)
-    threading.Thread(target=fail_when_a_process_fails, args=(first.runtime,), daemon=True).start()
+    watch = Watch(first.runtime)
     built = time.perf_counter()
     first.run(condition=RunSteps(num_steps=plan["total"]), run_cfg=config)
     ran = time.perf_counter()
+    watch.end()
     first.stop()
     times = {"build_seconds": built - started, "run_seconds": ran - built, "processes": len(graph.processes)}
     (folder / "done.json").write_text(json.dumps(times))

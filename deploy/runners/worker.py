@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from deploy.runners.python310 import find_python310, find_uv
 BUILD_SECONDS = 900.0
 """For the first run of a script, which downloads its packages."""
 
+MORE_TIME = "allow more time, or give fewer recordings or steps"
 TAIL = 4000
 """How many characters of a worker's output an error shows: its end, where the exception is."""
 
@@ -35,34 +37,29 @@ def run_worker(script: Path, *arguments: str, timeout: float) -> None:
 def _call(command: list[str], failure: str, timeout: float) -> None:
     # One thread each: Lava starts a process for every layer, and their BLAS threads would fight for the cores.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=environment,
-        start_new_session=True,
-    )
-    try:
-        output, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        _end_group(process)
-        output, _ = process.communicate()
-        raise RunnerError(
-            f"{failure}: not done after {timeout:.0f} s and ended; allow more time, or give fewer recordings or steps"
-            + _shown(output)
-        ) from None
-    except BaseException:
-        _end_group(process)
-        raise
-    if process.returncode:
-        _end_group(process)
-        raise RunnerError(f"{failure} (exit {process.returncode})" + _shown(output))
+    # Not a pipe: the children of a worker that died would hold its other end open.
+    with tempfile.TemporaryFile("w+", errors="replace") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            _end_group(process)
+        if code != 0:
+            output.seek(0)
+            why = f" (exit {code})" if code is not None else f": not done after {timeout:.0f} s and ended; {MORE_TIME}"
+            raise RunnerError(failure + why + _shown(output.read()))
 
 
-def _end_group(process: subprocess.Popen[str]) -> None:
+def _end_group(process: subprocess.Popen[bytes]) -> None:
     """End the worker and all its children: first politely, so that they give back their shared memory."""
     for signal_number in (signal.SIGTERM, signal.SIGKILL):
         try:
