@@ -6,7 +6,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from ckd.files import write_then_rename
+from ckd.events import write_then_rename
 from deploy.errors import ModelError, UnsupportedError
 from deploy.network import (
     Array,
@@ -25,8 +25,8 @@ from deploy.network import (
 )
 from deploy.nir_io import neurons, on_grid
 from deploy.nir_io.biases import Biases, place_biases
-from deploy.nir_io.connect import synapses_into
 from deploy.nir_io.metadata import to_metadata
+from deploy.passes.synapses import synapse_scales
 
 
 def write_nir(network: Network, path: Path) -> None:
@@ -55,27 +55,9 @@ def to_graph(network: Network) -> nir.NIRGraph:
         odd = [name for name, node in network.neurons.items() if isinstance(node, Neuron)]
         raise UnsupportedError(f"neurons {odd} are not on the grid, the others are; quantise the whole network")
     biases = place_biases(network)
-    scales = _synapse_scales(network) if coded else {}
+    scales = synapse_scales(network) if coded else {}
     nodes = {name: _encode(network, name, biases, scales) for name in network.nodes}
     return nir.NIRGraph(nodes=nodes, edges=list(network.edges), metadata=to_metadata(network), type_check=False)
-
-
-def _synapse_scales(network: Network) -> dict[str, int]:
-    """The scale of each synapse, which is that of the neurons it feeds."""
-    scales: dict[str, int] = {}
-    for neuron in network.neurons:
-        k = network.scale_bits.get(neuron)
-        if k is None:
-            raise ModelError(f"{neuron}: the network says no scale for it (scale_bits); quantise the network again")
-        for synapse in synapses_into(network, neuron, through_time=True):
-            if scales.setdefault(synapse, k) != k:
-                raise UnsupportedError(f"{synapse}: feeds neurons of different scales ({scales[synapse]} and {k} bits)")
-    for name, node in network.nodes.items():
-        if isinstance(node, Dense | Conv) and name not in scales:
-            raise UnsupportedError(f"{name}: a synapse on the grid must feed a neuron; merge it with the next one")
-        if isinstance(node, Scale):
-            raise UnsupportedError(f"{name}: a factor has no place on the grid; fold it before quantising")
-    return scales
 
 
 def _encode(network: Network, name: str, biases: Biases, scales: dict[str, int]) -> nir.NIRNode:
