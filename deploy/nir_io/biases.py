@@ -12,7 +12,7 @@ from deploy.errors import UnsupportedError
 from deploy.grid import DU_IMMEDIATE
 from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Network, Neuron
 from deploy.nir_io import scales
-from deploy.nir_io.connect import synapses_into
+from deploy.passes.synapses import synapses_into
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""How the nodes of a graph hang together: unconnected nodes, empty cycles, shapes, the readout, what feeds a neuron."""
+"""How the nodes of a graph hang together: unconnected nodes, empty cycles, shapes, and the readout."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -9,11 +9,7 @@ import numpy as np
 
 from deploy.errors import ModelError, UnsupportedError
 from deploy.network import (
-    Conv,
-    Delay,
-    Dense,
     Edge,
-    Flatten,
     GridNeuron,
     Input,
     Network,
@@ -22,7 +18,6 @@ from deploy.network import (
     Output,
     Scale,
     Shape,
-    SumPool,
 )
 from deploy.shapes import output_shape
 
@@ -112,27 +107,3 @@ def add_readout(network: Network) -> Network:
     nodes: dict[str, Node] = {k: v for k, v in network.nodes.items() if not isinstance(v, Output)}
     nodes |= {name: readout, network.output: Output()}
     return network.replace(nodes=nodes, edges=(*edges, (name, network.output)))
-
-
-def synapses_into(network: Network, neuron: str, *, through_time: bool) -> list[str]:
-    """The Dense and Conv nodes that feed a neuron directly or through Flatten, each once.
-
-    Args:
-        through_time: also through Delay and SumPool, which a weight can pass and a bias cannot.
-
-    Raises:
-        UnsupportedError: with `through_time`, where something else feeds the neuron without a synapse between.
-    """
-    passable = (Flatten, Delay, SumPool) if through_time else (Flatten,)
-    found: list[str] = []
-    waiting = network.sources(neuron)
-    while waiting:
-        name = waiting.pop(0)
-        node = network.nodes[name]
-        if isinstance(node, Dense | Conv):
-            found += [name] if name not in found else []
-        elif isinstance(node, passable):
-            waiting += network.sources(name)
-        elif through_time:
-            raise UnsupportedError(f"{neuron}: fed by {name} ({type(node).__name__}) without a synapse; add one")
-    return found

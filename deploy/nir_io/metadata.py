@@ -12,6 +12,7 @@ from typing import Any
 from ckd.events import Binning
 from deploy.errors import ModelError, UnsupportedError
 from deploy.network import Network
+from deploy.parameters import ParameterChange
 
 FORMAT_VERSION = 1
 RESETS_TO_VALUE = ("zero", "hard", "value", "to_zero", "to_value")
@@ -26,6 +27,7 @@ class FileInfo:
     binning: Binning | None = None
     classes: tuple[str, ...] = ()
     node_order: tuple[str, ...] = ()
+    report: tuple[ParameterChange, ...] = ()
 
 
 def to_metadata(network: Network) -> dict[str, Any]:
@@ -37,6 +39,8 @@ def to_metadata(network: Network) -> dict[str, Any]:
         metadata["binning"] = json.dumps(asdict(network.binning))
     if network.classes:
         metadata["classes"] = json.dumps(network.classes)
+    if network.report:
+        metadata["report"] = json.dumps([change.as_dict() for change in network.report])
     metadata["node_order"] = json.dumps(list(network.nodes))
     return metadata
 
@@ -54,14 +58,17 @@ def from_metadata(metadata: Mapping[str, Any]) -> FileInfo:
             f"metadata: file version {version}, this is version {FORMAT_VERSION}; export the network again"
         )
     refuse_soft_reset("graph", metadata)
+    if version is None:
+        return FileInfo(dt=_step(metadata.get("dt")))
     try:
-        binning = metadata.get("binning")
+        binning = json.loads(metadata.get("binning", "null"))
         return FileInfo(
-            dt=_step(metadata.get("dt")),
-            grid=str(metadata["grid"]) if "grid" in metadata and version is not None else None,
-            binning=Binning(**json.loads(binning)) if binning is not None and version is not None else None,
-            classes=tuple(json.loads(metadata["classes"])) if "classes" in metadata and version is not None else (),
-            node_order=tuple(json.loads(metadata["node_order"])) if version is not None else (),
+            dt=_step(metadata["dt"]),
+            grid=str(metadata["grid"]) if "grid" in metadata else None,
+            binning=None if binning is None else Binning(**binning),
+            classes=tuple(json.loads(metadata.get("classes", "[]"))),
+            node_order=tuple(json.loads(metadata["node_order"])),
+            report=tuple(ParameterChange(**change) for change in json.loads(metadata.get("report", "[]"))),
         )
     except (TypeError, ValueError, KeyError) as error:
         raise ModelError(f"metadata: cannot be read ({error}); export the network again") from error
@@ -79,8 +86,8 @@ def refuse_soft_reset(name: str, metadata: Mapping[str, Any]) -> None:
 
 
 def _step(dt: Any) -> float | None:
-    if dt is None:
+    """A foreign dt that is no positive number is ignored: other tools may mean something else by it."""
+    try:
+        return float(dt) if 0 < float(dt) < float("inf") else None
+    except (TypeError, ValueError):
         return None
-    if not 0 < float(dt) < float("inf"):
-        raise ValueError(f"dt is {dt}, a positive number of seconds is expected")
-    return float(dt)

@@ -124,7 +124,7 @@ def _near_one(gain: Array) -> Array:
 def _pack(values: Array) -> Array:
     """float32; one number where all are the same."""
     values = np.asarray(values, np.float32)
-    return values.ravel()[0].reshape(()) if values.size and np.all(values == values.ravel()[0]) else values
+    return np.array(values.flat[0]) if values.size and np.all(values == values.flat[0]) else values
 
 
 def _spread(values: Array, shape: tuple[int, ...]) -> Array:

@@ -10,9 +10,10 @@ from ckd.events import Binning
 from deploy.errors import ModelError, UnsupportedError
 from deploy.network import Array, Conv, Dense, Edge, Network, Node, Shape
 from deploy.nir_io import neurons, nodes, on_grid
-from deploy.nir_io.connect import add_readout, check_connections, fit_shapes, synapses_into
+from deploy.nir_io.connect import add_readout, check_connections, fit_shapes
 from deploy.nir_io.metadata import FileInfo, from_metadata, refuse_soft_reset
 from deploy.nir_io.tree import load_graph
+from deploy.passes.synapses import synapses_into
 
 Parsed = dict[str, nir.NIRNode]
 
@@ -55,7 +56,7 @@ def read_nir(path: Path, *, dt: float | None = None, step_us: int | None = None,
     network = fit_shapes(Network(nodes=converted, edges=edges, dt=step), nodes.shape_of(output), _lifts(parsed))
     network = _decode_grid(network, parsed) if coded else add_readout(network)
     binning = _binning(path, info.binning, network.input_shape, step_us, steps)
-    return network.replace(grid=info.grid if coded else None, classes=info.classes, binning=binning)
+    return network.replace(grid=info.grid if coded else None, classes=info.classes, binning=binning, report=info.report)
 
 
 def _one_end_each(path: Path, parsed: Parsed) -> None:

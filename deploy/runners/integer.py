@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.errors import GridError, UnsupportedError
-from deploy.network import Conv, Dense, GridNeuron, Network, Shape, SumPool
+from deploy.network import Conv, Dense, GridNeuron, Network, Scale, Shape, SumPool
 from deploy.runners._common import predict
 from deploy.runners.kernels import Cells, Geometry, neurons, weighted_sums
 from deploy.runners.schedule import Walk, shifts
@@ -102,7 +102,9 @@ class _Kernels:
         nodes = self.network.nodes
         self.layers = {name: _Layer.of(name, self.network, self.recordings) for name in self.network.neurons}
         self.synapses = {
-            name: _Synapse.of(name, self.network) for name in nodes if isinstance(nodes[name], Dense | Conv | SumPool)
+            name: _Synapse.of(name, self.network)
+            for name in nodes
+            if isinstance(nodes[name], Dense | Conv | SumPool | Scale)
         }
         self.take()
 
@@ -177,7 +179,7 @@ class _Synapse:
                 geometry = _geometry(inputs, outputs, node.kernel, node.stride, node.padding, (1, 1))
                 geometry = geometry._replace(groups=inputs[0])
             case _:
-                raise UnsupportedError(f"{name}: {type(node).__name__} is no synapse")
+                raise UnsupportedError(f"{name}: the grid has no {type(node).__name__}; fold it before quantising")
         if not np.issubdtype(weight.dtype, np.integer):
             raise GridError(f"{name}: weights are {weight.dtype}, a network on the grid holds integers")
         return cls(_rows(weight, geometry.groups), geometry, exponent, (*outputs[1:], outputs[0]))

@@ -9,7 +9,20 @@ from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
 from deploy.errors import UnsupportedError
-from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Neuron, Output, Shape, SumPool
+from deploy.network import (
+    Conv,
+    Delay,
+    Dense,
+    Flatten,
+    GridNeuron,
+    Input,
+    Network,
+    Neuron,
+    Output,
+    Scale,
+    Shape,
+    SumPool,
+)
 
 SCHEDULES = ("synchronous", "pipelined")
 
@@ -25,7 +38,7 @@ class Arithmetic(Protocol[Values]):
         ...
 
     def synapse(self, name: str, x: Values) -> Values:
-        """Weighted sums."""
+        """Weighted sums, and factors where the arithmetic has them."""
         ...
 
     def neurons(self, name: str, x: Values) -> Values:
@@ -88,7 +101,7 @@ class Walk(Generic[Values]):
                 continue
             x = self._arriving(name, values, steps)
             match node:
-                case Dense() | Conv() | SumPool():
+                case Dense() | Conv() | SumPool() | Scale():
                     values[name] = arithmetic.synapse(name, x)
                 case GridNeuron() | Neuron():
                     if self._pipelined and self._step == network.depth[name]:

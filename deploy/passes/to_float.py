@@ -1,0 +1,47 @@
+"""A network on the grid as the float network that a reader without a grid sees in its file."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from deploy.grid import DECAY_ONE, DU_IMMEDIATE, STATE_BITS
+from deploy.network import Array, Conv, Dense, GridNeuron, Network, Neuron, Node
+from deploy.passes.synapses import synapse_scales
+
+
+def to_float(network: Network) -> Network:
+    """Integers w of a layer with scale k as w / 2^k, decays d as d / 4096.
+
+    Requires: a network on the grid with scales. Ensures: a float network whose weights and thresholds are the same
+    numbers; it differs by the rounding of the leak and of negative weight exponents, and neither wraps nor saturates.
+    """
+    scales = synapse_scales(network)
+    nodes: dict[str, Node] = {}
+    for name, node in network.nodes.items():
+        match node:
+            case Dense() | Conv():
+                factor = 2.0 ** (node.weight_exp - scales[name])
+                nodes[name] = replace(node, weight=_float(node.weight * factor), weight_exp=0)
+            case GridNeuron():
+                nodes[name] = _neuron(node, network.scale_bits[name])
+            case _:
+                nodes[name] = node
+    return network.replace(nodes=nodes, grid=None, scale_bits={})
+
+
+def _neuron(node: GridNeuron, k: int) -> Neuron:
+    immediate = bool(np.all(node.du == DU_IMMEDIATE))
+    one = np.ones((), np.float32)
+    return Neuron(
+        shape=node.shape,
+        keep=_float(1 - node.dv / DECAY_ONE),
+        gain=one,
+        bias=_float(node.bias * 2.0 ** -(k + STATE_BITS)),
+        threshold=None if node.vth is None else _float(node.vth * 2.0**-k),
+        current_keep=None if immediate else _float(1 - (node.du + 1) / DECAY_ONE),
+        current_gain=None if immediate else one,
+    )
+
+
+def _float(values: Array) -> Array:
+    return np.asarray(values, np.float32)

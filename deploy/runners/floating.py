@@ -1,0 +1,205 @@
+"""The float runner: any float network in float32, forward Euler as NIR's equations stand, layer-synchronous."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from deploy.errors import ModelError
+from deploy.network import Array, GridNeuron, Network, Neuron, Shape
+from deploy.passes.to_float import to_float
+from deploy.runners._common import predict
+from deploy.runners._ops import apply
+from deploy.runners.schedule import Walk, shifts
+from deploy.trace import Trace, software_versions
+
+VALUES_AT_ONCE = 1 << 25
+"""Outputs of the largest layer held at once; longer recordings are run in several pieces of time."""
+
+KEPT = ("spikes", "u", "v")
+Float = NDArray[np.float32]
+
+
+def run(network: Network, frames: Array, *, keep_states: int = 0, batch: int = 64) -> Trace:
+    """Run a float network over recordings; one on the grid is run as the floats that its file holds (`to_float`).
+
+    Args:
+        network: any network.
+        frames: (R, T, *input_shape).
+        keep_states: for how many of the recordings u and v of every layer are kept; v of a readout is kept for all.
+        batch: recordings run together.
+
+    Returns:
+        the trace; all shifts are 0. u is the current (after its own decay), v the potential after the reset.
+
+    Raises:
+        ModelError: frames of another shape, or nodes that do not fit together.
+    """
+    started = time.perf_counter()
+    if frames.ndim < 2 or frames.shape[2:] != network.input_shape or not frames.shape[0] or not frames.shape[1]:
+        raise ModelError(f"frames {frames.shape} do not fit: (R, T, *{network.input_shape}) with R, T > 0 is expected")
+    if any(isinstance(node, GridNeuron) for node in network.neurons.values()):
+        network = to_float(network)
+    parts = [
+        _run_batch(network, frames[i : i + batch], min(max(0, keep_states - i), batch))
+        for i in range(0, len(frames), batch)
+    ]
+    spikes, u, v = (
+        {name: np.concatenate([part[kind][name] for part in parts if name in part[kind]]) for name in parts[0][kind]}
+        for kind in KEPT
+    )
+    shift = shifts(network, "synchronous")
+    return Trace(
+        spikes=spikes,
+        u=u,
+        v=v,
+        predictions=predict(network, spikes, v, shift, frames.shape[1]),
+        frames=frames,
+        classes=network.classes,
+        shifts=shift,
+        binning=network.binning,
+        runner="float",
+        device="cpu",
+        seconds=time.perf_counter() - started,
+        versions=software_versions("ckd", "numpy", "numba"),
+    )
+
+
+def _run_batch(network: Network, frames: Array, keep: int) -> dict[str, dict[str, Array]]:
+    arithmetic = _Float32(network, len(frames), keep)
+    walk = Walk(network, arithmetic)
+    largest = max(prod(shape) for shape in network.shapes.values()) * len(frames)
+    steps = max(1, VALUES_AT_ONCE // largest)
+    for start in range(0, frames.shape[1], steps):
+        piece = frames[:, start : start + steps]
+        walk.advance(piece, piece.shape[1])
+    return {
+        kind: {name: np.concatenate(pieces, axis=1) for name, pieces in layers.items()}
+        for kind, layers in arithmetic.kept.items()
+    }
+
+
+@dataclass
+class _Float32:
+    """The arithmetic of a walk over arrays (R, T, ...)."""
+
+    network: Network
+    recordings: int
+    keep: int
+    layers: dict[str, "_Layer"] = field(init=False)
+    kept: dict[str, dict[str, list[Array]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.layers = {
+            name: _Layer.of(node, self.recordings)
+            for name, node in self.network.neurons.items()
+            if isinstance(node, Neuron)
+        }
+        self.kept = {kind: {} for kind in KEPT}
+
+    def enter(self, frames: Array) -> Array:
+        return frames.astype(np.float32)
+
+    def synapse(self, name: str, x: Array) -> Array:
+        out = apply(self.network.nodes[name], x.reshape(-1, *x.shape[2:]))  # pyright: ignore[reportArgumentType]
+        return out.reshape(*x.shape[:2], *out.shape[1:])
+
+    def neurons(self, name: str, x: Array) -> Array:
+        layer = self.layers[name]
+        out, u, v = layer(x, self.keep)
+        if layer.spiking:
+            self._keep("spikes", name, out.astype(bool))
+        if self.keep:
+            self._keep("u", name, u)
+        if self.keep or not layer.spiking:
+            self._keep("v", name, v if layer.spiking else out)
+        return out
+
+    def _keep(self, kind: str, name: str, values: Array) -> None:
+        self.kept[kind].setdefault(name, []).append(values)
+
+    def reset(self, name: str) -> None:
+        self.layers[name].u[:] = 0
+        self.layers[name].v[:] = 0
+
+    def flatten(self, x: Array) -> Array:
+        return x.reshape(*x.shape[:2], -1)
+
+    def zeros(self, shape: Shape, like: Array, steps: int) -> Array:
+        return np.zeros((len(like), steps, *shape), np.float32)
+
+    def add(self, values: Sequence[Array]) -> Array:
+        return sum(values[1:], start=values[0])
+
+    def cut(self, x: Array, start: int, stop: int) -> Array:
+        return x[:, start:stop]
+
+    def join(self, parts: Sequence[Array]) -> Array:
+        return np.concatenate(parts, axis=1)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """The neurons of one node with their state, for R recordings; parameters are (n,) float32."""
+
+    parameters: tuple[Float, ...]
+    spiking: bool
+    decays_current: bool
+    u: Float
+    v: Float
+
+    @classmethod
+    def of(cls, node: Neuron, recordings: int) -> "_Layer":
+        absent = np.zeros((), np.float32)
+        values = (node.keep, node.gain, node.bias, node.threshold, node.reset, node.current_keep, node.current_gain)
+        size = prod(node.shape)
+        parameters = tuple(
+            np.ascontiguousarray(np.broadcast_to(absent if value is None else value, node.shape), np.float32).ravel()
+            for value in values
+        )
+        u, v = (np.zeros((recordings, size), np.float32) for _ in range(2))
+        return cls(parameters, node.threshold is not None, node.current_keep is not None, u, v)
+
+    def __call__(self, x: Array, keep: int) -> tuple[Array, Array, Array]:
+        """Spikes as 0 and 1 (of a readout: potentials) of x (R, T, ...), and u and v of the first `keep` recordings."""
+        flat = np.ascontiguousarray(x, np.float32).reshape(*x.shape[:2], -1)
+        out = np.empty_like(flat)
+        u_out, v_out = np.empty((2, keep, *flat.shape[1:]), np.float32)
+        _euler(flat, self.parameters, self.spiking, self.decays_current, self.u, self.v, out, u_out, v_out)
+        kept = (keep, *x.shape[1:])
+        return out.reshape(x.shape), u_out.reshape(kept), v_out.reshape(kept)
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+def _euler(
+    x: Float,
+    parameters: tuple[Float, ...],
+    spiking: bool,
+    decays_current: bool,
+    u: Float,
+    v: Float,
+    out: Float,
+    u_out: Float,
+    v_out: Float,
+) -> None:
+    """The equations of `Neuron`; multiplication and addition are not fused, so PyTorch gives the same bits."""
+    keep, gain, bias, threshold, reset, current_keep, current_gain = parameters
+    recordings, steps, size = x.shape
+    for r in range(recordings):
+        for t in range(steps):
+            for i in range(size):
+                current = x[r, t, i]
+                if decays_current:
+                    current = current_keep[i] * u[r, i] + current_gain[i] * current
+                potential = keep[i] * v[r, i] + gain[i] * current + bias[i]
+                spike = spiking and potential > threshold[i]
+                out[r, t, i] = (np.float32(1) if spike else np.float32(0)) if spiking else potential
+                u[r, i] = current
+                v[r, i] = reset[i] if spike else potential
+            if r < len(u_out):
+                u_out[r, t] = u[r]
+                v_out[r, t] = v[r]
