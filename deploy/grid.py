@@ -71,7 +71,7 @@ def weight_step(low: float, high: float, bits: int = WEIGHT_BITS) -> int:
     """The distance between neighbouring weights of a layer that spans [low, high].
 
     A layer of mixed sign spends one bit on the sign: eight bits give the EVEN values from -256 to 254. A layer of
-    one sign keeps step 1 (-256..0 or 0..255). Fewer bits drop further low bits.
+    one sign keeps step 1 (-255..0 or 0..255). Fewer bits drop further low bits.
     """
     mixed = low < 0 < high
     return 1 << (WEIGHT_BITS - bits + (1 if mixed else 0))
@@ -80,9 +80,10 @@ def weight_step(low: float, high: float, bits: int = WEIGHT_BITS) -> int:
 def weight_range(low: float, high: float, bits: int = WEIGHT_BITS) -> tuple[int, int]:
     """Smallest and largest weight on the grid for a layer that spans [low, high]."""
     step = weight_step(low, high, bits)
-    smallest = -256 if low < 0 else 0
-    largest = (255 if high > 0 else 0) // step * step
-    return smallest, largest
+    largest = 255 // step * step
+    if low < 0 < high:
+        return -256, largest
+    return (-largest if low < 0 else 0), (largest if high > 0 else 0)
 
 
 def round_weights(weight: NDArray[Any], bits: int = WEIGHT_BITS) -> IntArray:

@@ -167,8 +167,7 @@ def _refuse_changed_weights(connection: Connection, weight: Array, *, on_grid: b
     """Lava's Dense and Sparse clip weights and drop low bits without a word."""
     if not on_grid:
         return
-    # Weights that are all negative end at -255 in Lava (`lava/utils/weightutils.py`, clip_weights).
-    if grid.weights_on_grid(weight) and not (weight.max() <= 0 and weight.min() < -255):
+    if grid.weights_on_grid(weight):
         return
     raise GridError(
         f"{connection.synapse}: weights from {weight.min()} to {weight.max()} are not all on the grid and Lava would "

@@ -51,9 +51,11 @@ def _call(command: list[str], failure: str, timeout: float) -> None:
             code = process.wait(timeout)
         except subprocess.TimeoutExpired:
             code = None
-        finally:
+        except BaseException:
             _end_group(process)
+            raise
         if code != 0:
+            _end_group(process)
             output.seek(0)
             why = f" (exit {code})" if code is not None else f": not done after {timeout:.0f} s and ended; {MORE_TIME}"
             raise RunnerError(failure + why + _shown(output.read()))

@@ -49,7 +49,7 @@ def test_a_decaying_current_keeps_its_share() -> None:
     [
         ([-300.0, 300.0, 3.2], 8, [-256, 254, 4]),  # mixed signs: even, saturating
         ([0.0, 3.2, 300.0], 8, [0, 3, 255]),  # one sign: step 1
-        ([-300.0, -3.2], 8, [-256, -3]),
+        ([-300.0, -3.2], 8, [-255, -3]),  # Lava clips the magnitude of inhibitory weights to 255
         ([-100.0, 100.0, 9.0], 4, [-96, 96, 0]),  # four bits of mixed sign: steps of 32
     ],
 )
