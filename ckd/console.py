@@ -77,3 +77,18 @@ def results_table(summary: dict[str, Any], out: Path) -> None:
     console = Console()
     console.print(table)
     console.print(f"{summary['seconds']:.0f} s; run folder: {out}", highlight=False)
+
+
+def evaluation_table(result: dict[str, Any]) -> None:
+    """Accuracy by class, by time step, and spike rates of the layers."""
+    table = Table(title=f"{result['accuracy']:.1%} of {result['recordings']} recordings right")
+    table.add_column("class")
+    table.add_column("accuracy", justify="right")
+    for name, value in result["accuracy_per_class"].items():
+        table.add_row(name, f"{value:.1%}")
+    console = Console()
+    console.print(table)
+    steps = " ".join(f"{value:.1%}" for value in result["accuracy_per_step"])
+    console.print(f"accuracy after each time step: {steps}", highlight=False)
+    rates = "  ".join(f"{name} {rate:.1%}" for name, rate in result["spike_rate"].items())
+    console.print(f"neurons that spike in a step: {rates}", highlight=False)

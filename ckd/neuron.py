@@ -5,10 +5,17 @@ s[t] = h[t] > threshold          strict, as on Loihi
 v[t] = h[t] (1 - s[t])           reset to zero within the step
 """
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from snntorch import Leaky
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
+
+from ckd import lif_kernels
 
 
 class Piecewise(torch.autograd.Function):
@@ -79,33 +86,79 @@ class FusedLIF(torch.autograd.Function):
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: FunctionCtx, current: Tensor, beta: Tensor, threshold: Tensor, alpha: float
     ) -> tuple[Tensor, Tensor]:
-        beta = beta.clamp(0, 1)
-        potential = torch.empty_like(current)
-        spikes = torch.empty_like(current)
-        v = torch.zeros_like(current[0])
-        for t in range(len(current)):
-            h = torch.mul(v, beta, out=potential[t]).add_(current[t])
-            fired = h > threshold
-            spikes[t] = fired
-            v = h.masked_fill(fired, 0)
-        ctx.save_for_backward(potential, beta, threshold)
+        ctx.set_materialize_grads(False)  # pyright: ignore[reportAttributeAccessIssue]
         ctx.alpha = alpha  # pyright: ignore[reportAttributeAccessIssue]
+        beta = beta.clamp(0, 1)
+        step_through = _forward_cpu if current.device.type == "cpu" else _forward_torch
+        spikes, potential = step_through(current, beta, threshold)
+        ctx.save_for_backward(potential, beta, threshold)
         return spikes, potential
 
     @staticmethod
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: FunctionCtx, spikes_grad: Tensor, potential_grad: Tensor
+        ctx: FunctionCtx, spikes_grad: Tensor | None, potential_grad: Tensor | None
     ) -> tuple[Tensor, None, None, None]:
         potential, beta, threshold = ctx.saved_tensors  # pyright: ignore[reportAttributeAccessIssue]
-        grad = torch.empty_like(potential)
-        v_grad = torch.zeros_like(potential[0])
-        for t in reversed(range(len(potential))):
-            h = potential[t]
-            over = h - threshold
-            slope = piecewise_slope(over, ctx.alpha)  # pyright: ignore[reportAttributeAccessIssue]
-            through_reset = torch.addcmul((over <= 0).to(h.dtype), h, slope, value=-1)
-            g = torch.mul(spikes_grad[t], slope, out=grad[t])
-            g.add_(potential_grad[t]).addcmul_(v_grad, through_reset)
-            v_grad = g * beta
-        return grad, None, None, None
+        if spikes_grad is None:
+            spikes_grad = torch.zeros_like(potential)
+        step_back = _backward_cpu if potential.device.type == "cpu" else _backward_torch
+        alpha = ctx.alpha  # pyright: ignore[reportAttributeAccessIssue]
+        return step_back(potential, spikes_grad, potential_grad, beta, threshold, alpha), None, None, None
+
+
+def _forward_torch(current: Tensor, beta: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
+    potential, spikes = torch.empty_like(current), torch.empty_like(current)
+    v = torch.zeros_like(current[0])
+    for t in range(len(current)):
+        h = torch.mul(v, beta, out=potential[t]).add_(current[t])
+        fired = h > threshold
+        spikes[t] = fired
+        v = h.masked_fill(fired, 0)
+    return spikes, potential
+
+
+def _backward_torch(
+    potential: Tensor, spikes_grad: Tensor, potential_grad: Tensor | None, beta: Tensor, threshold: Tensor, alpha: float
+) -> Tensor:
+    grad = torch.empty_like(potential)
+    v_grad = torch.zeros_like(potential[0])
+    for t in reversed(range(len(potential))):
+        h = potential[t]
+        over = h - threshold
+        slope = piecewise_slope(over, alpha)
+        through_reset = torch.addcmul((over <= 0).to(h.dtype), h, slope, value=-1)
+        g = torch.mul(spikes_grad[t], slope, out=grad[t]).addcmul_(v_grad, through_reset)
+        if potential_grad is not None:
+            g.add_(potential_grad[t])
+        v_grad = g * beta
+    return grad
+
+
+def _forward_cpu(current: Tensor, beta: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
+    rows, restore = _as_rows(current)
+    spikes, potential = lif_kernels.forward(rows, float(beta), float(threshold))
+    return restore(spikes), restore(potential)
+
+
+def _backward_cpu(
+    potential: Tensor, spikes_grad: Tensor, potential_grad: Tensor | None, beta: Tensor, threshold: Tensor, alpha: float
+) -> Tensor:
+    rows, restore = _as_rows(potential)
+    direct = None if potential_grad is None else _as_rows(potential_grad, like=potential)[0]
+    ds = _as_rows(spikes_grad, like=potential)[0]
+    return restore(lif_kernels.backward(rows, ds, direct, float(beta), float(threshold), alpha))
+
+
+def _as_rows(x: Tensor, *, like: Tensor | None = None) -> tuple[NDArray[np.float32], Callable[[Any], Tensor]]:
+    """(T, ...) as a contiguous (T, M) array, in the memory order of `like` (or its own), and the way back."""
+    like = x if like is None else like
+    # Channels-last tensors stay as they are: their dimensions in order of stride are contiguous.
+    order = sorted(range(1, like.ndim), key=lambda axis: -like.stride(axis))
+    permuted = x.detach().permute(0, *order).contiguous()
+    back = [0, *(order.index(axis) + 1 for axis in range(1, like.ndim))]
+
+    def restore(rows: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(rows).view(permuted.shape).permute(back)
+
+    return permuted.view(len(x), -1).numpy(), restore

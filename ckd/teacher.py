@@ -100,8 +100,7 @@ def load_teacher(path: Path, teacher: nn.Module) -> nn.Module:
 
 def _vgg(channels: int, classes: int, size: int) -> nn.Module:
     layers: list[nn.Module] = []
-    width = 32
-    for outputs in (width, 2 * width, 2 * width):
+    for outputs in (16, 32, 64):
         layers += [nn.Conv2d(channels, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
         layers += [nn.MaxPool2d(2)]
         channels = outputs

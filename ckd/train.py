@@ -107,7 +107,10 @@ def _resume(path: Path, arguments: list[str]) -> int:
 
 def _train(config: Config, out: Path, *, resume: bool) -> int:
     from ckd.console import RichReporter, results_table
+    from ckd.memory import keep_freed_memory
     from ckd.pipeline import carry_out
+
+    keep_freed_memory()
 
     with RichReporter() as reporter:
         summary = carry_out(config, out, reporter, resume=resume)

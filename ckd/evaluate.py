@@ -1,0 +1,96 @@
+"""python -m ckd.evaluate: accuracy of a trained student on recordings, their labels the folder names.
+
+Example:
+  python -m ckd.evaluate runs/digits-seed0                        the run's own test recordings
+  python -m ckd.evaluate runs/few --events RECORDINGS --json      RECORDINGS/<class>/<recording>
+"""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from ckd.console import run_command
+from ckd.errors import RecordingError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to measure."""
+
+    run: tyro.conf.Positional[Path]
+    """Run folder."""
+    events: Path | None = None
+    """Folder of recordings as <class>/<recording>; left out: the run's test recordings."""
+    baseline: bool = False
+    """Measure the student that was trained without distillation."""
+    json: bool = False
+    """Print JSON for a program to read."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return run_command(lambda: _main(sys.argv[1:] if arguments is None else arguments))
+
+
+def _main(arguments: list[str]) -> int:
+    options = tyro.cli(Options, prog="python -m ckd.evaluate", description=__doc__, args=arguments)
+    result = evaluate(options.run, events=options.events, student="baseline" if options.baseline else "student")
+    if options.json:
+        print(json.dumps(result))
+        return 0
+    from ckd.console import evaluation_table
+
+    evaluation_table(result)
+    return 0
+
+
+def evaluate(path: Path, *, events: Path | None, student: str = "student") -> dict[str, Any]:
+    """Accuracy (overall, by time step, by class) and spike rates of a run's student.
+
+    Args:
+        path: run folder.
+        events: recordings as <class>/<recording>, or None for the run's test recordings.
+        student: "student" or "baseline".
+
+    Raises:
+        RunError: the run cannot be read. RecordingError: a recording cannot, or its class is none of the run's.
+    """
+    import numpy as np
+
+    from ckd.events import find_recordings, load_frames
+    from ckd.measure import measure
+    from ckd.runs import load_run
+
+    run = load_run(path, student=student)
+    if events is None:
+        frames, labels, _ = run.recordings("test")
+    else:
+        paths, folders = find_recordings(events)
+        unknown = sorted(set(folders) - set(run.classes))
+        if unknown:
+            raise RecordingError(
+                f"{events}: folder {unknown[0]!r} is none of the run's classes ({', '.join(run.classes[:12])}); "
+                "the folders' names are the labels"
+            )
+        frames = load_frames(paths, run.binning)
+        labels = np.asarray([run.classes.index(name) for name in folders], np.int64)
+    measured = measure(run.student, frames, labels)
+    by_class = {
+        name: float((measured.predictions[labels == k] == k).mean())
+        for k, name in enumerate(run.classes)
+        if (labels == k).any()
+    }
+    return {
+        "accuracy": measured.accuracy,
+        "recordings": len(labels),
+        "accuracy_per_step": measured.accuracy_per_step,
+        "accuracy_per_class": by_class,
+        "spike_rate": measured.rates,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
