@@ -62,17 +62,16 @@ class IntegerNetwork(nn.Module):
 
 
 def largest_counts(network: Network, max_count: int) -> dict[str, int]:
-    """For every node, the largest value an element of its output can take: 1 after a neuron, more after pooling."""
-    counts = {}
-    for name in network.order:
+    """For every node that can feed a synapse, the largest element of its output: 1 after a neuron, more if pooled."""
+    counts = {network.input: max_count}
+    for name in network.order[1:]:
         node = network.nodes[name]
-        # Over a recurrent edge only spikes travel: synapses end at neurons.
-        arriving = (
-            sum(counts.get(source, 1) for source in network.sources(name)) if network.sources(name) else max_count
-        )
-        counts[name] = 1 if isinstance(node, GridNeuron) else arriving
-        if isinstance(node, SumPool):
-            counts[name] = arriving * node.kernel[0] * node.kernel[1]
+        if isinstance(node, GridNeuron):
+            counts[name] = 1
+        elif not isinstance(node, Dense | Conv):
+            # A source without an entry lies on a recurrent edge, over which spikes travel.
+            window = node.kernel[0] * node.kernel[1] if isinstance(node, SumPool) else 1
+            counts[name] = window * sum(counts.get(source, 1) for source in network.sources(name))
     return counts
 
 
