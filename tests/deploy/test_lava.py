@@ -1,153 +1,16 @@
-"""Lava against a plain layer-synchronous reference: the same spikes, u and v, after the shift of each layer.
+"""Lava against a plain layer-synchronous reference: the same spikes, u and v, after the shift of each layer."""
 
-The reference below is slow and obvious on purpose, and shares no code with any runner.
-"""
-
-import json
-import sys
-import time
-from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from deploy.errors import GridError, RunnerError, UnsupportedError
-from deploy.network import (
-    Conv,
-    Delay,
-    Dense,
-    Flatten,
-    GridNeuron,
-    Input,
-    Network,
-    Neuron,
-    Node,
-    Output,
-    Scale,
-    SumPool,
-)
+from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Neuron, Node, Output, Scale
 from deploy.runners import lava
-from deploy.runners.python310 import find_python310, find_uv
-from deploy.runners.worker import run_worker
 from deploy.trace import Trace
-
-Array = NDArray[Any]
-State = dict[str, Array]
-
-
-def _why_not() -> str | None:
-    try:
-        find_uv()
-        find_python310()
-    except RunnerError as error:
-        return str(error)
-    return None
-
-
-MISSING = _why_not()
-
-
-def needs_lava(test: Callable[..., None]) -> Callable[..., None]:
-    """Mark a test that starts Lava; it is skipped, saying why, where Lava cannot run."""
-    return pytest.mark.lava(pytest.mark.skipif(MISSING is not None, reason=f"Lava cannot run here: {MISSING}")(test))
-
-
-# The reference.
-
-
-def correlate(x: Array, node: Conv) -> Array:
-    """Cross-correlation of (C, H, W), one output at a time."""
-    out, per_group, kh, kw = node.weight.shape
-    (sh, sw), (ph, pw), (dh, dw) = node.stride, node.padding, node.dilation
-    x = np.pad(x, ((0, 0), (ph, ph), (pw, pw)))
-    height = (x.shape[1] - dh * (kh - 1) - 1) // sh + 1
-    width = (x.shape[2] - dw * (kw - 1) - 1) // sw + 1
-    y = np.zeros((out, height, width), np.result_type(x, node.weight))
-    for o in range(out):
-        first = o // (out // node.groups) * per_group
-        for i in range(height):
-            for j in range(width):
-                rows = slice(i * sh, i * sh + dh * (kh - 1) + 1, dh)
-                columns = slice(j * sw, j * sw + dw * (kw - 1) + 1, dw)
-                y[o, i, j] = (x[first : first + per_group, rows, columns] * node.weight[o]).sum()
-    return y
-
-
-def shifted(a: Array, exponent: int) -> Array:
-    return a << exponent if exponent >= 0 else a >> -exponent
-
-
-def grid_step(node: GridNeuron, state: State, a: Array) -> Array:
-    """One step of spec'd integers; u is kept after a spike."""
-    tz = lambda x: np.sign(x) * (np.abs(x) >> 12)  # noqa: E731
-    u = tz(state["u"] * (4096 - (node.du + 1))) + (a << 6)
-    assert np.abs(u).max() < 1 << 23, "the test network wraps; choose smaller weights"
-    v = np.clip(tz(state["v"] * (4096 - node.dv)) + u + node.bias, 1 - (1 << 23), (1 << 23) - 1)
-    spike = np.zeros(node.shape, bool) if node.vth is None else v > (node.vth << 6)
-    state["u"], state["v"] = u, np.where(spike, 0, v)
-    return spike
-
-
-def float_step(node: Neuron, state: State, x: Array) -> Array:
-    current_gain = 1.0 if node.current_gain is None else node.current_gain
-    u = x if node.current_keep is None else node.current_keep * state["u"] + current_gain * x
-    v = node.keep * state["v"] + node.gain * u + node.bias
-    spike = np.zeros(node.shape, bool) if node.threshold is None else v > node.threshold
-    state["u"], state["v"] = u, np.where(spike, node.reset, v)
-    return spike
-
-
-def apply(node: Node, x: Array, step: int, past: list[Array]) -> Array:
-    match node:
-        case Dense():
-            y = shifted(node.weight @ x, node.weight_exp) if node.weight_exp else node.weight @ x
-            return y if node.bias is None else y + node.bias
-        case Conv():
-            y = shifted(correlate(x, node), node.weight_exp) if node.weight_exp else correlate(x, node)
-            return y if node.bias is None else y + node.bias[:, None, None]
-        case Flatten():
-            return x.ravel()
-        case Scale():
-            return x * node.factor
-        case Delay():
-            past.append(x)
-            return past[step - node.steps] if step >= node.steps else np.zeros_like(x)
-        case _:
-            return x
-
-
-def reference(network: Network, frames: Array, dtype: type = np.int64) -> dict[str, State]:
-    """Spikes, u and v (R, T, ...) of every neuron, layer-synchronous."""
-    kept: dict[str, dict[str, list[Array]]] = {n: {"spikes": [], "u": [], "v": []} for n in network.neurons}
-    for recording in frames:
-        states = {n: {k: np.zeros(c.shape, dtype) for k in "uv"} for n, c in network.neurons.items()}
-        past: dict[str, list[Array]] = {name: [] for name in network.nodes}
-        before = {name: np.zeros(shape, dtype) for name, shape in network.shapes.items()}
-        for step, frame in enumerate(recording):
-            now: dict[str, Array] = {}
-            for name in network.order:
-                node = network.nodes[name]
-                late = {source: (source, name) in network.recurrent_edges for source in network.sources(name)}
-                x = sum((before if late[s] else now)[s] for s in network.sources(name)) + np.zeros((), dtype)
-                if isinstance(node, Input):
-                    now[name] = frame.astype(dtype)
-                elif isinstance(node, GridNeuron | Neuron):
-                    advance = grid_step if isinstance(node, GridNeuron) else float_step
-                    now[name] = advance(node, states[name], x).astype(dtype)  # pyright: ignore
-                    for kind, value in (("spikes", now[name] > 0), *states[name].items()):
-                        kept[name][kind].append(value)
-                else:
-                    now[name] = apply(node, x, step, past[name])
-            before = now
-    shape = frames.shape[:2]
-    return {
-        name: {kind: np.stack(values).reshape(*shape, *values[0].shape) for kind, values in kinds.items()}
-        for name, kinds in kept.items()
-    }
+from tests.deploy.plain import Array, cells, chain, correlate, even, events, needs_lava, reference
 
 
 def assert_same(network: Network, frames: Array, trace: Trace, *, spiking: float = 0.01) -> None:
@@ -165,31 +28,6 @@ def assert_same(network: Network, frames: Array, trace: Trace, *, spiking: float
                 states = trace.aligned(kind, name)
                 assert states.dtype == np.int32
                 np.testing.assert_array_equal(states, expected[name][kind][: len(states)], err_msg=f"{name}: {kind}")
-
-
-# Networks.
-
-
-def even(rng: np.random.Generator, *shape: int, largest: int = 120) -> Array:
-    """Weights of mixed sign on the grid, a little more excitation than inhibition."""
-    return rng.integers(-largest // 3, largest // 2, shape) * 2
-
-
-def cells(
-    *shape: int, vth: Array | int | None = 100, du: Array | int = 4095, dv: Array | int = 400, bias: Array | int = 0
-) -> GridNeuron:
-    values = {"du": du, "dv": dv, "bias": bias, "vth": vth}
-    arrays = {name: None if value is None else np.asarray(value) for name, value in values.items()}
-    return GridNeuron(shape=shape, **arrays)  # pyright: ignore
-
-
-def chain(**nodes: Node) -> Network:
-    names = [name.replace("in_", "input") for name in nodes]
-    return Network(nodes=dict(zip(names, nodes.values(), strict=True)), edges=tuple(pairwise(names)))
-
-
-def events(rng: np.random.Generator, recordings: int, steps: int, shape: tuple[int, ...], rate: float = 0.15) -> Array:
-    return (rng.random((recordings, steps, *shape)) < rate).astype(np.uint8)
 
 
 def conv_conv_dense(rng: np.random.Generator) -> Network:
@@ -279,7 +117,7 @@ def recurrent(rng: np.random.Generator) -> Network:
 def test_recurrent_edges_and_delays_carry_nothing_from_one_recording_into_the_next() -> None:
     rng = np.random.default_rng(2)
     network = recurrent(rng)
-    frames = events(rng, 3, 25, network.input_shape)
+    frames = events(rng, 3, 25, network.input_shape) * rng.integers(1, 4, (3, 25, 30), dtype=np.uint8)
     frames[1] = 0  # Biases alone: what the first recording left behind would show.
     assert_same(network, frames, lava.run(network, frames, keep_states=3))
 
@@ -350,112 +188,69 @@ def test_the_float_models_follow_the_float_network() -> None:
     np.testing.assert_array_equal(trace.predictions, expected["readout"]["v"][:, -1].argmax(axis=1))
 
 
-# What Lava cannot do is refused before it starts.
+def random_network(rng: np.random.Generator) -> Network:
+    """One to three convolutions of any geometry, perhaps a residual branch around two more, a dense layer."""
 
+    def pick(*choices: int) -> int:
+        return int(rng.choice(choices))
 
-def small(**changes: Node) -> Network:
-    nodes: dict[str, Node] = {
-        "input": Input(shape=(3,)),
-        "fc": Dense(weight=np.full((2, 3), 2)),
-        "lif": cells(2),
-        "output": Output(),
-    }
-    return chain(**(nodes | changes))
+    def layer(*shape: int) -> GridNeuron:
+        exponent = pick(0, 0, 3)
+        bias = rng.integers(-100, 200, (shape[0], *[1] * (len(shape) - 1))) << exponent
+        return cells(*shape, du=pick(4095, 4095, 2000, 500), dv=pick(0, 200, 2000, 4095), bias=bias)
 
-
-FRAMES = np.ones((1, 2, 3), np.uint8)
-
-
-def test_weights_that_lava_would_change_are_refused() -> None:
-    for weight in ([[1, -2, 3]] * 2, [[300, 2, 2]] * 2, [[-256, -1, -2]] * 2):
-        with pytest.raises(GridError, match="fc: weights from"):
-            lava.run(small(fc=Dense(weight=np.array(weight))), FRAMES)
-
-
-def test_a_bias_without_mantissa_and_exponent_is_refused() -> None:
-    with pytest.raises(GridError, match="lif: bias 4097"):
-        lava.run(small(lif=cells(2, bias=np.array([4097, 0]))), FRAMES)
-
-
-def test_pooling_is_refused_with_the_way_out() -> None:
-    nodes = {
-        "pool": SumPool(kernel=(2, 2), stride=(2, 2)),
+    nodes: dict[str, Node] = {"input": Input(shape=(2, pick(7, 9), pick(6, 8)))}
+    edges: list[tuple[str, str]] = []
+    last, shape = "input", nodes["input"].shape  # pyright: ignore
+    for i in range(pick(1, 2, 3)):
+        groups = pick(1, 2)
+        kernel = pick(1, 2, 3), pick(1, 2, 3)
+        conv = Conv(
+            weight=even(rng, pick(2, 4), shape[0] // groups, *kernel),
+            groups=groups,
+            stride=(pick(1, 2), pick(1, 2)) if min(shape[1:]) > 4 else (1, 1),
+            padding=(pick(0, 1), pick(0, 1)),
+            dilation=(pick(1, 2), 1) if min(shape[1:]) > 4 else (1, 1),
+            weight_exp=pick(0, 0, 1, -1),
+        )
+        nodes[f"conv{i}"] = conv
+        shape = correlate(np.zeros(shape, int), conv).shape
+        nodes[f"lif{i}"] = layer(*shape)
+        edges += [(last, f"conv{i}"), (f"conv{i}", f"lif{i}")]
+        last = f"lif{i}"
+    if rng.random() < 0.5:
+        nodes |= {"conv": Conv(weight=even(rng, shape[0], shape[0], 3, 3), padding=(1, 1)), "lif": layer(*shape)}
+        nodes |= {"join": Conv(weight=even(rng, shape[0], shape[0], 1, 1)), "lif_join": layer(*shape)}
+        edges += [(last, "conv"), ("conv", "lif"), ("lif", "join"), ("join", "lif_join"), (last, "lif_join")]
+        last = "lif_join"
+    nodes |= {
         "flatten": Flatten(),
-        "fc": Dense(weight=np.full((2, 4), 2)),
+        "fc": Dense(weight=even(rng, 6, int(np.prod(shape)), largest=60)),
+        "lif_fc": layer(6),
     }
-    network = chain(input=Input(shape=(1, 4, 4)), **nodes, lif=cells(2), output=Output())
-    with pytest.raises(UnsupportedError, match=r"pool \(SumPool\).*fold it"):
-        lava.run(network, np.ones((1, 2, 1, 4, 4), np.uint8))
+    edges += [(last, "flatten"), ("flatten", "fc"), ("fc", "lif_fc"), ("lif_fc", "output")]
+    return Network(nodes=nodes | {"output": Output()}, edges=tuple(edges))
 
 
-def test_feedback_that_would_arrive_too_late_is_refused_with_the_delay_it_needs() -> None:
-    network = recurrent(np.random.default_rng(0))
-    nodes = {name: node for name, node in network.nodes.items() if name != "later"}
-    edges = (*(edge for edge in network.edges if "later" not in edge), ("back", "lif1"))
-    with pytest.raises(UnsupportedError, match=r"lif2 -> back -> lif1.*at least 1 step"):
-        lava.run(Network(nodes=nodes, edges=edges), np.ones((1, 2, 30), np.uint8))
+def with_thresholds(network: Network, frames: Array) -> Network:
+    """Thresholds at which each layer in turn spikes in part of its steps."""
+    for name, node in network.neurons.items():
+        assert isinstance(node, GridNeuron)
+        silent = network.replace(nodes=dict(network.nodes) | {name: replace(node, vth=None)})
+        potential = np.quantile(reference(silent, frames)[name]["v"], 0.8)
+        vth = np.asarray(int(np.clip(potential // 64, 0, (1 << 17) - 1)))
+        network = network.replace(nodes=dict(network.nodes) | {name: replace(node, vth=vth)})
+    return network
 
 
-def test_a_float_network_is_refused_by_the_integer_models_and_the_other_way_round() -> None:
-    with pytest.raises(UnsupportedError, match="lava-float runs a float network"):
-        lava.run(small(), FRAMES, floating=True)
-    with pytest.raises(UnsupportedError, match="compile"):
-        lava.run(floats(np.random.default_rng(0)), np.ones((1, 2, 2, 6, 6), np.uint8))
-
-
-def test_two_synapses_in_a_row_are_refused() -> None:
-    nodes = {"fc0": Dense(weight=np.full((3, 3), 2)), "fc": Dense(weight=np.full((2, 3), 2))}
-    with pytest.raises(UnsupportedError, match="fc0 -> fc: two synapses"):
-        lava.run(chain(input=Input(shape=(3,)), **nodes, lif=cells(2), output=Output()), FRAMES)
-
-
-def test_frames_of_another_shape_are_refused() -> None:
-    with pytest.raises(UnsupportedError, match=r"takes \(R, T, 3,\)"):
-        lava.run(small(), np.ones((1, 2, 4), np.uint8))
-
-
-# The worker.
+SEEDS = [*range(2), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 30))]
 
 
 @needs_lava
-def test_a_lava_that_takes_too_long_is_ended_with_all_its_processes(tmp_path: Path) -> None:
-    frames = np.ones((1, 60000, 3), np.uint8)
-    lava.prepare(small(), frames, tmp_path)
-    with pytest.raises(RunnerError, match="not done after 6 s"):
-        run_worker(lava.WORKER, str(tmp_path), timeout=6)
-    time.sleep(1)
-    processes = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path) in _read(p)]
-    assert not processes
-
-
-@needs_lava
-def test_what_fails_inside_a_process_of_lava_is_shown_at_once(tmp_path: Path) -> None:
-    lava.prepare(small(), np.ones((1, 50, 3), np.uint8), tmp_path)
-    plan = json.loads((tmp_path / "plan.json").read_text())
-    plan["steps"] = 60  # More than there are frames: the source fails in the middle of the run.
-    (tmp_path / "plan.json").write_text(json.dumps(plan | {"interval": 60, "total": 61}))
-    started = time.perf_counter()
-    with pytest.raises(RunnerError, match="IndexError"):
-        run_worker(lava.WORKER, str(tmp_path), timeout=120)
-    assert time.perf_counter() - started < 60
-
-
-def test_a_python_that_is_no_3_10_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CKD_PYTHON310", sys.executable)
-    with pytest.raises(RunnerError, match=r"CKD_PYTHON310=.*not a Python 3\.10"):
-        find_python310()
-
-
-def test_without_a_python_3_10_the_message_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("CKD_PYTHON310", raising=False)
-    for name, value in {"PATH": "", "PYENV_ROOT": tmp_path, "UV_PYTHON_INSTALL_DIR": tmp_path}.items():
-        monkeypatch.setenv(name, str(value))
-    with pytest.raises(RunnerError, match=r"uv python install 3\.10.*CKD_PYTHON310"):
-        lava.run(small(), FRAMES)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
+@pytest.mark.parametrize("seed", SEEDS)
+def test_any_network_of_convolutions_and_dense_layers_is_the_same_spike_by_spike(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    network = random_network(rng)
+    frames = events(rng, 2, 12, network.input_shape, rate=0.3) * rng.integers(1, 3, dtype=np.uint8)
+    network = with_thresholds(network, frames)
+    assert_same(network, frames, lava.run(network, frames, keep_states=2))
