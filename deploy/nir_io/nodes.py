@@ -31,20 +31,26 @@ def parse(name: str, tree: dict[str, Any]) -> nir.NIRNode:
             way_out = "a maximum is no sum of spikes and no chip here takes it; train with AvgPool2d or strided Conv2d"
         raise UnsupportedError(f"{name}: NIR node {kind} cannot be read; {way_out}")
     if kind in ("Conv1d", "Conv2d"):
-        tree = {"input_shape": None, **tree}
+        # Without it nir leaves the output's shape alone, which it infers wrongly; ours comes from the graph.
+        tree = {**tree, "input_shape": None}
     try:
         node: nir.NIRNode = nir.dict2NIRNode(tree)  # pyright: ignore
     except (TypeError, ValueError, KeyError, AssertionError, IndexError, AttributeError) as error:
         raise ModelError(f"{name} ({kind}): its parameters do not make a node: {error!r}") from error
-    for field, value in vars(node).items():
-        # An infinite time constant has a message of its own, with the way out.
-        numbers = np.asarray(value) if isinstance(value, np.ndarray | float) else np.zeros(())
-        if (
-            numbers.dtype.kind == "f"
-            and not np.isfinite(numbers[~np.isinf(numbers)] if field.startswith("tau") else numbers).all()
-        ):
-            raise ModelError(f"{name} ({kind}): {field} holds values that are infinite or not a number; train again")
+    _check_numbers(name, node)
     return node
+
+
+def _check_numbers(name: str, node: nir.NIRNode) -> None:
+    numbers = {
+        field: np.asarray(v) for field, v in vars(node).items() if isinstance(v, np.ndarray | np.floating | float)
+    }
+    # An infinite time constant, and the resistance made from it, get a message of their own with the way out.
+    endless = any(np.isinf(v).any() for field, v in numbers.items() if field.startswith("tau"))
+    for field, v in numbers.items():
+        if v.dtype.kind == "f" and not (np.isfinite(v) | (endless & np.isinf(v))).all():
+            kind = type(node).__name__
+            raise ModelError(f"{name} ({kind}): {field} holds values that are infinite or not a number; train again")
 
 
 def convert(name: str, node: nir.NIRNode, dt: float, *, lift: bool) -> list[Node]:

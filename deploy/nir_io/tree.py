@@ -101,10 +101,8 @@ def _only(graph: Tree, kind: str, name: str) -> str:
 
 def _remove_doors(flat: FlatGraph, doors: list[str]) -> None:
     for door in doors:
-        sources = [a for a, b in flat.edges if b == door]
         targets = [b for a, b in flat.edges if a == door]
-        if not sources or not targets:
+        if not targets or not any(b == door for _, b in flat.edges):
             raise ModelError(f"{door}: this end of a subgraph is not connected; connect it or remove the subgraph")
-        flat.edges = [edge for edge in flat.edges if door not in edge]
-        flat.edges += [(a, b) for a in sources for b in targets]
+        flat.edges = [(a, target) for a, b in flat.edges if a != door for target in (targets if b == door else [b])]
         del flat.nodes[door]
