@@ -44,27 +44,43 @@ Ints = TypeVar("Ints", bound=Any)
 
 def toward_zero(x: Ints, bits: int) -> Ints:
     """sign(x) * (|x| >> bits)."""
-    return abs(x) // (1 << bits) * ((x > 0) * 2 - 1)
+    # An arithmetic shift rounds down; adding 2^bits - 1 to negative numbers first turns that into up.
+    return (x + ((x >> 63) & ((1 << bits) - 1))) >> bits
 
 
 def wrap24(u: Ints) -> Ints:
     """Two's complement at 24 bits: ((u + 2^23) mod 2^24) - 2^23."""
-    return (u + U_WRAP // 2) % U_WRAP - U_WRAP // 2
+    return ((u + U_WRAP // 2) & (U_WRAP - 1)) - U_WRAP // 2
+
+
+def saturate(v: Ints) -> Ints:
+    """clip(v, +-(2^23 - 1))."""
+    return v.clip(-V_MAX, V_MAX)
+
+
+def unwrapped_current(u: Ints, a: Ints, du: Ints) -> Ints:
+    """tz(u * (4096 - (du + 1)), 12) + (a << 6): the current before it wraps."""
+    return toward_zero(u * (DECAY_ONE - 1 - du), DECAY_BITS) + (a << STATE_BITS)
+
+
+def unsaturated_voltage(v: Ints, u: Ints, bias: Ints, dv: Ints) -> Ints:
+    """tz(v * (4096 - dv), 12) + u + bias: the potential before it saturates."""
+    return toward_zero(v * (DECAY_ONE - dv), DECAY_BITS) + u + bias
 
 
 def step_current(u: Ints, a: Ints, du: Ints) -> Ints:
-    """u' = wrap24(tz(u * (4096 - (du + 1)), 12) + (a << 6))."""
-    return wrap24(toward_zero(u * (DECAY_ONE - 1 - du), DECAY_BITS) + a * (1 << STATE_BITS))
+    """The current after a step."""
+    return wrap24(unwrapped_current(u, a, du))
 
 
 def step_voltage(v: Ints, u: Ints, bias: Ints, dv: Ints) -> Ints:
-    """v' before the spike: clip(tz(v * (4096 - dv), 12) + u + bias, +-(2^23 - 1))."""
-    return (toward_zero(v * (DECAY_ONE - dv), DECAY_BITS) + u + bias).clip(-V_MAX, V_MAX)
+    """The potential after a step, before the spike."""
+    return saturate(unsaturated_voltage(v, u, bias, dv))
 
 
 def shift_weighted_sum(a: Ints, weight_exp: int) -> Ints:
     """The accumulated sum times 2^weight_exp; a negative exponent is an arithmetic shift to the right."""
-    return a * (1 << weight_exp) if weight_exp >= 0 else a // (1 << -weight_exp)
+    return a << weight_exp if weight_exp >= 0 else a >> -weight_exp
 
 
 def weight_step(low: float, high: float, bits: int = WEIGHT_BITS) -> int:

@@ -1,6 +1,7 @@
 """From a float network to one on Loihi's integer grid, without torch; layer by layer, in order of execution."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from math import log2
 
 import numpy as np
@@ -8,15 +9,15 @@ import numpy as np
 from deploy import grid
 from deploy.chips import GRIDS
 from deploy.errors import GridError, UnsupportedError
-from deploy.network import Array, Network, Output
+from deploy.network import Array, GridNeuron, Input, Network, Neuron, Node, Output
 from deploy.preparation import prepare_for_grid
-from deploy.rounding import FloatLayer, GridLayer, collect_layer, largest_scale, percentile_scale, round_layer
+from deploy.rounding import FloatLayer, GridLayer, clipping, collect_layer, largest_scale, round_layer
 from deploy.runners import floating, integer
 from deploy.trace import Trace
 
 METHODS = ("spike-error", "max", "percentile")
-CLIPPING = (0.75, 0.85, 0.93, 1.0, 1.08, 1.17, 1.3, 1.5, 1.8, 2.2)
-"""Scales that "spike-error" tries, as multiples of the largest at which no weight saturates."""
+CLIPS = (1.0, 0.85, 0.93, 1.08, 1.17, 1.3, 1.5, 1.8, 2.2)
+"""Scales that "spike-error" tries, as multiples of the largest at which no weight saturates; ties go to the first."""
 
 CALIBRATION = 64
 """Recordings that decide a scale; more change little and cost time."""
@@ -34,7 +35,7 @@ def quantize(
 
     Args:
         network: float; pooling and scaling are folded here.
-        frames: (R, T, *input_shape) calibration recordings; the first 64 are used.
+        frames: (R, T, *input_shape) calibration recordings; at most 64, evenly spaced, are used.
         weight_bits: bits per weight, 1 to 8.
         method: how the scale of each layer is chosen: "max" (no weight saturates), "percentile" (99.9 % of them do
             not), or "spike-error" (the scale whose spikes differ least from the float network's).
@@ -60,57 +61,89 @@ def quantize(
             f"{chip} takes spikes of 0 or 1, these frames hold counts up to {np.max(frames)}; bin with max_count=1"
         )
     prepared = prepare_for_grid(network)
-    frames = frames[:CALIBRATION]
+    frames = frames[:: -(-len(frames) // CALIBRATION)]
     wanted = floating.run(prepared, frames, keep_states=len(frames))
     current, report = prepared, []
+    given = {prepared.input: frames}
+    """What nodes of the network so far send on: the input, and each layer that is on the grid."""
     for name in prepared.neurons:
         layer = collect_layer(prepared, name)
-
-        def error(scale: float, layer: FloatLayer = layer, before: Network = current) -> float:
-            return _error(before, layer, scale, weight_bits, frames, wanted)
-
-        scale = _choose_scale(layer, weight_bits, method, error)
-        rounded = round_layer(layer, scale, weight_bits)
-        current = _put(current, name, rounded, scale)
-        report.extend(rounded.changes)
+        base = largest_scale(layer, weight_bits, _largest_state(wanted, name))
+        tried = [
+            _Candidate.of(current, round_layer(layer, base * clip, weight_bits, clip=clip), given, wanted)
+            for clip in _clips(layer, method)
+        ]
+        best = min(tried, key=lambda candidate: candidate.error)
+        current, given[name] = best.network, best.spikes
+        report.extend(best.layer.changes)
     return current.replace(grid=chip, report=tuple(report))
 
 
-def _choose_scale(layer: FloatLayer, bits: int, method: str, error: Callable[[float], float]) -> float:
-    base = largest_scale(layer, bits)
-    if method == "max":
-        return base
-    if method == "percentile":
-        return percentile_scale(layer, bits)
-    return min((base * factor for factor in CLIPPING), key=error)
+@dataclass(frozen=True)
+class _Candidate:
+    """A layer at one scale, and how far it is from the float network, given what the layers before really send it.
 
-
-def _error(network: Network, layer: FloatLayer, scale: float, bits: int, frames: Array, wanted: Trace) -> float:
-    """How far the layer is from the float network's, given what the layers before it really send it.
-
-    The share of differing spikes; for a readout, the mean squared difference of the potentials relative to the square.
+    The error is the share of differing spikes; for a readout, the mean squared difference of the potentials relative
+    to the mean square.
     """
-    name, rounded = layer.name, round_layer(layer, scale, bits)
-    until = _until(_put(network, name, rounded, scale), name)
-    if rounded.neuron.vth is not None:
-        return float(np.mean(integer.run(until, frames).spikes[name] != wanted.spikes[name]))
-    got = integer.run(until, frames, keep_states=len(frames)).v[name] / (scale * (1 << grid.STATE_BITS))
-    return float(np.mean((got - wanted.v[name]) ** 2) / np.mean(wanted.v[name] ** 2))
+
+    network: Network
+    layer: GridLayer
+    spikes: Array
+    error: float
+
+    @classmethod
+    def of(cls, before: Network, layer: GridLayer, given: Mapping[str, Array], wanted: Trace) -> "_Candidate":
+        name = layer.name
+        network = _put(before, layer)
+        part, start = _part(network, name)
+        frames = given[start]
+        if layer.neuron.vth is not None:
+            spikes = integer.run(part, frames).spikes[name]
+            return cls(network, layer, spikes.view(np.uint8), float(np.mean(spikes != wanted.spikes[name])))
+        v = integer.run(part, frames).v[name] / (layer.scale * (1 << grid.STATE_BITS))
+        error = float(np.mean((v - wanted.v[name]) ** 2) / max(float(np.mean(wanted.v[name] ** 2)), 1e-30))
+        return cls(network, layer, np.zeros(v.shape, np.uint8), error)
 
 
-def _put(network: Network, name: str, rounded: GridLayer, scale: float) -> Network:
+def _clips(layer: FloatLayer, method: str) -> tuple[float, ...]:
+    return {"max": (1.0,), "percentile": (clipping(layer),), "spike-error": CLIPS}[method]
+
+
+def _largest_state(wanted: Trace, name: str) -> float:
+    return max(float(np.abs(state[name]).max(initial=0)) for state in (wanted.u, wanted.v))
+
+
+def _put(network: Network, layer: GridLayer) -> Network:
     """Replace a layer by its grid version; `scale_bits` places the file's numbers near the float ones."""
     return network.replace(
-        nodes={**network.nodes, **rounded.synapses, name: rounded.neuron},
-        scale_bits={**network.scale_bits, name: round(log2(scale))},
+        nodes={**network.nodes, **layer.synapses, layer.name: layer.neuron},
+        scale_bits={**network.scale_bits, layer.name: round(log2(layer.scale))},
     )
 
 
-def _until(network: Network, name: str) -> Network:
-    """The network up to neuron `name`, whose output becomes the network's; what comes later feeds nothing back."""
-    kept = set(network.order[: network.order.index(name) + 1])
-    kept |= {synapse for synapse in network.sources(name) if set(network.sources(synapse)) <= kept}
-    kept.discard(network.output)
-    edges = tuple(edge for edge in network.edges if set(edge) <= kept)
-    nodes = {node: network.nodes[node] for node in network.nodes if node in kept} | {network.output: Output()}
-    return network.replace(nodes=nodes, edges=(*edges, (name, network.output)))
+def _part(network: Network, name: str) -> tuple[Network, str]:
+    """The part of the network that decides what neuron `name` does, and the node whose values are its frames.
+
+    Where one earlier layer alone feeds it, that is the layer itself; else everything from the input on. What comes
+    later and feeds back is left out.
+    """
+    before: dict[str, None] = {}
+    waiting = network.sources(name)
+    while waiting:
+        node = waiting.pop()
+        before[node] = None
+        if not isinstance(network.nodes[node], GridNeuron | Neuron | Input):
+            waiting += network.sources(node)
+    starts = [node for node in before if isinstance(network.nodes[node], GridNeuron | Neuron | Input)]
+    if len(starts) == 1 and starts != [name]:
+        start = starts[0]
+        kept = {name, *before}
+    else:
+        start = network.input
+        kept = set(network.order[: network.order.index(name) + 1]) - {network.output}
+        kept |= {synapse for synapse in network.sources(name) if set(network.sources(synapse)) <= kept}
+    nodes: dict[str, Node] = {node: network.nodes[node] for node in network.nodes if node in kept}
+    nodes |= {start: Input(shape=network.shapes[start]), network.output: Output()}
+    edges = tuple(edge for edge in network.edges if set(edge) <= kept and edge[1] != start)
+    return network.replace(nodes=nodes, edges=(*edges, (name, network.output))), start

@@ -11,6 +11,9 @@ from deploy.errors import GridError, UnsupportedError
 from deploy.network import Array, Conv, Dense, GridNeuron, Network, Neuron
 from deploy.parameters import ParameterChange, compare_parameter
 
+STATE_MARGIN = 4.0
+"""How many times larger than in calibration a state may become before it saturates."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FloatLayer:
@@ -32,6 +35,8 @@ class FloatLayer:
 class GridLayer:
     """What a `FloatLayer` became on the grid."""
 
+    name: str
+    scale: float
     neuron: GridNeuron
     synapses: Mapping[str, Dense | Conv]
     changes: tuple[ParameterChange, ...]
@@ -65,29 +70,44 @@ def collect_layer(network: Network, name: str) -> FloatLayer:
     return FloatLayer(name=name, neuron=neuron, synapses=synapses, bias=bias + arriving, note=note)
 
 
-def largest_scale(layer: FloatLayer, bits: int) -> float:
-    """The largest scale at which every weight still fits `bits` bits and the threshold its 17.
+def largest_scale(layer: FloatLayer, bits: int, largest_state: float) -> float:
+    """The largest scale at which weights fit `bits` bits, the threshold its 17 bits, and states their 24.
 
-    Branches that meet in one neuron share a scale: the one of finest weights sets it, the others get a weight_exp.
+    Branches that meet in one neuron share a scale: the one of finest weights sets it, the others shift their sums
+    (weight_exp). Where states would not fit, all branches shift to the right, which costs the sums low bits rather
+    than the weights.
+
+    Args:
+        layer: the layer.
+        bits: bits per weight.
+        largest_state: the largest |current| or |potential| expected, in the layer's own units.
     """
     scale = max(_fitting_scales(layer, bits).values())
+    if largest_state > 0:
+        limit = grid.V_MAX / (1 << grid.STATE_BITS) / STATE_MARGIN / largest_state
+        scale /= 2.0 ** max(0, ceil(log2(scale / limit)))
     threshold = layer.neuron.threshold
     highest = 0.0 if threshold is None else float(np.max(threshold - layer.neuron.reset))
     return min(scale, grid.VTH_MAX / highest) if highest > 0 else scale
 
 
-def percentile_scale(layer: FloatLayer, bits: int, percentile: float = 99.9) -> float:
-    """The scale at which `percentile` percent of the weights fit, and the rest saturates."""
-    clip = min(
-        float(np.percentile(np.abs(node.weight), percentile)) / float(np.abs(node.weight).max())
+def clipping(layer: FloatLayer, percentile: float = 99.9) -> float:
+    """How much larger the scale may be if only `percentile` percent of the weights must fit."""
+    return 1 / min(
+        max(float(np.percentile(np.abs(node.weight), percentile)) / float(np.abs(node.weight).max()), 0.1)
         for node in layer.synapses.values()
         if np.any(node.weight)
     )
-    return largest_scale(layer, bits) / max(clip, 0.1)
 
 
-def round_layer(layer: FloatLayer, scale: float, bits: int) -> GridLayer:
+def round_layer(layer: FloatLayer, scale: float, bits: int, *, clip: float = 1.0) -> GridLayer:
     """Put a layer onto the grid: weights round(w s), threshold round(threshold s), bias in 2^-6 of that.
+
+    Args:
+        layer: the layer.
+        scale: s.
+        bits: bits per weight.
+        clip: s is this much larger than the scale at which all weights fit; the largest saturate.
 
     Raises:
         GridError: a value that the grid cannot hold.
@@ -95,7 +115,7 @@ def round_layer(layer: FloatLayer, scale: float, bits: int) -> GridLayer:
     fitting = _fitting_scales(layer, bits)
     synapses, changes = {}, []
     for name, node in layer.synapses.items():
-        exponent = max(0, ceil(log2(max(fitting.values()) / fitting[name]) - 1e-9))
+        exponent = ceil(log2(scale / clip / fitting[name]) - 1e-9)
         unit = scale / 2.0**exponent
         rounded = grid.round_weights(node.weight * unit, bits)
         low, high = grid.weight_range(float(node.weight.min()), float(node.weight.max()), bits)
@@ -104,7 +124,9 @@ def round_layer(layer: FloatLayer, scale: float, bits: int) -> GridLayer:
         changes.append(change)
         synapses[name] = replace(node, weight=rounded.astype(np.int32), weight_exp=exponent)
     neuron, neuron_changes = _round_neuron(layer, scale)
-    return GridLayer(neuron=neuron, synapses=synapses, changes=(*changes, *neuron_changes))
+    return GridLayer(
+        name=layer.name, scale=scale, neuron=neuron, synapses=synapses, changes=(*changes, *neuron_changes)
+    )
 
 
 def _round_neuron(layer: FloatLayer, scale: float) -> tuple[GridNeuron, list[ParameterChange]]:

@@ -189,20 +189,20 @@ class _TorchArithmetic:
         zero = torch.zeros_like(x[:, 0], dtype=torch.int64)
         u, v = self._state.get(name, (zero, zero))
         spikes, us, vs = [], [], []
+        overflows = torch.zeros((), dtype=torch.int64, device=x.device)
         for a in x.long().unbind(1):
-            exact_u = grid.toward_zero(u * (grid.DECAY_ONE - 1 - cells.du), grid.DECAY_BITS) + a * (
-                1 << grid.STATE_BITS
-            )
-            u = grid.wrap24(exact_u)
-            exact_v = grid.toward_zero(v * (grid.DECAY_ONE - cells.dv), grid.DECAY_BITS) + u + cells.bias
-            v = exact_v.clip(-grid.V_MAX, grid.V_MAX)
-            self._overflows[name] += int((exact_u != u).sum() + (exact_v != v).sum())
+            unwrapped = grid.unwrapped_current(u, a, cells.du)
+            u = grid.wrap24(unwrapped)
+            unsaturated = grid.unsaturated_voltage(v, u, cells.bias, cells.dv)
+            v = grid.saturate(unsaturated)
+            overflows += (unwrapped != u).count_nonzero() + (unsaturated != v).count_nonzero()
             spike = torch.zeros_like(v, dtype=torch.bool) if cells.threshold is None else v > cells.threshold
             v = v.masked_fill(spike, 0)
             spikes.append(spike)
             us.append(u)
             vs.append(v)
         self._state[name] = (u, v)
+        self._overflows[name] += int(overflows)
         if cells.threshold is not None:
             self._keep("spikes", name, spikes)
         if self._states:
