@@ -22,18 +22,18 @@ def full(shape: tuple[int, ...], value: float) -> Array:
 def lif(shape: tuple[int, ...], beta: float = 0.9, threshold: float = 1.0, **changes: Any) -> nir.LIF:
     """A snnTorch-like LIF: the input is not scaled by 1 - beta."""
     tau = full(shape, DT / (1 - beta))
-    return nir.LIF(
-        **{"tau": tau, "r": tau / DT, "v_leak": full(shape, 0), "v_threshold": full(shape, threshold)} | changes
-    )
+    parameters: dict[str, Any] = {"tau": tau, "r": tau / DT, "v_leak": full(shape, 0)}
+    return nir.LIF(**parameters | {"v_threshold": full(shape, threshold)} | changes)
 
 
 def if_(shape: tuple[int, ...], threshold: float = 1.0, **changes: Any) -> nir.IF:
-    return nir.IF(**{"r": full(shape, 1 / DT), "v_threshold": full(shape, threshold)} | changes)
+    parameters: dict[str, Any] = {"r": full(shape, 1 / DT), "v_threshold": full(shape, threshold)}
+    return nir.IF(**parameters | changes)
 
 
 def cuba(shape: tuple[int, ...], **changes: Any) -> nir.CubaLIF:
     """Time constants as in the Braille networks of the NIR paper."""
-    parameters = {
+    parameters: dict[str, Any] = {
         "tau_syn": full(shape, 4e-4),
         "tau_mem": full(shape, 1e-3),
         "r": full(shape, 10),
@@ -73,7 +73,8 @@ def reread(written: nir.NIRGraph, folder: Path, **options: Any) -> Network:
     """Write with the nir package, read with ours."""
     path = folder / "graph.nir"
     nir.write(path, written)
-    return read_nir(path, **{"dt": DT} | options)
+    chosen: dict[str, Any] = {"dt": DT} | options
+    return read_nir(path, **chosen)
 
 
 def spikes(rng: np.random.Generator, *shape: int, rate: float = 0.3) -> Array:

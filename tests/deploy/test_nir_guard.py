@@ -92,7 +92,7 @@ def _huge_chunk(file: h5py.File) -> None:
     file.create_dataset(
         "node/nodes/lif/extra",
         data=np.zeros((4, 4)),
-        chunks=(1 << 14, 1 << 14),
+        chunks=(3000, 3000),
         maxshape=(None, None),
         compression="gzip",
     )

@@ -24,7 +24,7 @@ def with_metadata(node: nir.NIRNode, **metadata: Any) -> nir.NIRNode:
     return node
 
 
-INFINITE_TAU = {"tau": full((4,), np.inf), "r": full((4,), np.inf)}
+INFINITE_TAU: dict[str, Any] = {"tau": full((4,), np.inf), "r": full((4,), np.inf)}
 NODES: dict[str, tuple[nir.NIRNode, type[DeployError], str]] = {
     "soft reset": (with_metadata(lif((4,)), reset="subtract"), UnsupportedError, "node: reset.*subtract.*zero"),
     "soft reset of snnTorch": (
