@@ -24,7 +24,7 @@ from deploy.trace import Trace, software_versions
 
 Array = NDArray[Any]
 
-WORKER = Path(__file__).with_name("lava_worker.py")
+WORKER = Path(__file__).parent / "workers" / "lava_worker.py"
 LAVA_VERSION = "0.10.0"
 
 
@@ -70,11 +70,11 @@ def prepare(
     _check(network, frames, floating)
     ways = connections(network)
     lag = max(way.lag for way in ways)
-    late = {way.source for way in ways if way.lag}
+    holding = {way.source for way in ways if way.lag}
     bits = 8 if frames.max(initial=0) > 1 else 0
     arrays: Arrays = {}
     index = {name: i for i, name in enumerate(network.neurons)}
-    populations = [population(name, network, held=name in late, arrays=arrays) for name in index]
+    populations = [population(name, network, held=name in holding, arrays=arrays) for name in index]
     for spec in populations:
         readout = _is_readout(network.neurons[spec["name"]])
         kept = min(keep_states, len(frames))
@@ -123,22 +123,22 @@ def _is_readout(node: Neuron | GridNeuron) -> bool:
 
 
 def _trace(network: Network, frames: Array, folder: Path, plan: dict[str, Any], done: dict[str, Any]) -> Trace:
-    late = shifts(network, "pipelined")
-    steps = plan["steps"] + max(late.values())
+    behind = shifts(network, "pipelined")
+    steps = plan["steps"] + max(behind.values())
     kept: dict[str, dict[str, Array]] = {"spikes": {}, "u": {}, "v": {}}
     for i, (name, node) in enumerate(network.neurons.items()):
         for kind in kept:
             file = folder / f"{kind}{i}.npy"
             if file.exists():
-                kept[kind][name] = _late(from_lava(np.load(file), node.shape), late[name], steps)
+                kept[kind][name] = late(from_lava(np.load(file), node.shape), behind[name], steps)
     return Trace(
         spikes=kept["spikes"],
         u=kept["u"],
         v=kept["v"],
-        predictions=predict(network, kept["spikes"], kept["v"], late, plan["steps"]),
+        predictions=predict(network, kept["spikes"], kept["v"], behind, plan["steps"]),
         frames=frames,
         classes=network.classes,
-        shifts=late,
+        shifts=behind,
         schedule="pipelined",
         binning=network.binning,
         runner="lava-float" if plan["floating"] else "lava",
@@ -148,8 +148,8 @@ def _trace(network: Network, frames: Array, folder: Path, plan: dict[str, Any], 
     )
 
 
-def _late(values: Array, shift: int, total: int) -> Array:
+def late(values: Array, shift: int, total: int) -> Array:
     """(R, T, ...) to (R, total, ...), `shift` steps later."""
-    late = np.zeros((values.shape[0], total, *values.shape[2:]), values.dtype)
-    late[:, shift : shift + values.shape[1]] = values
-    return late
+    moved = np.zeros((values.shape[0], total, *values.shape[2:]), values.dtype)
+    moved[:, shift : shift + values.shape[1]] = values
+    return moved
