@@ -29,13 +29,13 @@ from ckd.memory import keep_freed_memory
 from ckd.pipeline import carry_out
 
 PUBLISHED = (
-    "static_input=value,replacement=sliding,align_weight=0.5,temporal_weights=true,kd=phased,pairing=class,tet=true,heads=one"
+    "static_input=value,replacement=sliding,align_weight=0.5,temporal_weights=true,kd=phased,batch_norm=joint,heads="
 )
 RECIPES = {
     "undistilled": "distill=false",
     "default": "",
-    "published": PUBLISHED,
-    "published, two heads": PUBLISHED.replace("heads=one", "heads=two"),
+    "published": PUBLISHED + "one",
+    "published, two heads": PUBLISHED + "two",
 }
 
 

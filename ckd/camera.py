@@ -5,6 +5,7 @@ the logarithm of the light at its last event and reports when the light has move
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numba
 import numpy as np
@@ -59,7 +60,7 @@ def film(image: Float, camera: Camera, rng: np.random.Generator) -> Events:
     left = (camera.width - image.shape[1]) / 2 - path[:, 0].mean()
     top = (camera.height - image.shape[0]) / 2 - path[:, 1].mean()
     jitter = rng.normal(0, camera.start_spread, 2)
-    shift = (path + (left, top) + jitter).astype(np.float32)
+    shift = (path + np.array([left, top]) + jitter).astype(np.float32)
     thresholds = rng.normal(camera.threshold, camera.threshold_spread, (2, camera.height, camera.width))
     thresholds = np.maximum(thresholds, 0.05).astype(np.float32)
     levels = np.log(np.linspace(camera.bright, camera.dark, 4096) + 10).astype(np.float32)
@@ -92,7 +93,7 @@ def saccade_path(camera: Camera, rng: np.random.Generator) -> NDArray[np.float64
     begin, end = camera.motion_ms
     progress = np.clip((np.arange(camera.segment_ms) - begin) / (end - begin), 0, 1)
     eased = (1 - np.cos(np.pi * progress)) / 2
-    return np.concatenate([a + eased[:, None] * (b - a) for a, b in zip(corners, corners[1:], strict=False)])
+    return np.concatenate([a + eased[:, None] * (b - a) for a, b in pairwise(corners)])
 
 
 @numba.njit(cache=True, nogil=True)

@@ -118,8 +118,8 @@ class Augment:
 class Training:
     """Optimiser and budget."""
 
-    iterations: int = 300
-    batch: int = 50
+    iterations: int = 400
+    batch: int = 32
     """Recordings a step over all processes; the static branch sees as many stills."""
     lr: float = 2e-3
     weight_decay: float = 0.01

@@ -66,7 +66,7 @@ class Source(ABC):
                 "seed": seed,
                 "ids": ids.tolist(),
                 "sum": int(stills.images.sum(dtype=np.int64)),
-            },  # fmt: skip
+            },
             made_by=[ckd.camera, ckd.events],
         )
 
@@ -103,7 +103,7 @@ class Digits(Source):
                 "camera": camera,
                 "binning": self.binning,
                 "rows": rows.tolist(),
-            },  # fmt: skip
+            },
             made_by=[ckd.camera, ckd.events],
         )
 

@@ -64,8 +64,9 @@ def linear_cka(x: Tensor, y: Tensor) -> Tensor:
         (T,), in float32 also under mixed precision.
     """
     with torch.autocast(x.device.type, enabled=False):
-        k, l = (_centred_gram(features.float()) for features in (x, y))
-        return (k * l).sum((1, 2)) / (k.norm(dim=(1, 2)) * l.norm(dim=(1, 2)) + EPSILON)
+        gram_x, gram_y = (_centred_gram(features.float()) for features in (x, y))
+        norms = gram_x.norm(dim=(1, 2)) * gram_y.norm(dim=(1, 2))
+        return (gram_x * gram_y).sum((1, 2)) / (norms + EPSILON)
 
 
 def _centred_gram(features: Tensor) -> Tensor:
@@ -75,5 +76,5 @@ def _centred_gram(features: Tensor) -> Tensor:
 
 
 def alignment_loss(cka: Tensor, a: Tensor) -> Tensor:
-    """Domain alignment with spatio-temporal regularisation, mean_t sigmoid(a_t) (1 - |CKA_t|) [paper, KT]. (T,), (T,)."""
+    """Domain alignment, mean_t sigmoid(a_t) (1 - |CKA_t|), of (T,) and (T,) [paper, KT]."""
     return (torch.sigmoid(a) * (1 - cka.abs())).mean()

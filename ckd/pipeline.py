@@ -85,6 +85,7 @@ def carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) ->
                     precision=config.machine.precision)  # fmt: skip
     fabric.launch()
     run = _Stages(config, out, material, fabric, reporter)
+    run.check()
     if fabric.is_global_zero and not resume:
         out.mkdir(parents=True, exist_ok=True)
         write_split(out / "split.json", material.split)
@@ -143,20 +144,33 @@ class _Stages:
         self._began = time.monotonic()
         self._last_save = time.monotonic()
 
-    def teacher(self) -> nn.Module:
-        config, stills = self._config, self._material.stills
-        name = config.teacher.teacher
-        given = Path(name) if name.endswith(".safetensors") else None
-        torch.manual_seed(config.seed)
+    def check(self) -> None:
+        """Build every network once: what cannot be built is refused before anything is written."""
+        build_student(self._config, classes=len(self._material.source.classes))
+        if self._config.method.distill and self._config.method.kd != "none":
+            self._fresh_teacher()
+
+    def _fresh_teacher(self) -> nn.Module:
+        """The teacher as it is before training here: with random weights, or with those of a given file."""
+        name = self._config.teacher.teacher
+        given = name.endswith(".safetensors")
+        torch.manual_seed(self._config.seed)
         network = build_teacher(
             "vgg" if given else name,
-            channels=stills.images.shape[1],
+            channels=self._material.stills.images.shape[1],
             classes=len(self._material.source.classes),
-            size=config.data.size,
+            size=self._config.data.size,
         )
+        return load_teacher(Path(name), network) if given else network
+
+    def teacher(self) -> nn.Module:
+        config, stills = self._config, self._material.stills
+        network = self._fresh_teacher()
         file = self._out / "teacher.safetensors"
-        if given or file.is_file():
-            network = load_teacher(given or file, network).to(self._fabric.device)
+        if config.teacher.teacher.endswith(".safetensors"):
+            network.to(self._fabric.device)
+        elif file.is_file():
+            network = load_teacher(file, network).to(self._fabric.device)
         else:
             self._reporter.stage("teacher", config.teacher.teacher_iterations)
             done = iter(range(1, config.teacher.teacher_iterations + 1))

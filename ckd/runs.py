@@ -83,7 +83,13 @@ def load_run(path: Path | str, *, student: str = "student") -> Run:
     )
     classes = tuple(summary["classes"])
     network = build_student(config, classes=len(classes))
-    network.load_state_dict(read_weights(path / f"{student}.safetensors"))
+    try:
+        network.load_state_dict(read_weights(path / f"{student}.safetensors"))
+    except RuntimeError:
+        raise RunError(
+            f"{path}: the weights in {student}.safetensors do not fit the network that config.yaml describes; "
+            "one of the two files was changed, train the run again"
+        ) from None
     return Run(path, config, network.eval(), read_split(path / "split.json"), binning, classes, summary)
 
 

@@ -4,12 +4,12 @@ import math
 
 
 def replacement_probability(step: int, total: int, *, power: float = 3.0) -> float:
-    """Sliding replacement: P = min(1, (step / total)^power), the chance that a still gives way to its recording [KT]."""
+    """Sliding replacement: P = min(1, (step / total)^power), a still's chance to give way to its recording [KT]."""
     return min(1.0, (step / total) ** power)
 
 
 def two_stage_probability(step: int, total: int, *, switch: float = 0.5) -> float:
-    """The two-stage ablation of sliding replacement: stills alone until `switch` of the steps, recordings alone after."""
+    """The two-stage ablation of sliding replacement: stills until `switch` of the steps, recordings after."""
     return float(step >= switch * total)
 
 

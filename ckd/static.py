@@ -1,10 +1,11 @@
 """What the static branch sees of a still: (M, C, h, w) images become (T, N, 2, H, W) input."""
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+WANDER = 3.0
+"""How far from its middle a still wanders, in pixels, where its moving edges are seen."""
 
 
 def value_channel(images: Tensor) -> Tensor:
@@ -13,7 +14,7 @@ def value_channel(images: Tensor) -> Tensor:
 
 
 def placed(images: Tensor, size: int) -> Tensor:
-    """Images in the middle of a `size` x `size` field; larger ones are shrunk to it. (N, C, h, w) to (N, C, size, size)."""
+    """(N, C, h, w) images in the middle of a `size` x `size` field; larger ones are shrunk to it."""
     height, width = images.shape[-2:]
     if height > size or width > size:
         factor = size / max(height, width)
@@ -29,24 +30,34 @@ def value_input(value: Tensor, steps: int) -> Tensor:
     return value.expand(-1, 2, -1, -1).expand(steps, -1, -1, -1, -1)
 
 
-def edge_input(value: Tensor, steps: int, generator: torch.Generator) -> Tensor:
-    """Binary frames of a still that moves another way at every step: where its light would rise and where fall.
+def edge_input(value: Tensor, steps: int, generator: torch.Generator, *, substeps: int = 3) -> Tensor:
+    """Binary frames of a still that wanders over the field: in every step, where its light rose and where it fell.
 
-    Light changes by -grad I . d when a still moves along d, so a pixel whose |grad I . d| exceeds a threshold that is
-    drawn per sample reports one polarity: 1 (rising) where dark ink leaves.
+    The still moves from one random place to the next, in a straight line a step, `substeps` moves each. A pixel reports
+    a move that changes its light by more than a threshold, drawn a sample. No pixel remembers anything and nothing is
+    fitted to a camera: this knows only that events are moving edges.
 
     Args:
         value: (N, 1, H, W) ink between 0 and 1.
         steps: T.
         generator: on the CPU, so that every device draws the same.
+        substeps: moves within a step; together they smear an edge as a moving one smears a frame.
+
+    Returns:
+        (T, N, 2, H, W), channel 0 where light fell, 1 where it rose.
     """
-    batch = len(value)
-    angle = torch.rand(steps, batch, 1, 1, generator=generator) * 2 * math.pi
-    threshold = 0.1 + 0.3 * torch.rand(1, batch, 1, 1, generator=generator)
-    angle, threshold = angle.to(value.device), threshold.to(value.device)
-    ink = F.pad(value[:, 0], (1, 1, 1, 1))
-    dx = (ink[:, 1:-1, 2:] - ink[:, 1:-1, :-2]) / 2
-    dy = (ink[:, 2:, 1:-1] - ink[:, :-2, 1:-1]) / 2
-    # Ink falls at a pixel when the still moves towards where ink grows: light rises there.
-    rise = angle.cos() * dx + angle.sin() * dy
-    return torch.stack([rise < -threshold, rise > threshold], dim=2).to(value.dtype)
+    batch, _, height, width = value.shape
+    threshold = (0.03 + 0.15 * torch.rand(batch, 1, 1, 1, 1, generator=generator)).to(value.device)
+    places = WANDER * (2 * torch.rand(steps + 1, batch, 2, generator=generator) - 1)
+    part = torch.arange(substeps + 1) / substeps
+    path = places[:-1, None] + part[:, None, None] * (places[1:] - places[:-1])[:, None]
+    moments = steps * (substeps + 1)
+    shift = path.reshape(moments, batch, 2) * 2 / torch.tensor([width, height])
+    geometry = torch.eye(2, 3).repeat(moments, batch, 1, 1)
+    geometry[..., 2] = shift
+    grid = F.affine_grid(geometry.flatten(0, 1).to(value), [moments * batch, 1, height, width], align_corners=False)
+    seen = F.grid_sample(value.repeat(moments, 1, 1, 1), grid, align_corners=False)
+    seen = seen.view(steps, substeps + 1, batch, height, width).transpose(1, 2)
+    darker = seen[:, :, 1:] - seen[:, :, :-1]
+    fell, rose = (darker > threshold[:, 0]).any(2), (-darker > threshold[:, 0]).any(2)
+    return torch.stack([fell, rose], dim=2).to(value.dtype)

@@ -107,7 +107,7 @@ def build_vgg(
     *,
     input_shape: tuple[int, int, int],
     classes: int,
-    neuron: Neuron = Neuron(),
+    neuron: Neuron | None = None,
     first_padding: int = 1,
 ) -> Student:
     """Spiking VGG: 3 x 3 convolution, batch norm and LIF for every number in `widths`, average pooling for every "AP".
@@ -122,6 +122,7 @@ def build_vgg(
     Raises:
         ConfigError: `widths` cannot be read, or a pooling window does not divide what it pools.
     """
+    neuron = neuron or Neuron()
     channels, height, width = input_shape
     nodes: dict[str, nn.Module] = {}
     convs = pools = 0
@@ -130,8 +131,8 @@ def build_vgg(
             if height % 2 or width % 2:
                 # Pooling that drops a row cannot be folded into the next convolution exactly.
                 raise ConfigError(
-                    f"student widths {widths!r}: pooling {pools + 1} would meet {height} x {width} pixels, which 2 does "
-                    "not divide; change --size, --first-padding (0 takes 2 pixels away) or the widths"
+                    f"student widths {widths!r}: pooling {pools + 1} would meet {height} x {width} pixels, which 2 "
+                    "does not divide; change --size, --first-padding (0 takes 2 pixels away) or the widths"
                 )
             pools += 1
             nodes[f"pool{pools}"] = nn.AvgPool2d(2)
@@ -159,7 +160,7 @@ def build_resnet18(
     input_shape: tuple[int, int, int],
     classes: int,
     width: int = 64,
-    neuron: Neuron = Neuron(),
+    neuron: Neuron | None = None,
 ) -> Student:
     """Spiking ResNet-18: a 3 x 3 stem and four stages of two blocks; a block's shortcut adds to its last LIF's current.
 
@@ -169,6 +170,7 @@ def build_resnet18(
         width: channels of the first stage (64 in the paper), doubled from stage to stage.
         neuron: constants of the LIF layers.
     """
+    neuron = neuron or Neuron()
     channels, height, width_px = input_shape
     if height % 8 or width_px % 8:
         raise ConfigError(f"resnet18: 8 must divide the frame, which has {height} x {width_px} pixels; change --size")

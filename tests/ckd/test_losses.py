@@ -13,8 +13,8 @@ def numpy_cka(x: np.ndarray, y: np.ndarray) -> float:
     """<HKH, HLH>_F / (|HKH|_F |HLH|_F), written with the centring matrix as in the paper."""
     n = len(x)
     centring = np.eye(n) - np.ones((n, n)) / n
-    k, l = centring @ x @ x.T @ centring, centring @ y @ y.T @ centring
-    return float((k * l).sum() / (np.sqrt((k**2).sum()) * np.sqrt((l**2).sum()) + 1e-7))
+    a, b = centring @ x @ x.T @ centring, centring @ y @ y.T @ centring
+    return float((a * b).sum() / (np.sqrt((a**2).sum()) * np.sqrt((b**2).sum()) + 1e-7))
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

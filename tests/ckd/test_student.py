@@ -1,5 +1,7 @@
 """Students are graphs that a chip can take, with the shapes of the paper."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -15,8 +17,8 @@ def test_papers_vgg_has_its_shapes_and_parameters() -> None:
     student = build_vgg(PAPER_VGG, input_shape=(2, 48, 48), classes=101)
     convs = [m for m in student.nodes.values() if isinstance(m, nn.Conv2d)]
     channels = [2, 64, 128, 256, 256, 512, 512, 512, 512]
-    assert [(m.in_channels, m.out_channels) for m in convs] == list(zip(channels, channels[1:], strict=False))
-    weights = sum(9 * a * b for a, b in zip(channels, channels[1:], strict=False))
+    assert [(m.in_channels, m.out_channels) for m in convs] == list(pairwise(channels))
+    weights = sum(9 * a * b for a, b in pairwise(channels))
     norms = 2 * sum(channels[1:])
     assert sum(p.numel() for p in student.parameters()) == weights + norms + 512 * 3 * 3 * 101 + 101
     output = student(torch.zeros(10, 1, 2, 48, 48))
