@@ -1,0 +1,30 @@
+"""What a cause is, in a form that a program and a person can read."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """One reason why two runs differ.
+
+    kind: its short name ("weight", "kernel-axes", "soft-reset", ...); where: nodes or layers it sits in ("input" for
+    frames); side: "model" (two models differ), "runner" (the runner does not do what the model says) , "input", or
+    "trace" (the reference trace is not of the reference model); verified: with it, the whole recorded run is
+    reproduced bit for bit; others: what else would explain it equally on these recordings.
+    """
+
+    kind: str
+    where: tuple[str, ...]
+    text: str
+    side: str
+    verified: bool = False
+    others: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        proof = "" if self.verified else " (found, but other differences remain)"
+        place = ", ".join(self.where)
+        return f"{self.side}: {place}: {self.text}{proof}" if place else f"{self.side}: {self.text}{proof}"

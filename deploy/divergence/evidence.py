@@ -1,0 +1,107 @@
+"""Which layers of a recorded trace contradict a network by themselves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from deploy.divergence.replay import Replay, Setup, replay
+from deploy.divergence.rules import threshold_of
+from deploy.network import Array, GridNeuron
+from deploy.trace import Trace
+
+FLOAT_MARGIN = 1e-4
+"""Relative distance to the threshold within which two float32 runs may round a spike differently (summation order)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Own:
+    """Where one layer contradicts its rule, given its recorded inputs and past.
+
+    count: differing neuron-steps in spikes, or in v of a readout; first: (step, recording, neuron...) of the earliest;
+    states: differing neuron-steps of u and v where the trace has them; close: spikes of a float network that rounding
+    decides, with a margin to the threshold below `FLOAT_MARGIN`; they do not count.
+    """
+
+    layer: str
+    count: int
+    first: tuple[int, ...] | None
+    states: int
+    close: int
+
+    @property
+    def agrees(self) -> bool:
+        return not self.count and not self.states
+
+
+def pick(trace: Trace, rows: Sequence[int]) -> Trace:
+    """The recordings `rows`, in ascending order, as a trace in memory without digests."""
+    rows = sorted(rows)
+
+    def of(arrays: object) -> dict[str, Array]:
+        picked = {}
+        for name, values in dict(arrays).items():  # pyright: ignore
+            held = [row for row in rows if row < len(values)]
+            picked[name] = values[held]
+        return picked
+
+    return replace(
+        trace,
+        spikes=of(trace.spikes),
+        u=of(trace.u),
+        v=of(trace.v),
+        u_digest={},
+        v_digest={},
+        predictions=trace.predictions[rows],
+        labels=None if trace.labels is None else trace.labels[rows],
+        names=tuple(trace.names[row] for row in rows) if trace.names else (),
+        frames=None if trace.frames is None else trace.frames[rows],
+    )
+
+
+def own_differences(setup: Setup, trace: Trace, only: frozenset[str] | None = None) -> dict[str, Own]:
+    """For each layer (of `only`), where the trace contradicts the setup; frames and trace hold the same recordings."""
+    predicted = replay(setup, along=trace, only=only)
+    return {layer: _own(setup, trace, predicted, layer) for layer in predicted.v}
+
+
+def _own(setup: Setup, trace: Trace, predicted: Replay, layer: str) -> Own:
+    start, stop = trace.shifts[layer], trace.shifts[layer] + trace.steps
+    potential = predicted.potential[layer][:, start:stop]
+    node = setup.network.nodes[layer]
+    exact = isinstance(node, GridNeuron)
+    close = 0
+    if layer in trace.spikes:
+        unequal = predicted.spikes[layer][:, start:stop] != trace.spikes[layer][:, start:stop]
+        if not exact:
+            threshold = threshold_of(node)  # pyright: ignore[reportArgumentType]
+            assert threshold is not None
+            near = abs(potential - threshold) <= FLOAT_MARGIN * abs(threshold)
+            close = int((unequal & near).sum())
+            unequal &= ~near
+    else:
+        unequal = _states_apart(predicted.v[layer][:, start:stop], trace.v[layer][:, start:stop], exact)
+    states = 0
+    for kind in ("u", "v"):
+        held = getattr(trace, kind)
+        if layer in held and layer in trace.spikes:
+            rows = held[layer][:, start:stop]
+            states += int(_states_apart(getattr(predicted, kind)[layer][: len(rows), start:stop], rows, exact).sum())
+    # A flipped spike of a float network leaves u and v apart by rounding alone: only spikes judge it.
+    states = states if exact else 0
+    return Own(layer=layer, count=int(unequal.sum()), first=earliest(unequal), states=states, close=close)
+
+
+def earliest(unequal: Array) -> tuple[int, ...] | None:
+    """(step, recording, neuron...) of the first True in (R, T, ...), earliest step first; None where there is none."""
+    if not unequal.any():
+        return None
+    by_step = np.moveaxis(unequal, 1, 0)
+    return tuple(int(i) for i in np.unravel_index(int(by_step.argmax()), by_step.shape))
+
+
+def _states_apart(a: Array, b: Array, exact: bool) -> Array:
+    if exact:
+        return a != b
+    size = float(np.abs(b).max(initial=0.0))
+    return abs(a - b) > FLOAT_MARGIN * max(size, 1e-30)

@@ -1,0 +1,179 @@
+"""Why two runs differ: where the inputs, the models, the runner and the trace stop agreeing, by substitution."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from deploy.compare import Verdict, compare
+from deploy.divergence.causes import Cause
+from deploy.divergence.detail import Divergence, look_at
+from deploy.divergence.evidence import own_differences, pick
+from deploy.divergence.groups import Group, differing_groups, subsets, take
+from deploy.divergence.hypotheses.inputs import frame_variants
+from deploy.divergence.patterns import describe
+from deploy.divergence.replay import Setup
+from deploy.divergence.search import explain_runner, reproduces
+from deploy.errors import DeployError
+from deploy.network import Array, Network
+from deploy.trace import Trace
+
+FIRST_RECORDINGS, EARLIEST_RECORDINGS = 6, 4
+"""Recordings that hypotheses are tried on: the first ones, and those in which the difference shows earliest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """What differs first, and why; `unexplained` are layers that contradict their network for no reason we know."""
+
+    verdict: Verdict
+    divergence: Divergence | None
+    causes: tuple[Cause, ...]
+    unexplained: tuple[str, ...] = ()
+    recordings: tuple[int, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "divergence": self.divergence and self.divergence.as_dict(),
+            "causes": [cause.as_dict() for cause in self.causes],
+            "unexplained": list(self.unexplained),
+            "tried_on": list(self.recordings),
+        }
+
+
+def explain(
+    expected: Trace,
+    found: Trace,
+    *,
+    verdict: Verdict | None = None,
+    reference: Network | None = None,
+    tested: Network | None = None,
+    frames: Array | None = None,
+) -> Explanation:
+    """Explain why two traces of the same recordings differ.
+
+    Four places are searched, each with what the others cannot blame: the frames; the parameters in which the two
+    networks differ, taken over one group at a time until the difference goes; the runner, which must step the tested
+    network by its rules; and the reference trace, which must be what the reference network gives.
+
+    Args:
+        expected, found: the traces.
+        verdict: their comparison, where it is at hand.
+        reference: the network of `expected`.
+        tested: the network of `found`; default the reference.
+        frames: (R, T, ...) of the expected trace where it holds none.
+    """
+    verdict = compare(expected, found) if verdict is None else verdict
+    tested = reference if tested is None else tested
+    frames = expected.frames if frames is None else frames
+    if verdict.first is None:
+        return Explanation(verdict=verdict, divergence=None, causes=())
+    divergence = look_at(verdict.first, expected, found, (reference, tested), frames)
+    rows = _rows(expected, found, verdict)
+    causes: list[Cause] = []
+    unexplained: list[str] = []
+    if frames is None or tested is None:
+        return Explanation(verdict=verdict, divergence=divergence, causes=(), recordings=rows)
+    one, other = (pick(trace, rows) for trace in (expected, found))
+    frames_one = frames[list(rows)]
+    frames_other = frames_one if other.frames is None else other.frames
+    causes += _input_causes(frames_one, frames_other)
+    blame, left = _runner_causes(tested, other, frames_other, "runner")
+    causes += blame
+    unexplained += left
+    if reference is not None and reference is not tested:
+        causes += _model_causes(reference, tested, one, frames_one)
+    if reference is not None and not any(cause.side == "runner" for cause in causes):
+        blame, left = _runner_causes(reference, one, frames_one, "trace")
+        causes += blame
+        unexplained += left
+    return Explanation(
+        verdict=verdict, divergence=divergence, causes=tuple(causes), unexplained=tuple(unexplained), recordings=rows
+    )
+
+
+def _rows(expected: Trace, found: Trace, verdict: Verdict) -> tuple[int, ...]:
+    """The first recordings, and those in which a layer of spikes, or else the readout, differs earliest."""
+    earliest = np.full(verdict.recordings, expected.steps)
+    for layer in expected.layers:
+        kind = "spikes" if layer in expected.spikes else "v"
+        a, b = (trace.aligned(kind, layer)[: verdict.recordings] for trace in (expected, found))
+        apart = (a != b).reshape(*a.shape[:2], -1).any(axis=2)
+        earliest = np.minimum(earliest, np.where(apart.any(axis=1), apart.argmax(axis=1), expected.steps))
+    order = [int(r) for r in np.argsort(earliest, kind="stable") if earliest[r] < expected.steps]
+    chosen = {*range(min(FIRST_RECORDINGS, verdict.recordings)), *order[:EARLIEST_RECORDINGS]}
+    if verdict.first is not None:
+        chosen.add(verdict.first.recording)
+    return tuple(sorted(chosen))
+
+
+def _input_causes(expected: Array, found: Array) -> list[Cause]:
+    if expected.shape == found.shape and np.array_equal(expected, found):
+        return []
+    if expected.shape == found.shape:
+        for kind, text, variant in frame_variants(expected):
+            if np.array_equal(variant, found):
+                return [Cause(kind=kind, where=("input",), text=text, side="input", verified=True)]
+        moved = _moved_between_steps(expected, found)
+        if moved:
+            return [Cause(kind="binning", where=("input",), text=moved, side="input", verified=True)]
+    text = f"the frames differ: {expected.shape} and {found.shape}, in no way that is known"
+    return [Cause(kind="frames", where=("input",), text=text, side="input", verified=True)]
+
+
+def _moved_between_steps(expected: Array, found: Array) -> str | None:
+    """Whether the same events fell into neighbouring steps: the running counts stay within one step of each other."""
+    a, b = (frames.astype(np.int64).cumsum(axis=1) for frames in (expected, found))
+    early, late = a[:, 1:] >= b[:, :-1], b[:, 1:] >= a[:, :-1]
+    share = float(np.mean(early & late))
+    if share < 0.999:
+        return None
+    events = int(abs(expected.astype(np.int64) - found).sum()) // 2
+    ahead = int((b - a).sum())
+    way = "earlier" if ahead > 0 else "later"
+    return f"about {events:,} events fall into a neighbouring, mostly {way}, step: the binning differs"
+
+
+def _runner_causes(network: Network, trace: Trace, frames: Array, side: str) -> tuple[list[Cause], list[str]]:
+    """Why a trace is not what its network gives; nothing where it is."""
+    setup = Setup(network=network, frames=frames, schedule=trace.schedule)
+    guilty = [layer for layer, own in own_differences(setup, trace).items() if not own.agrees]
+    if not guilty:
+        return [], []
+    causes, current = explain_runner(setup, trace, guilty, side)
+    sure = reproduces(current, trace)
+    explained = {layer for cause in causes for layer in cause.where}
+    whole = any(cause.side == "input" for cause in causes)
+    left = [] if sure or whole else [layer for layer in guilty if layer not in explained]
+    return [replace(cause, verified=sure) for cause in causes], left
+
+
+def _model_causes(reference: Network, tested: Network, expected: Trace, frames: Array) -> list[Cause]:
+    """The smallest set of parameters that, taken from the reference, makes the tested network give what was expected."""
+    groups = differing_groups(reference, tested)
+    for chosen in subsets(groups):
+        try:
+            mended = Setup(network=take(chosen, reference, tested), frames=frames, schedule=expected.schedule)
+            if reproduces(mended, expected):
+                return _merged(chosen, reference, tested, verified=True)
+        except DeployError:
+            continue
+    return _merged(groups, reference, tested, verified=False)
+
+
+def _merged(groups: Sequence[Group], reference: Network, tested: Network, *, verified: bool) -> list[Cause]:
+    """One cause a kind and text; gains that differ by channel, with the bias after them, are a batch norm."""
+    found = [(group, *describe(group, reference, tested)) for group in groups]
+    scaled = {group.node for group, kind, _ in found if kind == "channel-gain"}
+    fed = {target for name in scaled for target in reference.targets(name)}
+    if scaled and any(kind == "bias" and group.node in fed for group, kind, _ in found):
+        text = "every output channel has its own factor and bias: the batch norm is not folded in"
+        found = [(group, "batch-norm", text) if group.node in scaled | fed else (group, k, t) for group, k, t in found]
+    places: dict[tuple[str, str], list[str]] = {}
+    for group, kind, text in found:
+        places.setdefault((kind, text), []).append(group.node)
+    return [
+        Cause(kind=kind, where=tuple(nodes), text=text, side="model", verified=verified)
+        for (kind, text), nodes in places.items()
+    ]

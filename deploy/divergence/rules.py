@@ -1,0 +1,131 @@
+"""The rules of a neuron with switches: what a faulty simulator may do otherwise, one switch a rule.
+
+The first lines of each function are `deploy.grid`; every switch is a mistake that a real simulator makes or made.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from deploy import grid
+from deploy.network import Array, GridNeuron, Neuron
+
+RESETS = ("zero", "soft", "none", "late", "soft-late")
+ROUNDINGS = ("zero", "floor", "nearest")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """How the neurons of one layer are stepped; the defaults are right.
+
+    reset: "zero" at once; "soft" subtracts the threshold; "late" zeroes the next step's potential, its input included
+        (snnTorch's reset_delay); "soft-late" subtracts in the next step; "none" never resets.
+    rounding: of the leak: toward zero, down, or to the nearest.
+    early_steps: steps that the layer took before its first input arrived (biases skew its start).
+    """
+
+    spike_at_equal: bool = False
+    reset: str = "zero"
+    rounding: str = "zero"
+    leak_last: bool = False
+    saturate: bool = True
+    never_negative: bool = False
+    current_convention: int = 1
+    reset_current: bool = False
+    refractory: int = 0
+    carries_state: bool = False
+    early_steps: int = 0
+
+
+RIGHT = Rules()
+
+
+class State(NamedTuple):
+    """u, v and how long ago each neuron spiked (large: never); arrays (R, *shape)."""
+
+    u: Array
+    v: Array
+    age: Array
+
+    @classmethod
+    def rest(cls, recordings: int, node: GridNeuron | Neuron) -> "State":
+        dtype = np.int64 if isinstance(node, GridNeuron) else np.float32
+        u, v = (np.zeros((recordings, *node.shape), dtype) for _ in range(2))
+        return cls(u, v, np.full((recordings, *node.shape), 1 << 20, np.int64))
+
+
+class Step(NamedTuple):
+    """One step of a layer: the state after it, the potential before the reset, and the spikes that it calls for."""
+
+    state: State
+    potential: Array
+    spikes: Array
+
+
+def threshold_of(node: GridNeuron | Neuron) -> Array | None:
+    """The threshold in units of the potential; None for a readout."""
+    if isinstance(node, GridNeuron):
+        return None if node.vth is None else np.asarray(node.vth, np.int64) << grid.STATE_BITS
+    return node.threshold
+
+
+def step(node: GridNeuron | Neuron, rules: Rules, state: State, a: Array, recorded: Array | None = None) -> Step:
+    """One step of a layer.
+
+    Args:
+        node: its parameters.
+        rules: how it is stepped.
+        state: from the step before.
+        a: (R, *shape) what the synapses bring.
+        recorded: (R, *shape) bool, the spikes that really happened: the reset follows these instead of its own.
+    """
+    u = _current(node, rules, state.u, a)
+    v = _potential(node, rules, state.v, u)
+    threshold = threshold_of(node)
+    if threshold is None:
+        return Step(State(u, v, state.age), v, np.zeros(v.shape, bool))
+    if rules.reset == "late":
+        v = np.where(state.age == 1, 0, v)
+    elif rules.reset == "soft-late":
+        v = v - np.where(state.age == 1, threshold, 0)
+    spikes = v >= threshold if rules.spike_at_equal else v > threshold
+    if rules.refractory:
+        spikes &= state.age > rules.refractory
+    happened = spikes if recorded is None else recorded
+    age = np.where(happened, 1, state.age + 1)
+    after = v
+    if rules.reset == "zero":
+        after = np.where(happened, np.zeros((), v.dtype) if isinstance(node, GridNeuron) else node.reset, v)
+    elif rules.reset == "soft":
+        after = np.where(happened, v - threshold, v)
+    if rules.reset_current:
+        u = np.where(happened, np.zeros((), u.dtype), u)
+    return Step(State(u, after.astype(v.dtype), age), v, spikes)
+
+
+def _current(node: GridNeuron | Neuron, rules: Rules, u: Array, a: Array) -> Array:
+    if isinstance(node, Neuron):
+        x = a.astype(np.float32)
+        return x if node.current_keep is None else node.current_keep * u + node.current_gain * x
+    kept = grid.DECAY_ONE - rules.current_convention - np.asarray(node.du, np.int64)
+    return grid.wrap24(_shift(u * kept, rules) + a.astype(np.int64) * (1 << grid.STATE_BITS))
+
+
+def _potential(node: GridNeuron | Neuron, rules: Rules, v: Array, u: Array) -> Array:
+    if isinstance(node, Neuron):
+        return (node.keep * v + node.gain * u + node.bias).astype(np.float32)
+    kept = grid.DECAY_ONE - np.asarray(node.dv, np.int64)
+    arriving = u + np.asarray(node.bias, np.int64)
+    potential = _shift((v + arriving) * kept, rules) if rules.leak_last else _shift(v * kept, rules) + arriving
+    if rules.saturate:
+        potential = potential.clip(-grid.V_MAX, grid.V_MAX)
+    return potential.clip(0) if rules.never_negative else potential
+
+
+def _shift(x: Array, rules: Rules) -> Array:
+    """x / 4096, rounded as the rules say."""
+    if rules.rounding == "zero":
+        return grid.toward_zero(x, grid.DECAY_BITS)
+    half = grid.DECAY_ONE // 2 if rules.rounding == "nearest" else 0
+    return (x + half) >> grid.DECAY_BITS
