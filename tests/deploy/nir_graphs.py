@@ -23,7 +23,8 @@ def lif(shape: tuple[int, ...], beta: float = 0.9, threshold: float = 1.0, **cha
     """A snnTorch-like LIF: the input is not scaled by 1 - beta."""
     tau = full(shape, DT / (1 - beta))
     parameters: dict[str, Any] = {"tau": tau, "r": tau / DT, "v_leak": full(shape, 0)}
-    return nir.LIF(**parameters | {"v_threshold": full(shape, threshold)} | changes)
+    parameters["v_threshold"] = full(shape, threshold)
+    return nir.LIF(**parameters | changes)
 
 
 def if_(shape: tuple[int, ...], threshold: float = 1.0, **changes: Any) -> nir.IF:
