@@ -181,7 +181,7 @@ class Config:
             raise ConfigError(f"--max-count (={self.data.max_count}) must lie between 1 and 255")
         if not self.student.threshold > 0 or not 0 <= self.student.beta <= 1:
             raise ConfigError(
-                f"--threshold (={self.student.threshold}) must be positive and --beta (={self.student.beta}) within 0..1"
+                f"--threshold (={self.student.threshold}) must be positive, --beta (={self.student.beta}) within 0..1"
             )
 
 

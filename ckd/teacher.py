@@ -117,7 +117,7 @@ def _resnet18(channels: int, classes: int) -> nn.Module:
 
 def _torchvision(model: str, channels: int, classes: int) -> nn.Module:
     try:
-        import torchvision
+        import torchvision  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ConfigError(f"teacher {model}: needs torchvision; pip install 'ckd[vision]'") from None
     if model not in torchvision.models.list_models():
@@ -128,7 +128,7 @@ def _torchvision(model: str, channels: int, classes: int) -> nn.Module:
 
 def _timm(model: str, channels: int, classes: int) -> nn.Module:
     try:
-        import timm
+        import timm  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ConfigError(f"teacher {model}: needs timm; pip install timm") from None
     try:

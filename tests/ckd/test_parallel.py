@@ -12,11 +12,12 @@ import pytest
 from tests.ckd.conftest import TINY
 
 RECIPE = [
-    *TINY, "--iterations", "10", "--align-weight", "0.5", "--temporal-weights", "--replacement", "sliding", "--kd", "phased",
+    *TINY, "--iterations", "10", "--align-weight", "0.5", "--temporal-weights", "--replacement", "sliding",
+    "--kd", "phased",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("batch_norm", ["joint", "separate"])
+@pytest.mark.parametrize("batch_norm", ["joint", pytest.param("separate", marks=pytest.mark.long)])
 def test_two_gloo_processes_give_the_losses_of_one(batch_norm: str, tmp_path: Path) -> None:
     worker = Path(__file__).with_name("parallel_worker.py")
     recipe = [*RECIPE, "--batch-norm", batch_norm]
