@@ -21,10 +21,11 @@ RUNNERS: dict[str, Callable[[], Callable[..., Trace]]] = {
     "float": partial(_load, "floating"),
     "lava": partial(_load, "lava"),
     "lava-float": lambda: partial(_load("lava"), floating=True),
+    "loihi2": partial(_load, "loihi2"),
 }
 """By the name that `--on` takes, how to get the runner's `run` function."""
 
-GRID_RUNNERS = frozenset({"integer", "lava"})
+GRID_RUNNERS = frozenset({"integer", "lava", "loihi2"})
 """Runners that take networks on the grid."""
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.errors import UnsupportedError
+from deploy.grid import VTH_MAX
 from deploy.network import GridNeuron, Network, Neuron
 from deploy.runners._common import predict
 from deploy.runners.lava_parts import Arrays, population, synapse
@@ -48,11 +49,25 @@ def run(
         GridError: weights or biases that Lava would silently change.
         RunnerError: no Python 3.10, Lava failed, or it took too long.
     """
+    return run_prepared(network, frames, keep_states=keep_states, timeout=timeout, floating=floating)
+
+
+def run_prepared(
+    network: Network,
+    frames: Array,
+    *,
+    keep_states: int,
+    timeout: float,
+    floating: bool = False,
+    python: str | None = None,
+) -> Trace:
+    """`run`; with `python`, on a Loihi 2 chip, by an interpreter that has Intel's packages."""
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="ckd-lava-") as name:
         folder = Path(name)
-        plan = prepare(network, frames, folder, keep_states=keep_states, floating=floating)
-        run_worker(WORKER, str(folder), timeout=timeout)
+        hardware = python is not None
+        plan = prepare(network, frames, folder, keep_states=keep_states, floating=floating, hardware=hardware)
+        run_worker(WORKER, str(folder), timeout=timeout, python=python)
         done = json.loads((folder / "done.json").read_text())
         return _trace(network, frames, folder, plan, done | {"seconds": time.perf_counter() - started})
 
@@ -84,6 +99,8 @@ def prepare(
         | {"from": index.get(way.source), "to": index[way.target], "delay": way.delay}
         for i, way in enumerate(ways)
     ]
+    if hardware:
+        _fit_the_chip(populations, arrays)
     recordings, steps = frames.shape[:2]
     plan = {
         "floating": floating,
@@ -118,6 +135,17 @@ def _check(network: Network, frames: Array, floating: bool) -> None:
             raise UnsupportedError(f"{name}: shape {shape}; Lava runs flat layers and maps of (C, H, W)")
 
 
+def _fit_the_chip(populations: list[dict[str, Any]], arrays: Arrays) -> None:
+    """What Lava's simulation takes and the chip does not: parameters for each neuron, thresholds of 18 bits."""
+    for spec in populations:
+        for key in ("du", "dv", "vth"):
+            if arrays[spec[key]].shape:
+                raise UnsupportedError(
+                    f"{spec['name']}: {key} differs between its neurons; the chip has one for a layer"
+                )
+        arrays[spec["vth"]] = np.minimum(arrays[spec["vth"]], VTH_MAX)
+
+
 def _is_readout(node: Neuron | GridNeuron) -> bool:
     return (node.vth if isinstance(node, GridNeuron) else node.threshold) is None
 
@@ -141,8 +169,8 @@ def _trace(network: Network, frames: Array, folder: Path, plan: dict[str, Any], 
         shifts=behind,
         schedule="pipelined",
         binning=network.binning,
-        runner="lava-float" if plan["floating"] else "lava",
-        device="cpu",
+        runner="lava-float" if plan["floating"] else "loihi2" if plan["hardware"] else "lava",
+        device="loihi2" if plan["hardware"] else "cpu",
         seconds=done["seconds"],
         versions={**software_versions("ckd", "numpy"), "lava-nc": LAVA_VERSION},
     )

@@ -18,16 +18,20 @@ TAIL = 4000
 """How many characters of a worker's output an error shows: its end, where the exception is."""
 
 
-def run_worker(script: Path, *arguments: str, timeout: float) -> None:
+def run_worker(script: Path, *arguments: str, timeout: float, python: str | None = None) -> None:
     """Run `script` (its requirements in its head, PEP 723) under Python 3.10 and wait for it.
 
     Args:
         timeout: seconds, after which it is ended together with every process that it started. Building its
             environment at the first run does not count.
+        python: an interpreter that has what the script requires already.
 
     Raises:
         RunnerError: no Python 3.10, no environment, a failure (with the end of its stderr), or out of time.
     """
+    if python is not None:
+        _call([python, str(script), *arguments], f"{script.name} failed", timeout)
+        return
     uv = [find_uv(), "--quiet"]
     target = ["--python", find_python310(), "--script", str(script)]
     _call([*uv, "sync", *target], f"{script.name}: its environment could not be built", BUILD_SECONDS)

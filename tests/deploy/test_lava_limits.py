@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import deploy
 from deploy.errors import GridError, RunnerError, UnsupportedError
 from deploy.network import Dense, Flatten, Input, Network, Neuron, Output, SumPool
 from deploy.runners import lava
+from deploy.runners.loihi2 import loihi2_missing
 from deploy.runners.python310 import find_python310
 from deploy.runners.worker import run_worker
 from tests.deploy.plain import FRAMES, cells, chain, needs_lava, small
@@ -71,6 +73,30 @@ def test_two_synapses_in_a_row_are_refused() -> None:
 def test_frames_of_another_shape_are_refused() -> None:
     with pytest.raises(UnsupportedError, match=r"takes \(R, T, 3,\)"):
         lava.run(small(), np.ones((1, 2, 4), np.uint8))
+
+
+# The chip.
+
+
+def test_without_a_chip_the_message_lists_everything_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CKD_LOIHI_PYTHON", sys.executable)  # It has neither Lava nor Intel's packages.
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("NXSDKHOST", raising=False)
+    assert len(loihi2_missing()) == 4
+    with pytest.raises(RunnerError, match=r"(?s)lava-nc.*NxCore.*neurocore compiler.*a board.*CKD_LOIHI_PYTHON"):
+        deploy.run(small(), FRAMES, on="loihi2")
+
+
+def test_a_board_that_is_named_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CKD_LOIHI_PYTHON", sys.executable)
+    monkeypatch.setenv("NXSDKHOST", "10.0.0.2")
+    assert not any("board:" in what for what in loihi2_missing())
+
+
+def test_parameters_for_each_neuron_are_refused_for_the_chip(tmp_path: Path) -> None:
+    network = small(lif=cells(2, vth=np.array([1, 2])))
+    with pytest.raises(UnsupportedError, match="lif: vth differs"):
+        lava.prepare(network, FRAMES, tmp_path, hardware=True)
 
 
 # The worker.

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from lava.magma.core.run_conditions import RunSteps
-from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.magma.core.run_configs import Loihi2HwCfg, Loihi2SimCfg
 from lava.proc.conv.process import Conv
 from lava.proc.dense.process import Dense
 from lava.proc.lif.process import LIF, LIFReset
@@ -146,7 +146,7 @@ def main(folder):
     arrays = dict(np.load(folder / "arrays.npz"))
     graph = Graph(folder, plan, arrays)
     tag_name = "floating_pt" if plan["floating"] else "fixed_pt"
-    config = Loihi2SimCfg(select_tag=tag_name)
+    config = Loihi2HwCfg() if plan["hardware"] else Loihi2SimCfg(select_tag=tag_name)
     first = graph.populations[0]
     first.create_runtime(run_cfg=config)
     watch = Watch(first.runtime)
