@@ -6,7 +6,7 @@ READY := .venv/.ready
 .PHONY: demo test lint types clean
 
 demo: $(READY)
-	$(BIN)/python -m examples.demo
+	$(BIN)/python examples/01_main_job/main_job.py
 
 test: $(READY) lint types
 	$(BIN)/python -m pytest
