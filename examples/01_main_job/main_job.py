@@ -99,16 +99,16 @@ def _draw(model: Path, picture: Path) -> None:
     figure, axes = plt.subplots(1, len(layers), figsize=(4 * len(layers), 4.6), layout="constrained", squeeze=False)
     for axis, layer in zip(axes[0], layers, strict=True):
         a, b = (trace.aligned("spikes", layer)[0].reshape(trained.steps, -1) for trace in (trained, simulated))
-        # 120 neurons that spike at least once, evenly spread over the layer: more would be a grey block.
+        # 60 neurons that spike at least once, evenly spread over the layer: more would be a grey block.
         active = np.flatnonzero((a | b).any(axis=0))
-        shown = active[np.linspace(0, len(active) - 1, min(120, len(active))).astype(int)]
+        shown = active[np.linspace(0, len(active) - 1, min(60, len(active))).astype(int)]
         cells = np.where(a & b, 1, np.where(a, 2, np.where(b, 3, 0)))[:, shown].T
         axis.pcolormesh(
             cells, cmap=ListedColormap(list(colours.values())), vmin=0, vmax=3, edgecolors="w", linewidth=0.3
         )
         axis.set_title(f"{layer}: {int((a != b).sum())} of {int(a.sum()):,} spikes differ", fontsize=10)
         axis.set_xlabel("time step")
-    axes[0, 0].set_ylabel("neuron (120 of those that spike)")
+    axes[0, 0].set_ylabel("neuron (60 of those that spike)")
     figure.legend(
         [Patch(color=c) for c in colours.values()], colours, loc="outside lower center", ncols=4, frameon=False
     )
