@@ -34,6 +34,7 @@ PUBLISHED = (
 RECIPES = {
     "undistilled": "distill=false",
     "default": "",
+    "pretrained": "pretrain=0.5,kd=none",
     "published": PUBLISHED + "one",
     "published, two heads": PUBLISHED + "two",
 }

@@ -18,12 +18,15 @@ class Data:
     dataset: DatasetName = "digits"
     data_root: str | None = None
     """Folder with the recordings and stills; the embedded digits need none."""
-    labels_per_class: int | None = 3
-    """Labelled recordings of each class that the student may see; None: all that are not for validation or test."""
-    validation_per_class: int = 10
-    test_per_class: int = 40
+    labels_per_class: int | float | None = 3
+    """Labelled recordings of each class that the student may see; None: all that are not for validation or test.
+    Here and below a number under 1 is a share of the class."""
+    validation_per_class: int | float = 10
+    test_per_class: int | float = 40
     size: int = 34
     """Height and width of the frames that the student sees, in pixels."""
+    sensor: tuple[int, int] | None = None
+    """Height and width of the sensor, whose pixels are gathered into `size` x `size`; None: it has that size."""
     time_steps: int = 8
     step_us: int = 40_000
     """Length of a time step in microseconds."""
@@ -90,6 +93,8 @@ class Method:
     tet: bool = True
     """Class loss at every step, then the mean; off: the loss of the mean logits."""
     tet_lam: float = 1e-3
+    pretrain: float = 0.0
+    """Not distillation: this share of the steps on stills alone, then recordings alone (pretrain and fine-tune)."""
     batch_norm: Literal["joint", "separate"] = "joint"
     """One set of batch statistics for both branches, or one each, of which evaluation uses the event branch's."""
 
@@ -163,12 +168,12 @@ class Config:
 
     def __post_init__(self) -> None:
         checks = [
-            ("labels-per-class", self.data.labels_per_class, 1),
+            ("labels-per-class", self.data.labels_per_class, 1e-9),
             ("time-steps", self.data.time_steps, 1),
             ("step-us", self.data.step_us, 1),
             ("size", self.data.size, 8),
-            ("test-per-class", self.data.test_per_class, 1),
-            ("validation-per-class", self.data.validation_per_class, 1),
+            ("test-per-class", self.data.test_per_class, 1e-9),
+            ("validation-per-class", self.data.validation_per_class, 1e-9),
             ("iterations", self.training.iterations, 1),
             ("batch", self.training.batch, 2),
             ("evaluations", self.training.evaluations, 1),
@@ -176,7 +181,7 @@ class Config:
         ]
         for name, value, least in checks:
             if value is not None and value < least:
-                raise ConfigError(f"--{name} (={value}) must be at least {least}")
+                raise ConfigError(f"--{name} (={value}) must be {'positive' if least < 1 else f'at least {least}'}")
         if not 1 <= self.data.max_count <= 255:
             raise ConfigError(f"--max-count (={self.data.max_count}) must lie between 1 and 255")
         if not self.student.threshold > 0 or not 0 <= self.student.beta <= 1:
@@ -234,5 +239,6 @@ def _build(kind: Any, values: Any, source: str) -> Any:
     built = {}
     for name, value in values.items():
         group = fields[name].default_factory
+        value = tuple(value) if isinstance(value, list) else value
         built[name] = _build(group, value, f"{source}, {name}") if dataclasses.is_dataclass(group) else value
     return kind(**built)

@@ -92,3 +92,22 @@ def evaluation_table(result: dict[str, Any]) -> None:
     console.print(f"accuracy after each time step: {steps}", highlight=False)
     rates = "  ".join(f"{name} {rate:.1%}" for name, rate in result["spike_rate"].items())
     console.print(f"neurons that spike in a step: {rates}", highlight=False)
+
+
+def comparison_table(rows: list[dict[str, Any]]) -> None:
+    """Recipes by accuracy, mean and spread over seeds."""
+    table = Table(title="accuracy on test recordings, mean and standard deviation over seeds")
+    for title in ("recipe", "seeds", "student", "undistilled", "teacher"):
+        table.add_column(title)
+    for row in rows:
+        recipe = ", ".join(f"{name.rpartition('.')[2]}={value}" for name, value in row["recipe"].items())
+        cells = [_with_spread(row.get(f"{name}_accuracy")) for name in ("test", "baseline_test", "teacher")]
+        table.add_row(recipe or "all alike", ", ".join(map(str, row["seeds"])), *cells)
+    Console().print(table)
+
+
+def _with_spread(value: dict[str, Any] | None) -> str:
+    if value is None:
+        return "-"
+    spread = "" if value["spread"] is None else f" ± {value['spread']:.1%}"
+    return f"{value['mean']:.1%}{spread}"

@@ -85,12 +85,12 @@ class Digits(Source):
         from sklearn.datasets import load_digits
 
         bunch = load_digits()
-        self.binning = _binning(data)
+        self.binning = binning_of(data)
         self.classes = tuple(str(k) for k in range(10))
         self.labels = np.asarray(bunch.target, np.int64)  # pyright: ignore[reportAttributeAccessIssue]
         self.image_ids = np.arange(len(self.labels))
         self.names = tuple(f"{label}/digit{i:04d}" for i, label in zip(self.image_ids, self.labels, strict=True))
-        eight = np.asarray(bunch.images, np.float32) / 16  # pyright: ignore[reportAttributeAccessIssue]
+        eight = (np.asarray(bunch.images) / 16).astype(np.float32)  # pyright: ignore[reportAttributeAccessIssue]
         self._images = np.round(255 * _enlarge(eight, self.PIXELS)).astype(np.uint8)[:, None]
 
     def frames(self, rows: Int) -> Frames:
@@ -118,8 +118,8 @@ class NMNIST(Source):
     """
 
     def __init__(self, data: Data) -> None:
-        self._root = _root(data)
-        self.binning = _binning(data)
+        self._root = data_root(data)
+        self.binning = binning_of(data)
         folder = self._root / "nmnist" / "NMNIST" / "Train"
         self._paths, folders = find_recordings(folder if folder.is_dir() else self._root / "NMNIST" / "Train")
         self.classes = tuple(str(k) for k in range(10))
@@ -149,17 +149,24 @@ def open_source(data: Data) -> Source:
     Raises:
         DatasetError: it is missing or incomplete. RecordingError: a recording of it is.
     """
-    sources: dict[str, type[Source]] = {"digits": Digits, "nmnist": NMNIST}
-    return sources[data.dataset](data)  # type: ignore[abstract]
+    if data.dataset == "digits":
+        return Digits(data)
+    if data.dataset == "nmnist":
+        return NMNIST(data)
+    from ckd.folders import Folders
+
+    return Folders(data)
 
 
-def _binning(data: Data) -> Binning:
+def binning_of(data: Data) -> Binning:
+    """How a configuration's recordings become frames."""
     return Binning(
         step_us=data.step_us, steps=data.time_steps, height=data.size, width=data.size, max_count=data.max_count
     )
 
 
-def _root(data: Data) -> Path:
+def data_root(data: Data) -> Path:
+    """The folder of a data set that is not embedded. Raises DatasetError."""
     if data.data_root is None:
         raise DatasetError(f"data set {data.dataset} lies in a folder of yours: give --data-root DIR")
     root = Path(data.data_root)

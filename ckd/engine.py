@@ -83,7 +83,7 @@ def train_student(
     evaluate_at = {round(plan.iterations * (i + 1) / plan.evaluations) for i in range(plan.evaluations)}
     for step in range(progress.step, plan.iterations):
         chances = step_schedule(config, step)
-        batch = _shared(maker(step, replacement=chances["P"]))
+        batch = _pretraining(_shared(maker(step, replacement=chances["P"])), config, step)
         branches.train()
         logits = None
         if teacher is not None and batch.rgb is not None and chances["W"] > 1e-3:
@@ -143,6 +143,16 @@ def _optimiser(branches: Branches, config: Config) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=config.training.lr)
 
 
+def _pretraining(batch: Batch, config: Config, step: int) -> Batch:
+    """Transfer learning, the usual alternative: first the stills alone, then the recordings alone."""
+    if config.method.pretrain == 0 or batch.mixed is None:
+        return batch
+    if step < config.method.pretrain * config.training.iterations:
+        assert batch.mixed_labels is not None
+        return Batch(event=batch.mixed, event_labels=batch.mixed_labels)
+    return Batch(event=batch.event, event_labels=batch.event_labels)
+
+
 def _shared(batch: Batch) -> Batch:
     """This process's part of the global batch."""
 
@@ -198,4 +208,5 @@ def _validate(
         "validation_accuracy_per_step": result.accuracy_per_step,
         "validation_loss": result.loss,
         "spike_rate": result.rates,
+        "synaptic_operations": result.synaptic_operations,
     }

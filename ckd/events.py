@@ -28,6 +28,9 @@ __all__ = [
 
 EVENT_DTYPE = np.dtype([("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.int8)])
 
+FORMATS = (".bin", ".npy", ".npz", ".dat", ".raw", ".aedat", ".aedat4")
+"""Endings of files that `read_recording` knows."""
+
 Events = NDArray[np.void]
 """Structured array of `EVENT_DTYPE`, in order of time."""
 
@@ -96,21 +99,39 @@ def to_frames(events: Events, binning: Binning, *, name: str = "recording") -> F
 
 
 def read_recording(path: Path) -> Events:
-    """Read one recording; the file's ending says its format (.bin: N-MNIST, five bytes an event, big endian).
+    """Read one recording; the file's ending says its format: .bin (N-MNIST, five bytes an event, big endian), .npy and
+    .npz (arrays x, y, t, p), and .dat, .raw, .aedat, .aedat4 by libraries of the extra `events`.
 
     Raises:
         RecordingError: missing, truncated, empty, or of a format that cannot be read.
     """
     path = Path(path)
-    readers = {".bin": _read_nmnist}
-    if path.suffix not in readers:
-        raise RecordingError(f"{path}: recordings of format {path.suffix!r} cannot be read; known: {sorted(readers)}")
+    if path.suffix not in FORMATS:
+        raise RecordingError(
+            f"{path}: recordings of format {path.suffix!r} cannot be read; known: {', '.join(FORMATS)}"
+        )
     if not path.is_file():
         raise RecordingError(f"{path}: no such recording")
-    events = readers[path.suffix](path)
+    if path.suffix == ".bin":
+        events = _read_nmnist(path)
+    else:
+        from ckd.readers import read_other
+
+        events = read_other(path)
     if len(events) == 0:
         raise RecordingError(f"{path}: holds no events; remove it or record it again")
     return events
+
+
+def gather_pixels(events: Events, *, sensor: tuple[int, int], size: int) -> Events:
+    """Events of a (height, width) sensor on `size` x `size` pixels, each a rectangle of the sensor's.
+
+    Events outside the sensor stay outside.
+    """
+    gathered = events.copy()
+    for name, extent in (("y", sensor[0]), ("x", sensor[1])):
+        gathered[name] = events[name].astype(np.int64) * size // extent
+    return gathered
 
 
 def write_recording(path: Path, events: Events) -> None:
@@ -135,9 +156,11 @@ def find_recordings(root: Path) -> tuple[list[Path], list[str]]:
     root = Path(root)
     if not root.is_dir():
         raise RecordingError(f"{root}: no such folder; expected one folder per class with recordings in it")
-    paths = sorted(path for path in root.glob("*/*.bin"))
+    paths = sorted(path for path in root.glob("*/*") if path.suffix in FORMATS)
     if not paths:
-        raise RecordingError(f"{root}: no recordings found; expected {root}/<class>/<recording>.bin")
+        raise RecordingError(
+            f"{root}: no recordings found; expected {root}/<class>/<recording>, one of {', '.join(FORMATS)}"
+        )
     return paths, [path.parent.name for path in paths]
 
 

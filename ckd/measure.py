@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ckd.events import Frames
 from ckd.student import Student
@@ -24,6 +24,9 @@ class Measured:
     """Cross-entropy of the mean logits."""
     rates: dict[str, float]
     """Share of neuron-steps with a spike, by LIF layer."""
+    synaptic_operations: float
+    """Additions at synapses a recording: multiply-accumulates of every layer times the share of its inputs that are
+    not zero (borders counted as full)."""
 
 
 @torch.no_grad()
@@ -32,17 +35,17 @@ def measure(student: Student, frames: Frames, labels: NDArray[np.int64], *, batc
     was_training = student.training
     student.eval()
     device = next(student.parameters()).device
-    spikes = dict.fromkeys(student.neurons, 0.0)
-    cells = dict.fromkeys(student.neurons, 0)
+    active = dict.fromkeys(["input", *student.nodes], 0.0)
+    cells = dict.fromkeys(active, 0)
 
     def count(name: str, output: Tensor) -> None:
-        if name in spikes:
-            spikes[name] += float(output.sum())
-            cells[name] += output.numel()
+        active[name] += float(output.count_nonzero())
+        cells[name] += output.numel()
 
     logits = []
     for start in range(0, len(frames), batch):
         part = torch.from_numpy(frames[start : start + batch]).to(device).transpose(0, 1).float()
+        count("input", part)
         logits.append(student(part, observe=count).logits.cpu())
     student.train(was_training)
     summed = torch.cat(logits, 1).cumsum(0)
@@ -52,5 +55,15 @@ def measure(student: Student, frames: Frames, labels: NDArray[np.int64], *, batc
         accuracy=float(right[-1].mean()),
         accuracy_per_step=[float(value) for value in right.mean(1)],
         loss=float(torch.nn.functional.cross_entropy(summed[-1] / len(summed), torch.from_numpy(labels))),
-        rates={name: spikes[name] / cells[name] for name in spikes},
+        rates={name: active[name] / cells[name] for name in student.neurons},
+        synaptic_operations=_synaptic_operations(student, active, cells) / len(frames),
     )
+
+
+def _synaptic_operations(student: Student, active: dict[str, float], cells: dict[str, int]) -> float:
+    nodes, total = dict(student.nodes.items()), 0.0
+    for source, target in student.edges:
+        module = nodes.get(target)
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            total += active[source] / cells[source] * cells[target] * module.weight[0].numel()
+    return total

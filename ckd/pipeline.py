@@ -16,6 +16,7 @@ from torch import nn
 
 from ckd.batches import BatchMaker, StillPool
 from ckd.config import Config
+from ckd.curves import ScalarWriter, draw_curves
 from ckd.datasets import Source, Stills, open_source
 from ckd.engine import Hooks, Progress, train_student
 from ckd.events import Frames
@@ -106,6 +107,7 @@ def carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) ->
         results[f"{prefix}test_accuracy"] = tested.accuracy
         results[f"{prefix}accuracy_per_step"] = tested.accuracy_per_step
         results[f"{prefix}spike_rate"] = tested.rates
+        results[f"{prefix}synaptic_operations"] = round(tested.synaptic_operations)
     summary = {
         **results,
         "seconds": round(spent + time.monotonic() - began, 1),
@@ -120,6 +122,7 @@ def carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) ->
                      **{name: version(name) for name in ("ckd", "torch", "snntorch", "numpy")}},
     }  # fmt: skip
     if fabric.is_global_zero:
+        draw_curves(out)
         write_json(out / "summary.json", summary)
         (out / CHECKPOINT).unlink(missing_ok=True)
     return summary
@@ -237,8 +240,13 @@ class _Stages:
                         kept.append(line + "\n")
         with write_then_rename(path) as temporary:
             temporary.write_text("".join(kept))
-        with path.open("a", buffering=1) as file:
-            yield lambda record: file.write(json.dumps({"stage": stage, **record}) + "\n")
+        with path.open("a", buffering=1) as file, ScalarWriter(self._out, stage, self._config) as scalars:
+
+            def log(record: dict[str, Any]) -> None:
+                file.write(json.dumps({"stage": stage, **record}) + "\n")
+                scalars.write(record)
+
+            yield log
 
     def _write_checkpoint(self, stage: str, progress: Progress) -> None:
         self._last_save = time.monotonic()

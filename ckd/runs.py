@@ -71,9 +71,7 @@ def load_run(path: Path | str, *, student: str = "student") -> Run:
     """
     path = Path(path)
     config = read_config(path)
-    summary = _read_json(
-        path / "summary.json", missing="the run is unfinished; continue it with python -m ckd.train --resume"
-    )
+    summary = read_summary(path)
     binning = Binning(
         step_us=config.data.step_us,
         steps=config.data.time_steps,
@@ -91,6 +89,14 @@ def load_run(path: Path | str, *, student: str = "student") -> Run:
             "one of the two files was changed, train the run again"
         ) from None
     return Run(path, config, network.eval(), read_split(path / "split.json"), binning, classes, summary)
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """summary.json of a finished run. Raises RunError."""
+    read_config(path)
+    return _read_json(
+        path / "summary.json", missing="the run is unfinished; continue it with python -m ckd.train --resume"
+    )
 
 
 def read_config(path: Path) -> Config:

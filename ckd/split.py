@@ -49,19 +49,27 @@ def make_split(source: Source, data: Data, *, seed: int) -> Split:
     parts: dict[str, list[int]] = {part: [] for part in PARTS}
     for label, class_name in enumerate(source.classes):
         images = rng.permutation(np.unique(source.image_ids[source.labels == label]))
-        held_out = data.test_per_class + data.validation_per_class
-        wanted = len(images) - held_out if data.labels_per_class is None else data.labels_per_class
+        tests, validations = (_count(n, len(images)) for n in (data.test_per_class, data.validation_per_class))
+        held_out = tests + validations
+        wanted = len(images) - held_out
+        if data.labels_per_class is not None:
+            wanted = _count(data.labels_per_class, len(images))
         if wanted < 1 or held_out + wanted > len(images):
             raise DatasetError(
-                f"class {class_name!r} has {len(images)} recorded images, too few for {data.test_per_class} to test, "
-                f"{data.validation_per_class} to validate and {max(wanted, 1)} to train; lower --labels-per-class, "
+                f"class {class_name!r} has {len(images)} recorded images, too few for {tests} to test, "
+                f"{validations} to validate and {max(wanted, 1)} to train; lower --labels-per-class, "
                 "--test-per-class or --validation-per-class"
             )
-        bounds = np.cumsum([data.test_per_class, data.validation_per_class, wanted])
+        bounds = np.cumsum([tests, validations, wanted])
         test, validation, train = np.split(images[: bounds[2]], bounds[:2])
         for part, chosen in (("train", train), ("validation", validation), ("test", test)):
             parts[part].extend(np.flatnonzero(np.isin(source.image_ids, chosen) & (source.labels == label)))
     return Split(**{part: tuple(source.names[row] for row in sorted(rows)) for part, rows in parts.items()})
+
+
+def _count(asked: float, available: int) -> int:
+    """A number of images: as asked, or a share of those available."""
+    return max(1, round(asked * available)) if asked < 1 else int(asked)
 
 
 def training_stills(source: Source, split: Split) -> Stills:

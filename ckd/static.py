@@ -6,6 +6,10 @@ from torch import Tensor
 
 WANDER = 3.0
 """How far from its middle a still wanders, in pixels, where its moving edges are seen."""
+REST = 0.2
+"""Chance that it does not move in a step."""
+NOISE = 0.02
+"""Greatest share of pixels that report without cause in a step."""
 
 
 def value_channel(images: Tensor) -> Tensor:
@@ -50,6 +54,10 @@ def edge_input(value: Tensor, steps: int, generator: torch.Generator, *, substep
     threshold = (0.03 + 0.15 * torch.rand(batch, 1, 1, 1, 1, generator=generator)).to(value.device)
     places = WANDER * (2 * torch.rand(steps + 1, batch, 2, generator=generator) - 1)
     part = torch.arange(substeps + 1) / substeps
+    # A still rests now and then: it stays where the step before left it.
+    for step in range(1, steps + 1):
+        rests = torch.rand(batch, 1, generator=generator) < REST
+        places[step] = torch.where(rests, places[step - 1], places[step])
     path = places[:-1, None] + part[:, None, None] * (places[1:] - places[:-1])[:, None]
     moments = steps * (substeps + 1)
     shift = path.reshape(moments, batch, 2) * 2 / torch.tensor([width, height])
@@ -60,4 +68,6 @@ def edge_input(value: Tensor, steps: int, generator: torch.Generator, *, substep
     seen = seen.view(steps, substeps + 1, batch, height, width).transpose(1, 2)
     darker = seen[:, :, 1:] - seen[:, :, :-1]
     fell, rose = (darker > threshold[:, 0]).any(2), (-darker > threshold[:, 0]).any(2)
-    return torch.stack([fell, rose], dim=2).to(value.dtype)
+    noise = NOISE * torch.rand(batch, 1, 1, 1, generator=generator)
+    noisy = torch.rand(steps, batch, 2, height, width, generator=generator) < noise
+    return (torch.stack([fell, rose], dim=2) | noisy.to(value.device)).to(value.dtype)

@@ -1,0 +1,95 @@
+"""Recordings in formats other than N-MNIST's, by the libraries that read them; each is imported where used."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ckd.errors import RecordingError
+from ckd.events import EVENT_DTYPE, Events
+
+
+def read_other(path: Path) -> Events:
+    """Read .npy, .npz, .dat, .raw, .aedat or .aedat4. Raises RecordingError."""
+    reader = {
+        ".npy": _read_npy,
+        ".npz": _read_npz,
+        ".dat": _read_prophesee,
+        ".raw": _read_prophesee,
+        ".aedat": _read_aedat,
+        ".aedat4": _read_aedat4,
+    }[path.suffix]
+    try:
+        x, y, t, p = reader(path)
+    except ImportError as error:
+        raise RecordingError(f"{path}: reading {path.suffix} needs {error.name}: pip install 'ckd[events]'") from None
+    except RecordingError:
+        raise
+    except Exception as error:
+        # The libraries raise whatever comes to hand on a damaged file.
+        raise RecordingError(f"{path}: cannot be read ({type(error).__name__}: {error}); copy it again") from None
+    return _as_events(path, x, y, t, p)
+
+
+def _as_events(path: Path, x: Any, y: Any, t: Any, p: Any) -> Events:
+    arrays = [np.asarray(values).ravel() for values in (x, y, t, p)]
+    if len({len(values) for values in arrays}) != 1:
+        raise RecordingError(f"{path}: x, y, t, p have {[len(values) for values in arrays]} values; they must agree")
+    events = np.empty(len(arrays[0]), EVENT_DTYPE)
+    for name, values in zip("xyt", arrays[:3], strict=True):
+        events[name] = values
+    # Some formats say -1 for falling light.
+    events["p"] = arrays[3] > 0
+    return events[np.argsort(events["t"], kind="stable")]
+
+
+def _read_npy(path: Path) -> tuple[Any, ...]:
+    stored = np.load(path, allow_pickle=False)
+    if stored.dtype.names:
+        return tuple(stored[name] for name in "xytp")
+    if stored.ndim != 2 or stored.shape[1] != 4:
+        raise RecordingError(
+            f"{path}: array of shape {stored.shape}; expected fields x, y, t, p or (events, 4) columns"
+        )
+    return tuple(stored.T)
+
+
+def _read_npz(path: Path) -> tuple[Any, ...]:
+    with np.load(path, allow_pickle=False) as stored:
+        missing = [name for name in "xytp" if name not in stored]
+        if missing:
+            raise RecordingError(f"{path}: has no array {missing[0]!r}; expected x, y, t and p")
+        return tuple(stored[name] for name in "xytp")
+
+
+def _read_prophesee(path: Path) -> tuple[Any, ...]:
+    from expelliarmus import Wizard
+
+    encodings = ["dat"] if path.suffix == ".dat" else ["evt3", "evt2"]
+    for encoding in encodings:
+        stored = Wizard(encoding=encoding).read(str(path))
+        if len(stored):
+            return tuple(stored[name] for name in "xytp")
+    raise RecordingError(f"{path}: holds no events that {' or '.join(encodings)} can read")
+
+
+def _read_aedat4(path: Path) -> tuple[Any, ...]:
+    from tonic.io import read_aedat4
+
+    stored = read_aedat4(str(path))
+    return tuple(stored[name] for name in "xytp")
+
+
+def _read_aedat(path: Path) -> tuple[Any, ...]:
+    """AEDAT 2 of a DVS128, as in CIFAR10-DVS: big-endian pairs of address and microseconds after "#" lines.
+
+    Address bits: 0 polarity, 1 to 7 x, 8 to 14 y (jAER's DVS128 layout).
+    """
+    raw = path.read_bytes()
+    start = 0
+    while raw[start : start + 1] == b"#":
+        start = raw.index(b"\n", start) + 1
+    if (len(raw) - start) % 8:
+        raise RecordingError(f"{path}: {len(raw) - start} bytes of events is no multiple of 8; the file is truncated")
+    address, t = np.frombuffer(raw, ">u4", offset=start).reshape(-1, 2).astype(np.int64).T
+    return 127 - ((address >> 1) & 127), 127 - ((address >> 8) & 127), t, 1 - (address & 1)
