@@ -54,7 +54,10 @@ class LayerResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Truthy where the traces are equal in everything both hold, and every layer spiked."""
+    """Truthy where the traces are equal in everything both hold, and every layer spiked.
+
+    first: the earliest difference in spikes, v or u; first_spike: the earliest in spikes.
+    """
 
     layers: tuple[LayerResult, ...]
     first: Difference | None
@@ -62,6 +65,7 @@ class Verdict:
     steps: int
     predictions_differing: int
     problems: tuple[str, ...] = field(default=())
+    first_spike: Difference | None = None
 
     def __bool__(self) -> bool:
         return self.first is None and not self.problems and not self.predictions_differing
@@ -89,6 +93,7 @@ class Verdict:
             "predictions_differing": self.predictions_differing,
             "problems": list(self.problems),
             "first": self.first and vars(self.first),
+            "first_spike": self.first_spike and vars(self.first_spike),
             "layers": [vars(layer) | {"rate": layer.rate} for layer in self.layers],
         }
 
@@ -111,11 +116,12 @@ def compare(expected: Trace, found: Trace) -> Verdict:
         layers.append(result)
         differences += difference
     order = {layer: rank for rank, layer in enumerate(expected.layers)}
-    first = min(differences, key=lambda d: (d.step, order[d.layer], d.what != "spike", d.recording), default=None)
+    differences.sort(key=lambda d: (d.step, order[d.layer], d.what != "spike", d.recording))
     problems = [f"layer {r.layer} never spikes, so comparing it proves nothing" for r in layers if r.silent]
     return Verdict(
         layers=tuple(layers),
-        first=first,
+        first=next(iter(differences), None),
+        first_spike=next((d for d in differences if d.what == "spike"), None),
         recordings=recordings,
         steps=steps,
         predictions_differing=int((expected.predictions[:recordings] != found.predictions[:recordings]).sum()),

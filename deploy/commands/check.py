@@ -1,62 +1,136 @@
-"""ckd-deploy check: does a simulator give, spike by spike, what the trained network gave?"""
+"""ckd-deploy check: does what runs give, spike by spike, what was trained? If not: where, when and why."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
+import tyro
 from rich.console import Console
 from rich.table import Table
 
+from deploy.checking import Checked, check
 from deploy.commands import DIFFERENT, EQUAL
 from deploy.commands._shared import Model, recording_limit
-from deploy.compare import Verdict, compare
-from deploy.errors import RunnerError
-from deploy.nir_io import read_nir
-from deploy.recordings import from_trace
-from deploy.runners import GRID_RUNNERS, run
-from deploy.trace import Trace, load_trace
+from deploy.compare import Verdict
+from deploy.divergence.bisect import Piece, bisect
+from deploy.divergence.story import story
+from deploy.errors import DeployError
+from deploy.runners import run
+from deploy.statistics import Similarity, measure
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Check a model against its trace, spike by spike. Exit code 0: equal, 1: different, 2: cannot run.
+    """Check a model against what was trained, spike by spike. Exit code 0: equal, 1: different, 2: cannot run.
+
+    The reference is the first model's trace; what runs is the second model, or the first one itself.
 
     Example: ckd-deploy check student.nir --on lava
+    Example: ckd-deploy check student.nir from_elsewhere.nir --on integer --bisect
+    Example: ckd-deploy check student.nir recorded_on_chip.trace
     """
 
     model: Model
-    """A .nir file."""
+    """The reference: a .nir file with its .trace beside it, or a .trace file."""
+    other: Annotated[Path | None, tyro.conf.Positional] = None
+    """What is checked: a .nir or .trace file. Default: the reference model."""
     on: str = "integer"
-    """The simulator: integer, float, lava or lava-float."""
+    """The simulator that runs what is checked."""
+    against: str | None = None
+    """Run the reference on this simulator too, in place of its recorded trace."""
     trace: Path | None = None
     """What the trained network gave. Default: the .trace beside the model."""
     recordings: int | None = None
     """How many recordings; default all, for Lava 10."""
+    statistical: bool = False
+    """Judge by likeness, not by equal bits: a float student against its integers, say."""
+    bisect: bool = False
+    """Also find the shortest piece, in steps and layers, that still differs."""
     json: bool = False
     """Print a program's view of the result."""
 
     def execute(self) -> int:
-        network = read_nir(self.model)
-        if self.on in GRID_RUNNERS and not network.on_grid:
-            raise RunnerError(
-                f"{self.model} holds floats, {self.on} runs integers, and a trace of one is not equal to the other; "
-                "check it --on float, or export it with --grid loihi2"
-            )
-        path = self.trace or self.model.with_suffix(".trace")
-        expected = load_trace(path)
-        frames = from_trace(path, recording_limit(self.recordings, self.on)).frames
-        states = max((len(expected.v[layer]) for layer in expected.spikes if layer in expected.v), default=0)
-        found = run(network, frames, on=self.on, keep_states=min(states, len(frames)))
-        verdict = compare(expected, found)
+        slow = self.against if self.against and self.against.startswith("lava") else self.on
+        checked = check(
+            self.model,
+            self.other,
+            on=self.on,
+            against=self.against,
+            trace=self.trace,
+            recordings=recording_limit(self.recordings, slow),
+            why=not self.statistical,
+        )
+        similarity = measure(checked.expected, checked.found) if self.statistical else None
+        piece = self._bisect(checked) if self.bisect and not checked.equal else None
+        good = bool(similarity) if similarity is not None else checked.equal
         if self.json:
-            print(json.dumps(verdict.as_dict() | {"on": self.on}))
+            print(json.dumps(self._figures(checked, similarity, piece), default=str))
         else:
-            _show(verdict, expected, found)
-        return EQUAL if verdict else DIFFERENT
+            _show(checked, similarity, piece)
+        return EQUAL if good else DIFFERENT
+
+    def _bisect(self, checked: Checked) -> Piece:
+        expected, tested = checked.expected, checked.tested
+        if tested is None or expected.frames is None or checked.verdict.first is None:
+            raise DeployError("--bisect runs the model again: it needs a model and the frames of its trace")
+        return bisect(
+            tested,
+            lambda network, frames: run(network, frames, on=self.on, keep_states=1),
+            expected,
+            expected.frames,
+            checked.verdict.first.recording,
+        )
+
+    def _figures(self, checked: Checked, similarity: Similarity | None, piece: Piece | None) -> dict[str, Any]:
+        figures: dict[str, Any] = {"on": self.on} | checked.verdict.as_dict()
+        if checked.rounded is not None:
+            figures |= {"equal_up_to_rounding": True, "rounded": checked.rounded}
+        if checked.explanation is not None:
+            figures["explanation"] = checked.explanation.as_dict()
+        if similarity is not None:
+            figures["similarity"] = similarity.as_dict()
+        if piece is not None:
+            figures["bisect"] = vars(piece)
+        return figures
 
 
-def _show(verdict: Verdict, expected: Trace, found: Trace) -> None:
-    console = Console()
+def _show(checked: Checked, similarity: Similarity | None, piece: Piece | None) -> None:
+    console, verdict = Console(), checked.verdict
+    console.print(_table(checked))
+    for problem in verdict.problems:
+        console.print(problem, style="red", highlight=False)
+    if similarity is not None:
+        style = "green" if similarity else "red"
+        console.print(str(similarity), style=style, highlight=False)
+        return
+    if verdict:
+        text = f"EQUAL: 0 of {verdict.spikes:,} spikes differ, over {verdict.neuron_steps:,} neuron-steps"
+        console.print(text, style="green", highlight=False)
+        return
+    if checked.rounded is not None:
+        console.print(_rounded(checked.rounded, verdict), style="green", highlight=False)
+        return
+    share = f"{verdict.differing:,} of {verdict.neuron_steps:,} neuron-steps"
+    console.print(f"DIFFERENT: {share}", style="red", highlight=False)
+    if verdict.predictions_differing:
+        console.print(f"{verdict.predictions_differing} of {verdict.recordings} predictions differ", highlight=False)
+    if checked.explanation is not None:
+        console.print(story(checked.explanation), highlight=False, markup=False, soft_wrap=True)
+    if piece is not None:
+        console.print(f"bisect: {piece}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _rounded(close: dict[str, int], verdict: Verdict) -> str:
+    listed = ", ".join(f"{layer} {count}" for layer, count in close.items() if count)
+    return (
+        f"EQUAL up to float32 rounding: {verdict.differing:,} of {verdict.neuron_steps:,} neuron-steps differ; all go "
+        f"back to spikes whose potential lies within 0.01 % of the threshold ({listed})"
+    )
+
+
+def _table(checked: Checked) -> Table:
+    expected, found, verdict = checked.expected, checked.found, checked.verdict
     table = Table(
         title=f"{expected.runner} ({expected.device}) against {found.runner}: {verdict.recordings} recordings"
     )
@@ -66,20 +140,4 @@ def _show(verdict: Verdict, expected: Trace, found: Trace) -> None:
         spikes = (f"{layer.expected_spikes:,}", f"{layer.found_spikes:,}", f"{layer.differing:,}", f"{layer.rate:.2%}")
         states = (f"{layer.states:,} steps", f"{layer.states_differing:,}") if layer.states else ("-", "-")
         table.add_row(layer.layer, *(spikes if layer.spiking else ("readout", "", "", "")), *states)
-    console.print(table)
-    for problem in verdict.problems:
-        console.print(problem, style="red", highlight=False)
-    if verdict:
-        console.print(
-            f"EQUAL: 0 of {verdict.spikes:,} spikes differ, over {verdict.neuron_steps:,} neuron-steps",
-            style="green",
-            highlight=False,
-        )
-        return
-    console.print(
-        f"DIFFERENT: {verdict.differing:,} of {verdict.neuron_steps:,} neuron-steps", style="red", highlight=False
-    )
-    if verdict.first is not None:
-        console.print(f"first: {verdict.first}", highlight=False)
-    if verdict.predictions_differing:
-        console.print(f"{verdict.predictions_differing} of {verdict.recordings} predictions differ", highlight=False)
+    return table

@@ -3,6 +3,14 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+SIDES = {
+    "model": "the two models differ",
+    "runner": "the runner does not do what its model says",
+    "input": "the frames differ",
+    "trace": "the model is not the one that made the trace",
+}
+"""What each side is called in a story."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cause:
@@ -26,5 +34,4 @@ class Cause:
 
     def __str__(self) -> str:
         proof = "" if self.verified else " (found, but other differences remain)"
-        place = ", ".join(self.where)
-        return f"{self.side}: {place}: {self.text}{proof}" if place else f"{self.side}: {self.text}{proof}"
+        return f"{SIDES[self.side]}, {', '.join(self.where)}: {self.text}{proof}"

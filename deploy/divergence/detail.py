@@ -16,6 +16,7 @@ from deploy.network import Array, Conv, Dense, GridNeuron, Network, Neuron
 from deploy.trace import Trace
 
 MOST_INPUTS = 64
+"""Inputs of one neuron that a program's view lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,6 @@ class Side:
     spiked: bool | None
     calls_for: bool | None
     inputs: tuple[Input, ...]
-    more_inputs: int
 
     @property
     def margin(self) -> float | None:
@@ -78,6 +78,7 @@ class Divergence:
 
     def as_dict(self) -> dict[str, Any]:
         sides = {"expected": self.expected, "found": self.found}
+        sides = {name: side and replace(side, inputs=side.inputs[:MOST_INPUTS]) for name, side in sides.items()}
         return {
             "at": asdict(self.at),
             "same_inputs": self.same_inputs,
@@ -144,8 +145,7 @@ def _side(at: Difference, trace: Trace, network: Network, frames: Array) -> Side
         synaptic_sum=float(seen.sums[at.layer][place]),
         spiked=bool(one.spikes[at.layer][place]) if spiking else None,
         calls_for=bool(seen.spikes[at.layer][place]) if spiking else None,
-        inputs=tuple(inputs[:MOST_INPUTS]),
-        more_inputs=max(0, len(inputs) - MOST_INPUTS),
+        inputs=tuple(inputs),
     )
 
 

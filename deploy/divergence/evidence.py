@@ -1,6 +1,6 @@
 """Which layers of a recorded trace contradict a network by themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,9 +38,9 @@ def pick(trace: Trace, rows: Sequence[int]) -> Trace:
     """The recordings `rows`, in ascending order, as a trace in memory without digests."""
     rows = sorted(rows)
 
-    def of(arrays: object) -> dict[str, Array]:
+    def of(arrays: Mapping[str, Array]) -> dict[str, Array]:
         picked = {}
-        for name, values in dict(arrays).items():  # pyright: ignore
+        for name, values in arrays.items():
             held = [row for row in rows if row < len(values)]
             picked[name] = values[held]
         return picked

@@ -150,7 +150,7 @@ def _runner_causes(network: Network, trace: Trace, frames: Array, side: str) -> 
 
 
 def _model_causes(reference: Network, tested: Network, expected: Trace, frames: Array) -> list[Cause]:
-    """The smallest set of parameters that, taken from the reference, makes the tested network give what was expected."""
+    """The smallest set of parameters that, taken from the reference, mends the tested network."""
     groups = differing_groups(reference, tested)
     for chosen in subsets(groups):
         try:

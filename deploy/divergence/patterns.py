@@ -92,7 +92,10 @@ def _constants(kind: str, one: GridNeuron | Neuron, other: GridNeuron | Neuron) 
     same = bool(np.all(b - a == by))
     if same:
         return kind, f"{field} is {b[first]:g} instead of {a[first]:g} (off by {by:+g})"
-    return kind, f"{field} differs in {count:,} of {a.size:,} neurons: {_index(first)} is {b[first]:g}, not {a[first]:g}"
+    return (
+        kind,
+        f"{field} differs in {count:,} of {a.size:,} neurons: {_index(first)} is {b[first]:g}, not {a[first]:g}",
+    )
 
 
 def _index(at: object) -> str:

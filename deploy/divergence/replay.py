@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from deploy.divergence.rules import RIGHT, Rules, State, step
 from deploy.errors import UnsupportedError
 from deploy.grid import shift_weighted_sum
 from deploy.network import Array, Conv, Dense, GridNeuron, Network, Neuron, Shape
 from deploy.runners._ops import apply
 from deploy.runners.schedule import Walk, shifts
-from deploy.divergence.rules import RIGHT, Rules, State, step
 from deploy.trace import Trace
 
 
@@ -84,7 +84,7 @@ KEPT = ("spikes", "sums", "u", "potential", "v")
 
 
 class _Exact:
-    """The arithmetic of a walk in numpy: sums in float64, which holds them exactly, states in int64 (floats: float32)."""
+    """The arithmetic of a walk in numpy: exact sums in float64, states in int64 (floats: float32)."""
 
     def __init__(self, setup: Setup, recordings: int, along: Trace | None, only: frozenset[str] | None) -> None:
         self._setup, self._recordings, self._along, self._only = setup, recordings, along, only
@@ -131,8 +131,8 @@ class _Exact:
             if x.shape[1] != self._setup.frames.shape[1]:
                 raise UnsupportedError(f"{name}: a state carried over recordings is only followed layer by layer")
             # One long recording: the state at the end of each is the start of the next.
-            x, recorded = (None if value is None else value.reshape(1, -1, *value.shape[2:]) for value in (x, recorded))
-            assert x is not None
+            x = x.reshape(1, -1, *x.shape[2:])
+            recorded = None if recorded is None else recorded.reshape(x.shape)
         state = self._states.get(name) or self._start(node, rules, len(x))
         rows: dict[str, list[Array]] = {kind: [] for kind in KEPT}
         for t in range(x.shape[1]):

@@ -107,7 +107,8 @@ def step(node: GridNeuron | Neuron, rules: Rules, state: State, a: Array, record
 def _current(node: GridNeuron | Neuron, rules: Rules, u: Array, a: Array) -> Array:
     if isinstance(node, Neuron):
         x = a.astype(np.float32)
-        return x if node.current_keep is None else node.current_keep * u + node.current_gain * x
+        gain = 1.0 if node.current_gain is None else node.current_gain
+        return x if node.current_keep is None else (node.current_keep * u + gain * x).astype(np.float32)
     kept = grid.DECAY_ONE - rules.current_convention - np.asarray(node.du, np.int64)
     return grid.wrap24(_shift(u * kept, rules) + a.astype(np.int64) * (1 << grid.STATE_BITS))
 

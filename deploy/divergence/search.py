@@ -126,7 +126,10 @@ def _hit(kind: str, family: str, layer: str, candidate: Candidate, base: Setup) 
             edges = changed.network.edges if changed.network.edges != base.network.edges else network.edges
             network = network.replace(nodes={**network.nodes, **nodes}, edges=edges)
         frames = setup.frames if changed.frames is base.frames else changed.frames
-        rules = {**setup.rules, **{name: rule for name, rule in changed.rules.items() if base.rules.get(name) is not rule}}
+        rules = {
+            **setup.rules,
+            **{name: rule for name, rule in changed.rules.items() if base.rules.get(name) is not rule},
+        }
         return replace(setup, network=network, frames=frames, rules=rules)
 
     return Hit(named if bar else kind, text if bar else named, family, layer, apply)

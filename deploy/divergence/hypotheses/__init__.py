@@ -3,7 +3,7 @@
 A hypothesis is the cause when the run that it predicts is, bit for bit, the one that was recorded.
 """
 
-from deploy.divergence.hypotheses import inputs, neuron, synapse, timing
+from deploy.divergence.hypotheses import inputs, neuron, solved, synapse, timing
 from deploy.divergence.hypotheses.registry import HYPOTHESES, Candidate, Hypothesis, hypothesis
 
-__all__ = ["HYPOTHESES", "Candidate", "Hypothesis", "hypothesis", "inputs", "neuron", "synapse", "timing"]
+__all__ = ["HYPOTHESES", "Candidate", "Hypothesis", "hypothesis", "inputs", "neuron", "solved", "synapse", "timing"]

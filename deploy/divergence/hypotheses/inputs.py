@@ -45,7 +45,8 @@ def _variants(frames: Array) -> Iterator[tuple[str, str, Array]]:
             for by in (1, -1):
                 yield "input-shifted", f"the picture is shifted by {by:+d} pixel in {way}", np.roll(frames, by, axis)
     for steps in (1, -1, 2, -2):
-        yield "input-step", f"the frames come {abs(steps)} step(s) {'late' if steps > 0 else 'early'}", later(frames, steps)
+        way = "late" if steps > 0 else "early"
+        yield "input-step", f"the frames come {abs(steps)} step(s) {way}", later(frames, steps)
     yield "input-counts", "counts are cut to 0 and 1", frames.clip(0, 1)
     yield "input-order", "the steps run backwards", frames[:, ::-1]
     first = frames.copy()

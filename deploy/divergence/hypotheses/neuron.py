@@ -90,10 +90,14 @@ def _decays(setup: Setup, layer: str, which: str, what: str) -> Iterator[Candida
         return
     decay: Array = getattr(node, which)
     for by in OFF_BY:
-        yield Candidate(f"the decay {which} of the {what} is off by {by:+d}", setup.with_node(layer, **{which: decay + by}))
+        yield Candidate(
+            f"the decay {which} of the {what} is off by {by:+d}", setup.with_node(layer, **{which: decay + by})
+        )
     yield Candidate(f"the {what} does not decay", setup.with_node(layer, **{which: np.zeros_like(decay)}))
     kept = 4096 - decay - (which == "du")
-    yield Candidate(f"the decay {which} of the {what} is taken for what is kept", setup.with_node(layer, **{which: kept}))
+    yield Candidate(
+        f"the decay {which} of the {what} is taken for what is kept", setup.with_node(layer, **{which: kept})
+    )
 
 
 NEVER = 1 << 40

@@ -19,7 +19,9 @@ def late_input(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
             node = network.nodes[name]
             if isinstance(node, Delay):
                 for steps in {0, node.steps - 1, node.steps + 1} - {node.steps, -1}:
-                    yield Candidate(f"{name}: delays by {steps} instead of {node.steps} steps", setup.with_node(name, steps=steps))
+                    yield Candidate(
+                        f"{name}: delays by {steps} instead of {node.steps} steps", setup.with_node(name, steps=steps)
+                    )
         for steps in (1, 2):
             text = f"what {source} brings arrives {steps} step(s) late"
             yield Candidate(text, replace(setup, network=_delayed(network, source, layer, steps)))

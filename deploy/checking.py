@@ -1,0 +1,136 @@
+"""A check from start to end: what stands against what, the runs, the verdict, and why they differ."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from deploy.compare import Verdict, compare
+from deploy.divergence import Explanation, explain
+from deploy.divergence.evidence import own_differences, pick
+from deploy.divergence.replay import Setup
+from deploy.errors import DeployError, RunnerError
+from deploy.network import Array, Network
+from deploy.nir_io import read_nir
+from deploy.runners import GRID_RUNNERS, run
+from deploy.trace import Trace, load_trace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """Everything a check found out. `rounded` counts float spikes that lie too close to the threshold to be decided."""
+
+    expected: Trace
+    found: Trace
+    reference: Network | None
+    tested: Network | None
+    verdict: Verdict
+    explanation: Explanation | None
+    rounded: dict[str, int] | None = None
+
+    @property
+    def equal(self) -> bool:
+        """Bit for bit, or for floats up to the spikes that rounding decides."""
+        return bool(self.verdict) or self.rounded is not None
+
+
+def check(
+    first: Path,
+    second: Path | None = None,
+    *,
+    on: str = "integer",
+    against: str | None = None,
+    trace: Path | None = None,
+    recordings: int | None = None,
+    why: bool = True,
+) -> Checked:
+    """Check that `second` on a simulator gives what `first` gave.
+
+    Args:
+        first: the reference, a model whose trace lies beside it, or a trace.
+        second: what is checked, a model or a trace; default the model of `first`.
+        on: the simulator that runs `second`.
+        against: a simulator that runs `first`, on the frames of its trace, in place of its trace.
+        trace: the trace of `first`, where it does not lie beside it.
+        recordings: how many of them; None: all.
+        why: look for the cause of a difference.
+
+    Raises:
+        DeployError: something is missing or cannot be run.
+    """
+    trace_path = trace or (first if first.suffix == ".trace" else first.with_suffix(".trace"))
+    expected = load_trace(trace_path)
+    reference = _model(first)
+    frames = None if expected.frames is None else expected.frames[:recordings]
+    if against is not None:
+        expected = _run(_needed(reference, first), _given(frames, trace_path), against, expected)
+    if second is not None and second.suffix == ".trace":
+        found, tested = load_trace(second), _model(second) or reference
+    else:
+        tested = _needed(_model(second) if second is not None else reference, second or first)
+        found = _run(tested, _given(frames, trace_path), on, expected)
+    verdict = compare(expected, found)
+    rounded = None
+    if not verdict and tested is not None and frames is not None and not tested.on_grid:
+        rounded = _decided_by_rounding(tested, expected, found, frames)
+    explanation = None
+    if why and not verdict and rounded is None:
+        explanation = explain(expected, found, verdict=verdict, reference=reference, tested=tested, frames=frames)
+    return Checked(
+        expected=expected,
+        found=found,
+        reference=reference,
+        tested=tested,
+        verdict=verdict,
+        explanation=explanation,
+        rounded=rounded,
+    )
+
+
+def _model(path: Path) -> Network | None:
+    """The model of a path: itself, or the one beside a trace; None where there is none."""
+    model = path.with_suffix(".nir") if path.suffix == ".trace" else path
+    return read_nir(model) if model.is_file() or model is path else None
+
+
+def _needed(network: Network | None, path: Path) -> Network:
+    if network is None:
+        raise DeployError(f"{path}: its model does not lie beside it, and a simulator needs one; give a .nir file")
+    return network
+
+
+def _given(frames: Array | None, path: Path) -> Array:
+    if frames is None:
+        raise DeployError(f"{path}: holds no frames to run; give a trace that does")
+    return frames
+
+
+def _run(network: Network, frames: Array, on: str, like: Trace) -> Trace:
+    """A run that keeps as many states as the other trace holds."""
+    if on in GRID_RUNNERS and not network.on_grid:
+        raise RunnerError(
+            f"the model holds floats, {on} runs integers, and a trace of one is not equal to the other; "
+            "check it --on float, or export it with --grid loihi2"
+        )
+    states = max((len(like.v[layer]) for layer in like.spikes if layer in like.v), default=0)
+    found = run(network, frames, on=on, keep_states=min(states, len(frames)))
+    return replace(found, labels=None if like.labels is None else like.labels[: len(frames)])
+
+
+def _decided_by_rounding(network: Network, expected: Trace, found: Trace, frames: Array) -> dict[str, int] | None:
+    """By layer, the spikes that rounding decides, where nothing else differs; None where something does.
+
+    Each trace is held against the network along its own spikes. A spike is excused where its potential lies within
+    1e-4 of the threshold; what follows from it later is not a difference of its own.
+    """
+    close: dict[str, int] = {}
+    for trace in (expected, found):
+        setup = Setup(network=network, frames=frames, schedule=trace.schedule)
+        for start in range(0, len(frames), 32):
+            rows = np.arange(start, min(start + 32, len(frames)))
+            part = replace(setup, frames=frames[rows])
+            for layer, own in own_differences(part, pick(trace, rows.tolist())).items():
+                if not own.agrees:
+                    return None
+                close[layer] = close.get(layer, 0) + own.close
+    return close
