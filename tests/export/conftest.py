@@ -8,6 +8,9 @@ from ckd.events import Binning
 from ckd.student import Student, build_resnet18, build_vgg
 from deploy.network import Array, Network
 from export.fold import student_to_network
+from tests.ckd.conftest import cache_of_the_tests, tiny_run
+
+__all__ = ["cache_of_the_tests", "tiny_run"]
 
 BINNING = Binning(step_us=1000, steps=6, height=16, width=16)
 CLASSES = ("a", "b", "c", "d")

@@ -1,0 +1,95 @@
+"""ckd-export as a user types it: what it writes, that it can be checked, and one clear line for every mistake."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+import deploy
+from ckd.runs import load_run
+from deploy.cli import main as deploy_main
+from export.cli import main
+
+
+def export_json(capsys: pytest.CaptureFixture[str], *args: object) -> dict:
+    assert main([str(arg) for arg in (*args, "--json")]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_exported_student_is_equal_to_its_trace_on_every_test_recording(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "student.nir"
+    result = export_json(capsys, "--to", "nir", tiny_run, "--out", model)
+    frames, labels, names = load_run(tiny_run).recordings("test")
+    trace = deploy.load_trace(Path(result["trace"]))
+    assert trace.frames is not None and trace.labels is not None and trace.names == names
+    assert np.array_equal(trace.frames, frames) and np.array_equal(trace.labels, labels)
+    assert trace.accuracy == result["accuracy"] and sum(result["overflows"].values()) == 0
+    verdict = deploy.compare(trace, deploy.run(deploy.load(model), frames, keep_states=4))
+    assert verdict and verdict.spikes > 1000
+    assert deploy_main(["check", str(model)]) == 0
+
+
+def test_the_model_file_says_how_recordings_become_frames(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export_json(capsys, tiny_run, "--out", tmp_path / "student.nir", "--grid", "loihi1")
+    network, run = deploy.load(tmp_path / "student.nir"), load_run(tiny_run)
+    assert (network.binning, network.classes, network.grid) == (run.binning, run.classes, "loihi1")
+
+
+def test_every_parameter_is_reported(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = export_json(capsys, tiny_run, "--out", tmp_path / "student.nir")
+    reported = {(change["node"], change["parameter"]) for change in result["parameters"]}
+    assert {
+        ("conv1", "weight"),
+        ("lif1", "bias"),
+        ("lif1", "keep"),
+        ("lif2", "threshold"),
+        ("readout", "bias"),
+    } <= reported
+    # Eight bits: no weight of a layer moves by more than half a step of 2 in 254, plus what saturates.
+    assert all(change["relative_change"] < 0.05 for change in result["parameters"] if change["parameter"] == "weight")
+
+
+def test_the_float_student_is_its_float_file(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "student.nir"
+    result = export_json(capsys, tiny_run, "--out", model, "--grid", "none")
+    trace = deploy.load_trace(model.with_suffix(".trace"))
+    assert trace.frames is not None
+    found = deploy.run(deploy.load(model), trace.frames, on="float")
+    assert result["accuracy"] == result["float_accuracy"]
+    for layer, spikes in trace.spikes.items():
+        # float32 rounding alone may decide a potential that lies on the threshold.
+        assert spikes.any() and (spikes != found.spikes[layer]).mean() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [("missing", "no such run"), ("version", "format 99"), ("weights", "missing")]
+)
+def test_a_run_that_cannot_be_read_gives_one_line_and_no_file(
+    change: str, said: str, tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    if change != "missing":
+        shutil.copytree(tiny_run, run)
+    if change == "version":
+        values = yaml.safe_load((run / "config.yaml").read_text())
+        (run / "config.yaml").write_text(yaml.safe_dump({**values, "format": 99}))
+    if change == "weights":
+        (run / "student.safetensors").unlink()
+    assert main([str(run), "--out", str(tmp_path / "out" / "student.nir")]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ") and captured.err.count("\n") == 1 and said in captured.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_of_few_bits_are_refused_below_one(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tiny_run), "--weight-bits", "0"]) == 2
+    assert "weight_bits (=0)" in capsys.readouterr().err
