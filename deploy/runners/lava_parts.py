@@ -20,6 +20,7 @@ SILENCE = 1 << 16
 """The synaptic sum that holds a population down: u = -2^22, so that as much again may arrive before u wraps."""
 
 FLOAT_SILENCE = 1e30
+MOST_ENTRIES = 20_000_000
 CONV_LIMIT = 127
 """Lava's Conv keeps its geometry in int8."""
 
@@ -75,10 +76,12 @@ def synapse(index: int, connection: Connection, network: Network, *, bits: int, 
         return spec | {"kind": "dense", "weight_exp": node.weight_exp}
     per_channel = gain is None or np.ndim(gain) == 0 or (gain.ndim == 3 and gain.shape[1:] == (1, 1))
     if isinstance(node, Conv) and len(target) == 3 and _is_plain(node) and per_channel:
-        scale = 1 << node.weight_exp if gain is None else np.reshape(gain, (-1, 1, 1, 1))
-        arrays[key] = np.ascontiguousarray((node.weight * scale).transpose(0, 2, 3, 1)[:, ::-1, ::-1])
+        weight = _shifted(node.weight, node.weight_exp) if gain is None else node.weight * gain.reshape(-1, 1, 1, 1)
+        arrays[key] = np.ascontiguousarray(weight.transpose(0, 2, 3, 1)[:, ::-1, ::-1])
         geometry = {"stride": node.stride, "padding": node.padding, "dilation": node.dilation, "groups": node.groups}
         return spec | {"kind": "conv", "input_shape": lava_shape(source), **geometry}
+    if isinstance(node, Conv):
+        _refuse_large(connection, node, network.shapes[str(connection.synapse)])
     rows, columns, weight = _entries(node, source)
     if gain is not None:
         weight = weight * np.broadcast_to(gain, target).ravel()[rows]
@@ -131,9 +134,11 @@ def _constant_input(name: str, network: Network) -> Array:
 
     node = network.neurons[name]
     total = np.zeros(())
-    for connection in connections(network):
+    # Branches that join before a synapse are connections of their own, but share its bias.
+    own = {way.tail: way for way in connections(network) if way.target == name}
+    for connection in own.values():
         source = network.nodes[connection.synapse] if connection.synapse else None
-        if connection.target != name or not isinstance(source, Dense | Conv) or source.bias is None:
+        if not isinstance(source, Dense | Conv) or source.bias is None:
             continue
         gain = _gain(node, connection.output_factor)
         if gain is None:
@@ -160,7 +165,22 @@ def _parameter(value: Any, shape: Shape) -> Array:
 def _is_plain(node: Conv) -> bool:
     """Whether Lava's Conv can do it: it ignores weight_exp, and holds its geometry in int8."""
     numbers = (*node.weight.shape[2:], *node.stride, *node.padding, *node.dilation, node.groups)
-    return node.weight_exp >= 0 and max(numbers) <= CONV_LIMIT
+    exact = node.weight_exp >= 0 or not np.any(node.weight % (1 << -node.weight_exp))
+    return exact and max(numbers) <= CONV_LIMIT
+
+
+def _shifted(weight: Array, exponent: int) -> Array:
+    return weight << exponent if exponent >= 0 else weight >> -exponent
+
+
+def _refuse_large(connection: Connection, node: Conv, output: Shape) -> None:
+    """What Lava's Conv cannot do runs as a sparse matrix, which has an entry for every synapse."""
+    entries = np.count_nonzero(node.weight) * output[1] * output[2]
+    if entries > MOST_ENTRIES:
+        raise UnsupportedError(
+            f"{connection.synapse}: Lava's Conv ignores weight_exp ({node.weight_exp}) and gives maps; as a matrix "
+            f"it has {entries} entries, more than {MOST_ENTRIES}. Use weight_exp >= 0, and flatten after the neurons"
+        )
 
 
 def _refuse_changed_weights(connection: Connection, weight: Array, *, on_grid: bool) -> None:

@@ -10,6 +10,7 @@ further steps. Recordings follow each other at an interval of T + the largest la
 Maps (C, H, W) lie as (H, W, C) in Lava, whose convolutions flip their kernels (`lava/proc/conv/utils.py`).
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -29,6 +30,7 @@ Array = NDArray[Any]
 class Connection:
     """One way from the input or a population to a population: at most one synapse, with what lies around it.
 
+    tail: the nodes from the synapse on; several connections may share it.
     factor: what all of it multiplies by, synapse aside; output_factor: the part of that after the synapse.
     lag: by how many steps the network itself makes it late; late_output: whether some of that comes after the synapse.
     delay: the further steps that it needs in Lava.
@@ -37,6 +39,7 @@ class Connection:
     source: str
     target: str
     synapse: str | None
+    tail: tuple[str, ...]
     factor: float
     output_factor: float
     lag: int
@@ -53,6 +56,14 @@ def connections(network: Network) -> list[Connection]:
     found = [_connection(network, way) for name in network.neurons for way in _ways(network, (name,))]
     if not found:
         raise UnsupportedError("a network without neurons cannot run in Lava; there is nothing that could spike")
+    for tail, branches in Counter(way.tail for way in found if way.synapse).items():
+        node = network.nodes[tail[0]]
+        assert isinstance(node, Dense | Conv)
+        if node.weight_exp < 0 and branches > 1:
+            raise UnsupportedError(
+                f"{tail[0]}: several branches meet before its sum is shifted (weight_exp {node.weight_exp}), and Lava "
+                "would shift each by itself; use weight_exp >= 0, or a synapse for each branch"
+            )
     return found
 
 
@@ -112,6 +123,7 @@ def _connection(network: Network, way: tuple[str, ...]) -> Connection:
         source=source,
         target=target,
         synapse=synapses[0] if synapses else None,
+        tail=way[place:],
         factor=prod(factors),
         output_factor=prod(factors[place:]),
         lag=lag,

@@ -158,7 +158,7 @@ def floats(rng: np.random.Generator) -> Network:
         arrays = {name: None if value is None else np.asarray(value, np.float32) for name, value in values.items()}
         return Neuron(shape=shape, **arrays)  # pyright: ignore
 
-    return chain(
+    network = chain(
         input=Input(shape=(2, 6, 6)),
         conv1=Conv(weight=weight(3, 2, 3, 3), bias=weight(3), stride=(2, 1)),
         lif1=neuron(3, 2, 4, gain=rng.uniform(0.5, 1, (3, 1, 1)), bias=rng.uniform(0, 0.2, (3, 2, 4))),
@@ -170,6 +170,7 @@ def floats(rng: np.random.Generator) -> Network:
         readout=neuron(4, threshold=None),
         output=Output(),
     )
+    return network.replace(edges=(*network.edges, ("lif1", "flatten")))  # Two branches, one biased synapse.
 
 
 @needs_lava

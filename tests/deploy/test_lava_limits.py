@@ -11,7 +11,7 @@ import pytest
 
 import deploy
 from deploy.errors import GridError, RunnerError, UnsupportedError
-from deploy.network import Dense, Flatten, Input, Network, Neuron, Output, SumPool
+from deploy.network import Conv, Dense, Flatten, Input, Network, Neuron, Output, SumPool
 from deploy.runners import lava
 from deploy.runners.loihi2 import loihi2_missing
 from deploy.runners.python310 import find_python310
@@ -64,10 +64,25 @@ def test_a_float_network_is_refused_by_the_integer_models_and_the_other_way_roun
         lava.run(small(lif=Neuron(shape=(2,), keep=one, gain=one, bias=one, threshold=one)), FRAMES)
 
 
+def test_a_large_convolution_that_lava_cannot_shift_is_refused() -> None:
+    conv = Conv(weight=np.full((64, 64, 3, 3), 3), padding=(1, 1), weight_exp=-1)
+    network = chain(input=Input(shape=(64, 32, 32)), conv=conv, lif=cells(64, 32, 32), output=Output())
+    with pytest.raises(UnsupportedError, match=r"conv: Lava's Conv ignores weight_exp \(-1\)"):
+        lava.run(network, np.ones((1, 1, 64, 32, 32), np.uint8))
+
+
 def test_two_synapses_in_a_row_are_refused() -> None:
     nodes = {"fc0": Dense(weight=np.full((3, 3), 2)), "fc": Dense(weight=np.full((2, 3), 2))}
     with pytest.raises(UnsupportedError, match="fc0 -> fc: two synapses"):
         lava.run(chain(input=Input(shape=(3,)), **nodes, lif=cells(2), output=Output()), FRAMES)
+
+
+def test_branches_that_meet_before_a_shifted_sum_are_refused() -> None:
+    fc = Dense(weight=np.full((3, 3), 3), weight_exp=-1)
+    nodes = {"fc0": Dense(weight=np.full((3, 3), 2)), "lif0": cells(3), "fc": fc}
+    network = chain(input=Input(shape=(3,)), **nodes, lif=cells(3), output=Output())
+    with pytest.raises(UnsupportedError, match="fc: several branches meet before its sum is shifted"):
+        lava.run(network.replace(edges=(*network.edges, ("input", "fc"))), FRAMES)
 
 
 def test_frames_of_another_shape_are_refused() -> None:
