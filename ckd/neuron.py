@@ -100,11 +100,33 @@ class FusedLIF(torch.autograd.Function):
         ctx: FunctionCtx, spikes_grad: Tensor | None, potential_grad: Tensor | None
     ) -> tuple[Tensor, None, None, None]:
         potential, beta, threshold = ctx.saved_tensors  # pyright: ignore[reportAttributeAccessIssue]
-        if spikes_grad is None:
-            spikes_grad = torch.zeros_like(potential)
-        step_back = _backward_cpu if potential.device.type == "cpu" else _backward_torch
         alpha = ctx.alpha  # pyright: ignore[reportAttributeAccessIssue]
-        return step_back(potential, spikes_grad, potential_grad, beta, threshold, alpha), None, None, None
+        grad = current_gradient(potential, spikes_grad, potential_grad, beta, threshold, alpha)
+        return grad, None, None, None
+
+
+def current_gradient(
+    potential: Tensor,
+    spikes_grad: Tensor | None,
+    potential_grad: Tensor | None,
+    beta: Tensor,
+    threshold: Tensor,
+    alpha: float,
+) -> Tensor:
+    """The gradient g (T, ...) with respect to the current; the formula is `FusedLIF`'s.
+
+    Args:
+        potential: h (T, ...), before the reset.
+        spikes_grad: ds (T, ...), or None for zero.
+        potential_grad: dh (T, ...), or None for zero.
+        beta: share of the potential that a step keeps.
+        threshold: of the spikes that `potential` gave.
+        alpha: steepness of the piecewise surrogate.
+    """
+    if spikes_grad is None:
+        spikes_grad = torch.zeros_like(potential)
+    step_back = _backward_cpu if potential.device.type == "cpu" else _backward_torch
+    return step_back(potential, spikes_grad, potential_grad, beta, threshold, alpha)
 
 
 def _forward_torch(current: Tensor, beta: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
