@@ -19,6 +19,7 @@ from deploy.network import (
     Scale,
     Shape,
 )
+from deploy.nir_io.idioms import READOUT
 from deploy.shapes import output_shape
 
 STATEFUL = (nir.IF, nir.LIF, nir.CubaLIF, nir.I, nir.LI, nir.CubaLI, nir.Threshold, nir.Delay)
@@ -97,7 +98,7 @@ def add_readout(network: Network) -> Network:
     sources = network.sources(network.output)
     if len(sources) == 1 and isinstance(network.nodes[sources[0]], Neuron | GridNeuron):
         return network
-    name = "readout"
+    name = READOUT
     while name in network.nodes:
         name += "_"
     one, zero = np.ones((), np.float32), np.zeros((), np.float32)

@@ -7,6 +7,7 @@ import numpy as np
 
 from deploy.errors import ModelError, UnsupportedError
 from deploy.network import Array, Conv, Delay, Dense, Flatten, Input, Node, Output, Pair, Scale, SumPool
+from deploy.nir_io.idioms import mean_factor
 
 KNOWN = frozenset(
     (
@@ -187,7 +188,7 @@ def _pool(name: str, node: nir.SumPool2d | nir.AvgPool2d) -> list[Node]:
     pool = SumPool(kernel=kernel, stride=stride, padding=padding)
     if isinstance(node, nir.SumPool2d):
         return [pool]
-    return [pool, Scale(factor=np.asarray(1 / (kernel[0] * kernel[1]), np.float32))]
+    return [pool, Scale(factor=np.asarray(mean_factor(pool)))]
 
 
 def _flatten(name: str, node: nir.Flatten) -> Flatten:

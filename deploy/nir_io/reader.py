@@ -11,11 +11,14 @@ from deploy.errors import ModelError, UnsupportedError
 from deploy.network import Array, Conv, Dense, Edge, Network, Node, Shape
 from deploy.nir_io import neurons, nodes, on_grid
 from deploy.nir_io.connect import add_readout, check_connections, fit_shapes
+from deploy.nir_io.idioms import mean_name
 from deploy.nir_io.metadata import FileInfo, from_metadata, refuse_soft_reset
 from deploy.nir_io.tree import load_graph
 from deploy.passes.synapses import synapses_into
 
 Parsed = dict[str, nir.NIRNode]
+TIMED = (nir.IF, nir.LIF, nir.CubaLIF, nir.I, nir.LI, nir.CubaLI, nir.Delay)
+"""NIR nodes whose parameters are in seconds."""
 
 
 def read_nir(path: Path, *, dt: float | None = None, step_us: int | None = None, steps: int | None = None) -> Network:
@@ -23,7 +26,7 @@ def read_nir(path: Path, *, dt: float | None = None, step_us: int | None = None,
 
     A file that `write_nir` made from a network on the grid gives the same integers back. Any other gives a float
     network: nested graphs become flat ("block" with node "lif" gives "block.lif"), AvgPool2d becomes a sum "name" and
-    a `Scale` "name.scale", a Conv1d is a convolution of height 1 over frames (C, 1, L), a parameter with one value
+    a `Scale` "name_mean", a Conv1d is a convolution of height 1 over frames (C, 1, L), a parameter with one value
     holds for all neurons. A graph that does not end in a neuron has neither potential nor spikes to predict from: an
     integrator without leak, "readout", is put before its output, and its final potential gives the prediction.
 
@@ -50,11 +53,13 @@ def read_nir(path: Path, *, dt: float | None = None, step_us: int | None = None,
     _one_end_each(path, parsed)
     check_connections(parsed, graph.edges)
     coded = any(on_grid.is_coded(node.metadata) for node in parsed.values())
-    step = _step(path, info, dt, step_us, fixed=coded)
+    step = _step(path, info, parsed, dt, step_us)
     converted, edges = _convert(parsed, graph.edges, step)
     output = next(node.output_type["output"] for node in parsed.values() if isinstance(node, nir.Output))
     network = fit_shapes(Network(nodes=converted, edges=edges, dt=step), nodes.shape_of(output), _lifts(parsed))
     network = _decode_grid(network, parsed) if coded else add_readout(network)
+    if set(info.node_order) == set(network.nodes):
+        network = network.replace(nodes={name: network.nodes[name] for name in info.node_order})
     binning = _binning(path, info.binning, network.input_shape, step_us, steps)
     return network.replace(grid=info.grid if coded else None, classes=info.classes, binning=binning, report=info.report)
 
@@ -69,17 +74,20 @@ def _one_end_each(path: Path, parsed: Parsed) -> None:
             )
 
 
-def _step(path: Path, info: FileInfo, dt: float | None, step_us: int | None, *, fixed: bool) -> float:
+def _step(path: Path, info: FileInfo, parsed: Parsed, dt: float | None, step_us: int | None) -> float:
     """The step in seconds that the neurons' constants refer to."""
     if dt is not None and not 0 < dt < float("inf"):
         raise ModelError(f"dt (={dt}) must be a positive number of seconds")
-    if fixed and info.dt is not None and dt not in (None, info.dt):
+    coded = any(on_grid.is_coded(node.metadata) for node in parsed.values())
+    if coded and info.dt is not None and dt not in (None, info.dt):
         raise ModelError(
             f"{path}: lies on a grid made for dt = {info.dt:g} s, so dt = {dt:g} does not fit; leave it out"
         )
     for candidate in (dt, info.dt, step_us and step_us * 1e-6):
         if candidate:
             return candidate
+    if not any(isinstance(node, TIMED) for node in parsed.values()):
+        return 1.0
     raise ModelError(
         f"{path}: does not say how long a step is; give dt in seconds (--dt; snnTorch and norse write files for 1e-4 "
         "and 1e-3, tools that count in steps for 1) or the step of the recordings (--step-us)"
@@ -91,7 +99,7 @@ def _lifts(parsed: Parsed) -> bool:
 
 
 def _convert(parsed: Parsed, edges: list[Edge], dt: float) -> tuple[dict[str, Node], tuple[Edge, ...]]:
-    """Each NIR node as one or several nodes in a chain; the later ones are called "name.scale"."""
+    """Each NIR node as one node of ours, an average as two."""
     lift = _lifts(parsed)
     converted: dict[str, Node] = {}
     last: dict[str, str] = {}
@@ -103,10 +111,12 @@ def _convert(parsed: Parsed, edges: list[Edge], dt: float) -> tuple[dict[str, No
             first, *rest = nodes.convert(name, node, dt, lift=lift)
         converted[name] = first
         last[name] = name
-        for more in rest:
-            converted[f"{name}.scale"] = more
-            chains.append((name, f"{name}.scale"))
-            last[name] = f"{name}.scale"
+        if rest:
+            last[name] = mean_name(name)
+            if last[name] in parsed:
+                raise ModelError(f"{last[name]}: this name is needed for the mean of {name}; rename the node")
+            converted[last[name]] = rest[0]
+            chains.append((name, last[name]))
     return converted, (*((last[source], target) for source, target in edges), *chains)
 
 

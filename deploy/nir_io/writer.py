@@ -25,6 +25,7 @@ from deploy.network import (
 )
 from deploy.nir_io import neurons, on_grid
 from deploy.nir_io.biases import Biases, place_biases
+from deploy.nir_io.idioms import find_idioms
 from deploy.nir_io.metadata import to_metadata
 from deploy.passes.synapses import synapse_scales
 
@@ -33,7 +34,9 @@ def write_nir(network: Network, path: Path) -> None:
     """Write a network, whose nodes keep their names; a crash leaves no half-written file behind.
 
     A network on the grid is written as the floats w / 2^k, which are exact (`deploy.nir_io.scales`), and is read back
-    without loss. Threshold nodes become LIF nodes with tau = dt, which do the same.
+    without loss. A float `SumPool` "name" with its mean "name_mean" becomes AvgPool2d, and a float "readout" that
+    `read_nir` would add again is left out, so that readers without these nodes can take the file. Threshold nodes
+    become LIF nodes with tau = dt, which do the same.
 
     Raises:
         UnsupportedError: something that NIR cannot say, with the way out.
@@ -56,8 +59,10 @@ def to_graph(network: Network) -> nir.NIRGraph:
         raise UnsupportedError(f"neurons {odd} are not on the grid, the others are; quantise the whole network")
     biases = place_biases(network)
     scales = synapse_scales(network) if coded else {}
-    nodes = {name: _encode(network, name, biases, scales) for name in network.nodes}
-    return nir.NIRGraph(nodes=nodes, edges=list(network.edges), metadata=to_metadata(network), type_check=False)
+    idioms = find_idioms(network)
+    nodes = {name: _encode(network, name, biases, scales) for name in network.nodes if name not in idioms.left_out}
+    nodes |= {name: _average(nodes[name]) for name in idioms.averages}
+    return nir.NIRGraph(nodes=nodes, edges=list(idioms.edges), metadata=to_metadata(network), type_check=False)
 
 
 def _encode(network: Network, name: str, biases: Biases, scales: dict[str, int]) -> nir.NIRNode:
@@ -85,6 +90,11 @@ def _encode(network: Network, name: str, biases: Biases, scales: dict[str, int])
         case GridNeuron():
             k = network.scale_bits[name]
             return on_grid.encode_neuron(name, node, k, network.dt, bias_in_leak=name not in biases.moved)
+
+
+def _average(pool: nir.NIRNode) -> nir.AvgPool2d:
+    assert isinstance(pool, nir.SumPool2d)
+    return nir.AvgPool2d(kernel_size=pool.kernel_size, stride=pool.stride, padding=pool.padding)
 
 
 def _synapse(name: str, node: Dense | Conv, bias: Array | None, k: int | None, source_shape: Shape) -> nir.NIRNode:

@@ -73,7 +73,7 @@ def test_average_pooling_is_a_sum_and_a_factor(tmp_path: Path) -> None:
     pool = nir.AvgPool2d(kernel_size=np.array([2, 3]), stride=np.array([2, 2]), padding=np.array([0, 1]))
     network = reread(chain((2, 6, 9), {"pool": pool}, (2, 3, 5)), tmp_path)
     assert isinstance(network.nodes["pool"], SumPool)
-    assert isinstance(network.nodes["pool.scale"], Scale)
+    assert isinstance(network.nodes["pool_mean"], Scale)
     frames = spikes(RNG, 1, 1, 2, 6, 9)
     expected = torch.nn.functional.avg_pool2d(torch.from_numpy(frames[0]).double(), (2, 3), (2, 2), (0, 1))[0]
     np.testing.assert_allclose(floating.run(network, frames).v["readout"][0, 0], expected, rtol=1e-6)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ckd.events import Binning
 from deploy.errors import DeployError, GridError, ModelError, UnsupportedError
-from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Neuron, Node, Output, SumPool
+from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Neuron, Node, Output, Scale, SumPool
 from deploy.nir_io import read_nir, write_nir
 from deploy.parameters import compare_parameter
 from deploy.passes.to_float import to_float
@@ -309,6 +309,33 @@ def float_network(**changes: Any) -> Network:
     return Network(nodes=nodes, edges=tuple(itertools.pairwise(names)), binning=BINNING)
 
 
+def test_average_pooling_and_a_plain_readout_are_written_as_other_tools_know_them(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    one, zero = np.ones((), np.float32), np.zeros((), np.float32)
+    nodes: dict[str, Node] = {
+        "input": Input(shape=(2, 6, 6)),
+        "pool": SumPool(kernel=(2, 3), stride=(2, 3)),
+        "pool_mean": Scale(factor=np.array(1 / 6, np.float32)),
+        "flatten": Flatten(),
+        "fc": Dense(weight=rng.normal(size=(3, 12)).astype(np.float32)),
+        "readout": Neuron(shape=(3,), keep=one, gain=one, bias=zero, threshold=None),
+        "output": Output(),
+    }
+    network = Network(nodes=nodes, edges=tuple(itertools.pairwise(nodes)))
+    write_nir(network, tmp_path / "n.nir")
+    written = {name: type(node).__name__ for name, node in nir.read(tmp_path / "n.nir").nodes.items()}
+    assert written == {
+        "input": "Input",
+        "pool": "AvgPool2d",
+        "flatten": "Flatten",
+        "fc": "Linear",
+        "output": "Output",
+    }
+    read = read_nir(tmp_path / "n.nir")
+    assert set(read.edges) == set(network.edges)
+    assert_same(network, read.replace(edges=network.edges))
+
+
 def test_a_float_network_comes_back_with_the_same_function(tmp_path: Path) -> None:
     network = float_network()
     write_nir(network, tmp_path / "n.nir")
@@ -333,8 +360,8 @@ def test_a_float_network_comes_back_with_the_same_function(tmp_path: Path) -> No
 def test_integrate_and_fire_with_a_bias_puts_it_on_its_synapse(tmp_path: Path) -> None:
     one, zero = np.ones((), np.float32), np.zeros((), np.float32)
     bias = np.array([0.5, -0.25, 0.125], np.float32)
-    leaky = Neuron(shape=(3,), keep=one, gain=one, bias=bias, threshold=None)
-    write_nir(float_network(readout=leaky), tmp_path / "n.nir")
+    biased = Neuron(shape=(3,), keep=one, gain=one, bias=bias, threshold=None)
+    write_nir(float_network(readout=biased), tmp_path / "n.nir")
     graph = nir.read(tmp_path / "n.nir")
     assert isinstance(graph.nodes["readout"], nir.I)
     assert np.array_equal(graph.nodes["out"].bias, bias)  # pyright: ignore
