@@ -22,6 +22,9 @@ from deploy.trace import Trace
 FIRST_RECORDINGS, EARLIEST_RECORDINGS = 6, 4
 """Recordings that hypotheses are tried on: the first ones, and those in which the difference shows earliest."""
 
+NEARBY = 0.98
+"""Share of events that must lie at most one step away for the binning to be blamed."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
@@ -123,16 +126,25 @@ def _input_causes(expected: Array, found: Array) -> list[Cause]:
 
 
 def _moved_between_steps(expected: Array, found: Array) -> str | None:
-    """Whether the same events fell into neighbouring steps: the running counts stay within one step of each other."""
-    a, b = (frames.astype(np.int64).cumsum(axis=1) for frames in (expected, found))
-    early, late = a[:, 1:] >= b[:, :-1], b[:, 1:] >= a[:, :-1]
-    share = float(np.mean(early & late))
-    if share < 0.999:
+    """Whether the same events fell into neighbouring steps, here and there one more or less where counts saturate."""
+    a, b = (frames.astype(np.int64) for frames in (expected, found))
+    if not a.any() or not b.any():
         return None
-    events = int(abs(expected.astype(np.int64) - found).sum()) // 2
-    ahead = int((b - a).sum())
-    way = "earlier" if ahead > 0 else "later"
+    near = min(_found_nearby(a, b), _found_nearby(b, a))
+    if near < NEARBY:
+        return None
+    by_step = [counts.sum(axis=(0, *range(2, a.ndim))) for counts in (a, b)]
+    when = [float(np.average(np.arange(a.shape[1]), weights=counts)) for counts in by_step]
+    way = "earlier" if when[1] < when[0] else "later"
+    events = int(abs(a - b).sum()) // 2
     return f"about {events:,} events fall into a neighbouring, mostly {way}, step: the binning differs"
+
+
+def _found_nearby(a: Array, b: Array) -> float:
+    """The share of the counts of `a` that `b` has at the same pixel, at most one step away."""
+    padded = np.pad(b, ((0, 0), (1, 1), *((0, 0),) * (b.ndim - 2)))
+    around = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
+    return float(np.minimum(a, around).sum() / a.sum())
 
 
 def _runner_causes(network: Network, trace: Trace, frames: Array, side: str) -> tuple[list[Cause], list[str]]:

@@ -43,13 +43,16 @@ def explain_runner(setup: Setup, trace: Trace, guilty: list[str], side: str) -> 
         for hit in chosen:
             current = hit.apply(current)
         first = chosen[0]
+        text = first.text
+        if len({hit.text for hit in chosen}) > 1:
+            text = "; ".join(f"{hit.layer}: {hit.text}" for hit in chosen)
         others = {hit.text for hit in hits[first.layer] if hit is not first and hit.text != first.text}
         where = ("input",) if first.family == "input" else tuple(layers)
         causes.append(
             Cause(
                 kind=best,
                 where=where,
-                text=first.text,
+                text=text,
                 side="input" if first.family == "input" else side,
                 others=tuple(sorted(others)),
             )
