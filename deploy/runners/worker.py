@@ -32,7 +32,8 @@ def run_worker(script: Path, *arguments: str, timeout: float, python: str | None
     if python is not None:
         _call([python, str(script), *arguments], f"{script.name} failed", timeout)
         return
-    uv = [find_uv(), "--quiet"]
+    # PYTHONPATH would bring packages of this Python into that one.
+    uv = ["env", "-u", "PYTHONPATH", "-u", "PYTHONHOME", find_uv(), "--quiet"]
     target = ["--python", find_python310(), "--script", str(script)]
     _call([*uv, "sync", *target], f"{script.name}: its environment could not be built", BUILD_SECONDS)
     _call([*uv, "run", "--no-sync", *target, *arguments], f"{script.name} failed", timeout)
