@@ -1,0 +1,256 @@
+"""Recordings, stills and splits: what is read, what is filmed, what is refused."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ckd.cache import cached_frames
+from ckd.camera import Camera, film, film_frames, saccade_path
+from ckd.config import Config, config_from_dict, config_to_dict, load_preset, preset_names
+from ckd.datasets import Digits, open_source
+from ckd.errors import ConfigError, DatasetError, RecordingError
+from ckd.events import EVENT_DTYPE, Binning, gather_pixels, read_recording, to_frames, write_recording
+from ckd.split import make_split, training_stills
+from ckd.static import edge_input, placed, value_channel, value_input
+
+BAR = np.zeros((16, 16), np.float32)
+BAR[2:14, 7:9] = 1
+
+
+def test_a_moving_dark_bar_raises_light_behind_it_and_lowers_it_ahead() -> None:
+    camera = Camera(path=((0.0, 0.0), (6.0, 0.0)), noise_hz=0, stretch_spread=0, start_spread=0)
+    events = film(BAR, camera, np.random.default_rng(0))
+    assert len(events) > 200
+    rose, fell = events[events["p"] == 1], events[events["p"] == 0]
+    for moment in (30_000, 45_000, 60_000):
+        now = [part[abs(part["t"] - moment) < 5000]["x"].mean() for part in (rose, fell)]
+        assert now[0] < now[1], "the bar moves to the right: light rises on its left"
+    assert (np.diff(events["t"]) >= 0).all()
+
+
+def test_a_still_that_rests_causes_noise_alone() -> None:
+    camera = Camera(path=((0.0, 0.0), (0.0, 0.0)), noise_hz=20)
+    expected = 20 * 0.105 * 34 * 34
+    counts = [len(film(BAR, camera, np.random.default_rng(seed))) for seed in range(5)]
+    assert np.mean(counts) == pytest.approx(expected, rel=0.05)
+
+
+def test_the_path_visits_its_corners() -> None:
+    camera = Camera(stretch_spread=0)
+    path = saccade_path(camera, np.random.default_rng(0))
+    assert path.shape == (315, 2)
+    for segment, corner in enumerate(camera.path[1:]):
+        np.testing.assert_allclose(path[105 * segment + 104], corner)
+
+
+def test_a_film_depends_on_its_seed_and_id_alone() -> None:
+    binning = Binning(step_us=40_000, steps=8, height=34, width=34)
+    many = film_frames(np.stack([BAR, BAR]), Camera(), binning, seed=(1,), ids=np.array([5, 6]))
+    one = film_frames(BAR[None], Camera(), binning, seed=(1,), ids=np.array([6]))
+    assert np.array_equal(many[1], one[0]) and not np.array_equal(many[0], many[1])
+
+
+def test_value_input_is_the_greatest_colour_everywhere_and_always() -> None:
+    image = torch.tensor([0.2, 0.7, 0.1])[None, :, None, None].expand(1, 3, 4, 4)
+    frames = value_input(value_channel(image), 3)
+    assert frames.shape == (3, 1, 2, 4, 4) and (frames == 0.7).all()
+
+
+def test_edges_are_binary_frames_at_the_edges_of_the_still() -> None:
+    still = placed(torch.from_numpy(BAR)[None, None], 34)
+    frames = torch.stack([edge_input(still, 8, torch.Generator().manual_seed(seed)) for seed in range(20)])
+    assert frames.shape == (20, 8, 1, 2, 34, 34) and set(frames.unique().tolist()) == {0.0, 1.0}
+    rate = frames.mean((0, 1, 2, 3))
+    assert rate[12:22, 13:21].mean() > 5 * rate[:5].mean()
+    # Up to 2 % of pixels report without cause.
+    assert 0.001 < rate[:5].mean() < 0.02
+
+
+def test_split_parts_share_no_image_and_seeds_keep_their_test_set() -> None:
+    config = load_preset("digits")
+    source = open_source(config.data)
+    three = make_split(source, config.data, seed=1)
+    ten = make_split(source, replace(config.data, labels_per_class=10), seed=1)
+    assert three.test == ten.test and three.validation == ten.validation and set(three.train) < set(ten.train)
+    assert len(three.train) == 30 and len(three.test) == 400 and len(three.validation) == 100
+    assert not set(three.train) & set(three.test) and not set(three.train) & set(three.validation)
+    assert make_split(source, config.data, seed=2).test != three.test
+    stills = training_stills(source, three)
+    assert len(stills) == 1797 - 500
+    rest = make_split(source, replace(config.data, labels_per_class=None), seed=1)
+    assert len(rest.train) == 1797 - 500
+
+
+def test_cached_frames_are_the_made_ones_and_a_changed_key_makes_them_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made = []
+
+    def make(top: int) -> Callable[[], np.ndarray]:
+        def frames() -> np.ndarray:
+            made.append(top)
+            return np.random.default_rng(0).integers(0, top + 1, (3, 2, 2, 5, 5), dtype=np.uint8)
+
+        return frames
+
+    for top in (1, 7):
+        first = cached_frames(make(top), key={"top": top}, made_by=[])
+        assert np.array_equal(cached_frames(make(top), key={"top": top}, made_by=[]), first) and first.max() == top
+    assert made == [1, 7]
+    for file in (tmp_path / "ckd").iterdir():
+        file.write_bytes(b"damaged")
+    cached_frames(make(1), key={"top": 1}, made_by=[])
+    assert made == [1, 7, 1]
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert cached_frames(lambda: np.ones((1, 1), np.uint8), key={}, made_by=[]).tolist() == [[1]]
+
+
+def test_every_preset_reads_and_survives_a_round_trip() -> None:
+    assert {"digits", "nmnist", "n-caltech101", "cep-dvs", "cifar10-dvs", "folder"} <= set(preset_names())
+    for name in preset_names():
+        config = load_preset(name)
+        assert config.preset == name
+        assert config_from_dict(config_to_dict(config), source="test") == config
+
+
+def test_an_unknown_key_is_named(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("data: {labls_per_class: 3}")
+    with pytest.raises(ConfigError, match="labls_per_class"):
+        load_preset(str(mine))
+
+
+@pytest.mark.parametrize("ending", [".bin", ".npy", ".npz", ".aedat"])
+def test_recordings_read_back_in_every_format_that_needs_no_library(ending: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    events = np.empty(50, EVENT_DTYPE)
+    events["x"], events["y"] = rng.integers(0, 34, (2, 50))
+    events["t"], events["p"] = np.sort(rng.integers(0, 300_000, 50)), rng.integers(0, 2, 50)
+    path = tmp_path / f"a{ending}"
+    if ending == ".bin":
+        write_recording(path, events)
+    elif ending == ".npy":
+        np.save(path, events)
+    elif ending == ".npz":
+        np.savez(path, **{name: events[name] for name in "xytp"})
+    else:
+        address = (127 - events["y"].astype(int)) << 8 | (127 - events["x"].astype(int)) << 1 | (1 - events["p"])
+        pairs = np.stack([address, events["t"]], 1).astype(">u4")
+        path.write_bytes(b"#!AER-DAT2.0\r\n# a comment\r\n" + pairs.tobytes())
+    read = read_recording(path)
+    for name in "xytp":
+        assert np.array_equal(read[name], events[name]), name
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.bin", b"1234567", "truncated"),
+        ("a.bin", b"", "no events"),
+        ("a.npy", b"nonsense", "cannot be read"),
+        ("a.dat", b"nonsense", "cannot be read|no events|needs"),
+        ("a.txt", b"", "format"),
+    ],
+)
+def test_unusable_recordings_are_refused_by_name(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(RecordingError, match=said) as caught:
+        read_recording(tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value)
+
+
+def test_a_larger_sensor_is_gathered_into_the_frame() -> None:
+    events = np.zeros(3, EVENT_DTYPE)
+    events["x"], events["y"] = [0, 120, 239], [0, 90, 179]
+    gathered = gather_pixels(events, sensor=(180, 240), size=48)
+    assert gathered["x"].tolist() == [0, 24, 47] and gathered["y"].tolist() == [0, 24, 47]
+    events["x"] = 240
+    with pytest.raises(RecordingError, match="outside"):
+        to_frames(gather_pixels(events, sensor=(180, 240), size=48), Binning(step_us=1, steps=1, height=48, width=48))
+
+
+@pytest.fixture
+def own_data(tmp_path: Path) -> Path:
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for label in ("cat", "dog", "lonely"):
+        for i in range(8):
+            events = film(BAR, Camera(), np.random.default_rng(i))
+            write_recording(tmp_path / "recordings" / label / f"{i}.bin", events)
+            if label != "lonely":
+                (tmp_path / "images" / label).mkdir(parents=True, exist_ok=True)
+                pixels = rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "images" / label / f"{i}.png")
+    return tmp_path
+
+
+def test_folders_match_classes_and_images_by_name(own_data: Path) -> None:
+    config = load_preset("folder")
+    data = replace(config.data, data_root=str(own_data), size=34, labels_per_class=2, test_per_class=0.25)
+    source = open_source(data)
+    assert source.classes == ("cat", "dog") and len(source.names) == 16
+    split = make_split(source, data, seed=0)
+    assert len(split.test) == 4 and len(split.train) == 4
+    held_out = {name.removesuffix(".bin") for name in (*split.test, *split.validation)}
+    stills = training_stills(source, split)
+    assert len(stills) == 16 - len(held_out) and stills.images.shape[1:] == (3, 34, 34)
+    assert source.frames(split.rows("test", source)).shape == (4, 8, 2, 34, 34)
+
+
+def test_a_data_set_that_is_not_there_says_how_to_come_by_it(tmp_path: Path) -> None:
+    for name in ("n-caltech101", "cep-dvs", "cifar10-dvs", "folder"):
+        data = replace(load_preset(name).data, data_root=str(tmp_path))
+        with pytest.raises(DatasetError, match="expects a folder"):
+            open_source(data)
+
+
+@pytest.mark.parametrize(("name", "classes"), [("n-caltech101", 100), ("cep-dvs", 20)])
+def test_paper_presets_build_their_student_and_take_one_step(name: str, classes: int) -> None:
+    from lightning_fabric import Fabric
+
+    from ckd.batches import BatchMaker, StillPool
+    from ckd.datasets import Stills
+    from ckd.engine import Progress, train_student
+    from ckd.runs import build_student
+    from ckd.teacher import build_teacher
+
+    config = load_preset(name)
+    config = replace(config, training=replace(config.training, batch=2, iterations=1, evaluations=1, warmup=0))
+    rng = np.random.default_rng(0)
+    steps = config.data.time_steps
+    frames = (rng.random((4, steps, 2, 48, 48)) < 0.1).astype(np.uint8)
+    labels = np.array([0, 1, 0, 1])
+    images = rng.integers(0, 255, (classes, 3, 48, 48), dtype=np.uint8)
+    pool = StillPool(stills=Stills(images=images, labels=np.arange(classes), image_ids=np.arange(classes)))
+    torch.manual_seed(0)
+    student = build_student(config, classes=classes)
+    teacher = build_teacher("vgg", channels=3, classes=classes, size=48).eval()
+    before = student.nodes["conv1"].weight.detach().clone()
+    maker = BatchMaker(config, frames=frames, labels=labels, pool=pool, classes=classes, device=torch.device("cpu"))
+    batch = maker(0)
+    assert batch.event.shape == (steps, 2, 2, 48, 48) and batch.rgb is not None and batch.rgb.shape == (2, 3, 48, 48)
+    records = []
+    from ckd.engine import Hooks
+
+    train_student(
+        Fabric(accelerator="cpu", devices=1), student, config, maker=maker, teacher=teacher,
+        validation=(frames[:1], labels[:1]), progress=Progress(), hooks=Hooks(log=records.append),
+    )  # fmt: skip
+    assert len(records[0]["cka"]) == steps and np.isfinite(records[0]["loss"])
+    assert not torch.equal(student.nodes["conv1"].weight, before)
+
+
+def test_digits_are_the_same_recordings_every_time() -> None:
+    config: Config = load_preset("digits")
+    rows = np.array([3, 100])
+    assert np.array_equal(Digits(config.data).frames(rows), Digits(config.data).frames(rows[::-1])[::-1])
