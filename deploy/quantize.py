@@ -48,6 +48,20 @@ def quantize(
         UnsupportedError: something that the grid cannot express, by name.
         GridError: a value that the grid cannot hold.
     """
+    return quantize_layers(network, frames, weight_bits=weight_bits, method=method, chip=chip).network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantisation:
+    """A network on the grid and how it got there: its float form with everything linear folded, and each layer."""
+
+    network: Network
+    prepared: Network
+    layers: tuple[GridLayer, ...]
+
+
+def quantize_layers(network: Network, frames: Array, *, weight_bits: int, method: str, chip: str) -> Quantisation:
+    """What `quantize` does, with the steps in between; takes and raises the same."""
     if network.on_grid:
         raise UnsupportedError("this network is on the grid already")
     if not 1 <= weight_bits <= grid.WEIGHT_BITS:
@@ -63,7 +77,7 @@ def quantize(
     prepared = prepare_for_grid(network)
     frames = frames[:: -(-len(frames) // CALIBRATION)]
     wanted = floating.run(prepared, frames, keep_states=len(frames))
-    current, report = prepared, []
+    current, layers = prepared, []
     given = {prepared.input: frames}
     """What nodes of the network so far send on: the input, and each layer that is on the grid."""
     for name in prepared.neurons:
@@ -75,8 +89,9 @@ def quantize(
         ]
         best = min(tried, key=lambda candidate: candidate.error)
         current, given[name] = best.network, best.spikes
-        report.extend(best.layer.changes)
-    return current.replace(grid=chip, report=tuple(report))
+        layers.append(best.layer)
+    report = tuple(change for layer in layers for change in layer.changes)
+    return Quantisation(network=current.replace(grid=chip, report=report), prepared=prepared, layers=tuple(layers))
 
 
 @dataclass(frozen=True)

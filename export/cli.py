@@ -9,14 +9,17 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import tyro
 
+from ckd.console import RichReporter
+from ckd.engine import Hooks
 from ckd.errors import CkdError
 from ckd.runs import Run, load_run
 from deploy.errors import DeployError
 from deploy.network import Network
 from deploy.nir_io import write_nir
 from deploy.parameters import ParameterChange
-from deploy.quantize import quantize
+from deploy.quantize import quantize_layers
 from deploy.trace import Trace
+from export.finetune import finetune
 from export.fold import student_to_network
 from export.record import record_float, record_quantised
 
@@ -38,6 +41,8 @@ class Export:
     """The integer grid; none keeps the float student."""
     weight_bits: int = 8
     """Bits per weight on the grid."""
+    finetune: int = 0
+    """Steps of training on the grid after quantising, on the run's own recordings and with its teacher."""
     device: str = "cpu"
     """Where PyTorch runs the student for the trace."""
     json: bool = False
@@ -67,13 +72,25 @@ def export(plan: Export) -> tuple[dict[str, Any], tuple[ParameterChange, ...]]:
     network, trace = floating, record_float(run.student, floating, frames, device=plan.device)
     float_accuracy = float(np.mean(trace.predictions == labels))
     if plan.grid != "none":
-        network = quantize(floating, _calibration(run), weight_bits=plan.weight_bits, chip=plan.grid)
+        network = _on_grid(plan, run, floating)
         trace = record_quantised(network, frames, device=plan.device)
     trace = replace(trace, labels=labels, names=names)
     model = plan.out or run.path / "student.nir"
     write_nir(network, model)
     trace.save(model.with_suffix(".trace"))
     return _figures(network, trace, model, float_accuracy), network.report
+
+
+def _on_grid(plan: Export, run: Run, floating: Network) -> Network:
+    quantisation = quantize_layers(
+        floating, _calibration(run), weight_bits=plan.weight_bits, method="spike-error", chip=plan.grid
+    )
+    if not plan.finetune:
+        return quantisation.network
+    with RichReporter() as reporter:
+        reporter.stage("training on the grid", plan.finetune)
+        hooks = Hooks(advance=reporter.advance)
+        return finetune(run, quantisation, iterations=plan.finetune, bits=plan.weight_bits, hooks=hooks)
 
 
 def _calibration(run: Run) -> np.ndarray:

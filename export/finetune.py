@@ -1,0 +1,35 @@
+"""Fine-tuning on the grid, with the engine, the losses, the data and the teacher that trained the student."""
+
+from dataclasses import replace
+
+from ckd.continuing import train_further
+from ckd.engine import Hooks
+from ckd.runs import Run
+from deploy.network import Network
+from deploy.quantize import Quantisation
+from export.grid_student import build_grid_student, to_network
+
+LEARNING_RATE = 0.1
+"""Of the run's own peak: the student is trained, it only has to settle on the grid."""
+
+
+def finetune(run: Run, quantisation: Quantisation, *, iterations: int, bits: int, hooks: Hooks) -> Network:
+    """Train a quantised student on the grid for `iterations` steps.
+
+    Args:
+        run: the trained student's run.
+        quantisation: of that student.
+        iterations: steps of training.
+        bits: bits per weight.
+        hooks: progress and logging.
+
+    Returns:
+        the network on the grid whose accuracy on the validation recordings was best.
+    """
+    plan = run.config.training
+    training = replace(
+        plan, iterations=iterations, lr=plan.lr * LEARNING_RATE, warmup=min(plan.warmup, iterations // 10)
+    )
+    config = replace(run.config, training=training)
+    student = build_grid_student(quantisation, bits=bits, alpha=config.student.surrogate_alpha)
+    return to_network(train_further(run, student, config, hooks=hooks), quantisation)
