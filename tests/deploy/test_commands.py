@@ -131,9 +131,9 @@ def test_a_missing_folder_is_named(model: Path, tmp_path: Path, capsys: pytest.C
 def test_an_unsupported_node_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     graph = nir.NIRGraph(
         nodes={
-            "input": nir.Input(np.array([4])),
+            "input": nir.Input({"input": np.array([4])}),
             "affine": nir.Affine(weight=np.eye(4), bias=np.zeros(4)),
-            "output": nir.Output(np.array([4])),
+            "output": nir.Output({"output": np.array([4])}),
         },
         edges=[("input", "affine"), ("affine", "output")],
     )
