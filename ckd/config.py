@@ -4,7 +4,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ckd.errors import ConfigError
 
@@ -95,7 +96,7 @@ class Method:
     tet_lam: float = 1e-3
     pretrain: float = 0.0
     """Not distillation: this share of the steps on stills alone, then recordings alone (pretrain and fine-tune)."""
-    batch_norm: Literal["joint", "separate"] = "joint"
+    batch_norm: Literal["joint", "separate"] = "separate"
     """One set of batch statistics for both branches, or one each, of which evaluation uses the event branch's."""
 
 
@@ -181,7 +182,7 @@ class Config:
         ]
         for name, value, least in checks:
             if value is not None and value < least:
-                raise ConfigError(f"--{name} (={value}) must be {'positive' if least < 1 else f'at least {least}'}")
+                raise ConfigError(f"--{name} (={value}) must be {'positive' if 0 < least < 1 else f'at least {least}'}")
         if not 1 <= self.data.max_count <= 255:
             raise ConfigError(f"--max-count (={self.data.max_count}) must lie between 1 and 255")
         if not self.student.threshold > 0 or not 0 <= self.student.beta <= 1:
@@ -240,5 +241,24 @@ def _build(kind: Any, values: Any, source: str) -> Any:
     for name, value in values.items():
         group = fields[name].default_factory
         value = tuple(value) if isinstance(value, list) else value
+        if not dataclasses.is_dataclass(group):
+            _check_type(name, value, get_type_hints(kind)[name], source)
         built[name] = _build(group, value, f"{source}, {name}") if dataclasses.is_dataclass(group) else value
     return kind(**built)
+
+
+def _check_type(name: str, value: Any, wanted: Any, source: str) -> None:
+    """Whether a value from a file is one that a field may hold; an int may stand for a float."""
+    allowed: list[Any] = []
+    for kind in get_args(wanted) if get_origin(wanted) in (UnionType, Union) else (wanted,):
+        if get_origin(kind) is Literal:
+            if value in get_args(kind):
+                return
+            allowed += map(repr, get_args(kind))
+            continue
+        plain = get_origin(kind) or kind
+        fits = isinstance(value, (int, float) if plain is float else plain)
+        if fits and (plain is bool or not isinstance(value, bool)):
+            return
+        allowed.append("null" if plain is type(None) else plain.__name__)
+    raise ConfigError(f"{source}: {name} (={value!r}) is not allowed; it must be {' or '.join(allowed)}")

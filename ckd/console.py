@@ -19,6 +19,10 @@ def run_command(command: Callable[[], int]) -> int:
     except CkdError as error:
         print("error: " + " ".join(str(error).split()), file=sys.stderr)
         return 2
+    except OSError as error:
+        # A full disk, a folder that may not be written: the system's message names the path.
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted; python -m ckd.train --resume RUN goes on from the last checkpoint", file=sys.stderr)
         return 130

@@ -129,6 +129,25 @@ def test_an_unknown_key_is_named(tmp_path: Path) -> None:
         load_preset(str(mine))
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("method: {replacement: slide}", "'sliding'"),
+        ("training: {iterations: many}", "must be int"),
+        ("training: {lr: true}", "must be float"),
+        ("data: {labels_per_class: few}", "int or float or null"),
+        ("seed: -1", "at least 0"),
+        ("method: 3", "keys and values"),
+        ("{", "YAML"),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_named_with_what_is(tmp_path: Path, text: str, said: str) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        load_preset(str(mine))
+
+
 @pytest.mark.parametrize("ending", [".bin", ".npy", ".npz", ".aedat"])
 def test_recordings_read_back_in_every_format_that_needs_no_library(ending: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
