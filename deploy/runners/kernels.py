@@ -1,139 +1,432 @@
-"""Compiled inner loops of the integer simulator. Arrays are channel last, so that a spike adds one contiguous row.
+"""Compiled inner loops of the integer simulator: synapses driven by events, fused with the neurons they feed.
 
-A dense layer is a convolution of a 1 x 1 image: everything here is one kind of synapse.
+For each place of the output the rows of weights of the inputs that spiked there are added up in vector registers, and
+the sums go straight into the neurons, tile by tile: they never reach memory. A dense layer is a convolution of a 1 x 1
+image. What every array holds is said at `Synapse`, `Cells` and `step_layer`.
 
-Sums are int32. That is exact: u wraps at 24 bits, and 2^24 divides the 2^32 at which int32 wraps. (The one operation
-that does not commute with wrapping, a right shift of the sum, is only compiled in where `Synapse` has proven a bound.)
+Everything stays in one file because numba's cache on disk looks at the file of the outermost function alone: were the
+inner ones elsewhere, a change to them would go unnoticed and old code would run.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 from numpy.typing import NDArray
 
-from deploy.grid import DECAY_ONE, STATE_BITS, U_WRAP, V_MAX
+from deploy.grid import DECAY_BITS, STATE_BITS, U_WRAP, V_MAX
 
-Int32 = NDArray[np.int32]
-UInt8 = NDArray[np.uint8]
+Array = NDArray[Any]
 
-_compile = numba.njit(cache=True, nogil=True, boundscheck=False)
-_compile_parallel = numba.njit(cache=True, nogil=True, boundscheck=False, parallel=True)
+LANES = (16, 32, 64, 128)
+"""How many output channels are summed together: widths that vector registers hold whole."""
+
+TILE = 1024
+"""Neurons updated together: few enough for the sums to stay in the innermost cache."""
+
+INDEX_BUFFER = 1 << 16
+"""Events listed together, over as many steps as fit: within them a block of weights is read from the cache."""
+
+SUM_LIMIT = (1 << 26) - (1 << 18)
+"""For sums below this, u is right modulo 2^32 and cannot pass for one that did not wrap: 2^6 of them and what was left
+of u reach less than 2^32 - 2^23."""
+
+_U_HALF = np.int32(U_WRAP // 2)
+_U_MASK = np.int32(U_WRAP - 1)
+_V_MAX = np.int32(V_MAX)
+_BITS = np.int32(DECAY_BITS)
+_LOW = np.int32((1 << DECAY_BITS) - 1)
+_STATE_BITS = np.int32(STATE_BITS)
+
+_compile = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+_instructions: Any = intrinsic
+_inline = numba.njit(nogil=True, boundscheck=False, error_model="numpy")
 
 
-class Geometry(NamedTuple):
-    """Sizes of a convolution; `groups` splits the channels."""
+class Synapse(NamedTuple):
+    """Weights and geometry of a convolution, in the order in which they are read.
 
+    weight (groups * blocks, rows, lanes) int16: row (ki * kernel_w + kj) * in_channels / groups + c holds what input
+    channel c adds through tap (ki, kj). The columns of a kernel are `pieces` runs of `span` neighbouring ones: one run
+    unless the kernel is dilated. After `limit` rows a sum could leave int16. No synapse at all has kernel_h 0.
+    """
+
+    weight: Array
+    limit: int
+    exponent: int
+    groups: int
     in_height: int
     in_width: int
     in_channels: int
-    out_height: int
     out_width: int
     out_channels: int
     kernel_h: int
-    kernel_w: int
+    pieces: int
+    span: int
     stride_h: int
     stride_w: int
     padding_h: int
     padding_w: int
     dilation_h: int
     dilation_w: int
-    groups: int
 
 
 class Cells(NamedTuple):
-    """Parameters of a layer's neurons, each (n,) int32. `spiking` is False for a readout, which only accumulates."""
+    """Parameters of a layer's neurons, each (blocks, one tile or all places * lanes) int32, padded with zeros.
 
-    du: Int32
-    dv: Int32
-    threshold: Int32
-    bias: Int32
-    spiking: bool
-    immediate: bool
-
-
-@_compile
-def _scatter(x: UInt8, weight: Int32, g: Geometry, total: Int32) -> None:
-    """total (out_h, out_w, out_c) += the rows of weight (in_c, kernel_h, kernel_w, out_c / groups) of every spike."""
-    width = g.out_channels // g.groups
-    per_group = g.in_channels // g.groups
-    for i in range(g.in_height):
-        for j in range(g.in_width):
-            for c in range(g.in_channels):
-                count = np.int32(x[(i * g.in_width + j) * g.in_channels + c])
-                if count == 0:
-                    continue
-                first = (c // per_group) * width
-                for ki in range(g.kernel_h):
-                    row = i + g.padding_h - ki * g.dilation_h
-                    if row < 0 or row % g.stride_h != 0 or row // g.stride_h >= g.out_height:
-                        continue
-                    for kj in range(g.kernel_w):
-                        column = j + g.padding_w - kj * g.dilation_w
-                        if column < 0 or column % g.stride_w != 0 or column // g.stride_w >= g.out_width:
-                            continue
-                        at = ((row // g.stride_h) * g.out_width + column // g.stride_w) * g.out_channels + first
-                        w = weight[c, ki, kj]
-                        for o in range(width):
-                            total[at + o] += count * w[o]
-
-
-@_compile_parallel
-def weighted_sums(x: UInt8, weight: Int32, g: Geometry, exponent: int, out: Int32) -> None:
-    """out (R, T, n) += the synaptic sums of x (R, T, m), times 2^exponent."""
-    for r in numba.prange(x.shape[0]):
-        total = np.empty(out.shape[2], np.int32)
-        for t in range(x.shape[1]):
-            total[:] = 0
-            _scatter(x[r, t], weight, g, total)
-            for n in range(total.size):
-                out[r, t, n] += total[n] << exponent if exponent >= 0 else total[n] >> -exponent
-
-
-@_compile
-def _update(a: Int32, cells: Cells, u: Int32, v: Int32, spikes: UInt8) -> tuple[int, int]:
-    """One step of every neuron (`deploy.grid`); returns how often u wrapped and v saturated.
-
-    The products need 36 bits: float64 holds them exactly, and its conversion to an integer truncates toward zero.
+    keep_u and keep_v are what is left of 4096 after a step. A neuron that never spikes has the largest threshold.
     """
-    wrapped, saturated = 0, 0
+
+    keep_u: Array
+    keep_v: Array
+    threshold: Array
+    bias: Array
+    immediate: bool
+    per_place: bool
+
+
+@_instructions
+def _view(typing: Any, array: Any, start: Any, size: Any) -> Any:
+    """array.ravel()[start : start + size] of a contiguous array, for nothing.
+
+    A slice counts references and may begin at a negative place, which keeps loops from becoming vector code.
+    """
+    of = types.Array(array.dtype, 1, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        source = context.make_array(array)(context, builder, args[0])
+        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(array.dtype)))
+        view = context.make_array(of)(context, builder)
+        shape = cgutils.pack_array(builder, [args[2]])
+        strides = cgutils.pack_array(builder, [itemsize])
+        data = builder.gep(source.data, [args[1]])
+        populate_array(view, data=data, shape=shape, strides=strides, itemsize=itemsize, meminfo=None)
+        return view._getvalue()
+
+    return of(array, types.intp, types.intp), generate
+
+
+@_instructions
+def _add_rows(typing: Any, total: Any, weight: Any, index: Any, start: Any, stop: Any, offset: Any) -> Any:
+    """total (lanes,) += weight[index[k] + offset] for k from start to stop, in registers; lanes is one of `LANES`.
+
+    Left to itself the compiler reads and writes the total for every row, as it cannot know that it is no row.
+    """
+    word = ir.IntType(64)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        arrays = [
+            context.make_array(kind)(context, builder, value)
+            for kind, value in zip(signature.args[:3], args[:3], strict=True)
+        ]
+        start, stop, offset = args[3:]
+        lanes = builder.extract_value(arrays[0].shape, 0)
+        for width in LANES:
+            with builder.if_then(builder.icmp_unsigned("==", lanes, word(width))):
+                add_rows_of(builder, width, [array.data for array in arrays], start, stop, offset)
+        return context.get_dummy_value()
+
+    def add_rows_of(builder: Any, lanes: int, data: Any, start: Any, stop: Any, offset: Any) -> None:
+        total, weight, index = data
+        vector = ir.VectorType(ir.IntType(16), lanes)
+
+        def at(pointer: Any) -> Any:
+            return builder.bitcast(pointer, vector.as_pointer())
+
+        before, entry = builder.load(at(total), align=2), builder.block
+        loop, done = builder.append_basic_block(), builder.append_basic_block()
+        builder.cbranch(builder.icmp_signed("<", start, stop), loop, done)
+
+        builder.position_at_end(loop)
+        k, so_far = builder.phi(word), builder.phi(vector)
+        row = builder.add(builder.zext(builder.load(builder.gep(index, [k])), word), offset)
+        read = builder.load(at(builder.gep(weight, [builder.mul(row, word(lanes))])), align=2)
+        after, following = builder.add(so_far, read), builder.add(k, word(1))
+        k.add_incoming(start, entry)
+        k.add_incoming(following, loop)
+        so_far.add_incoming(before, entry)
+        so_far.add_incoming(after, loop)
+        builder.cbranch(builder.icmp_signed("<", following, stop), loop, done)
+
+        builder.position_at_end(done)
+        result = builder.phi(vector)
+        result.add_incoming(before, entry)
+        result.add_incoming(after, loop)
+        builder.store(result, at(total), align=2)
+
+    return types.void(total, weight, index, start, stop, offset), generate
+
+
+@_inline
+def _count(x: Array, r: int, t: int) -> Any:
+    """How many events step t of recording r holds, and the bits that occur in its counts."""
+    total, bits = np.int64(0), np.uint8(0)
+    step = _view(x, (r * x.shape[1] + t) * x.shape[2], x.shape[2])
+    for n in range(step.size):
+        total += np.int64(step[n])
+        bits |= step[n]
+    return total, np.int64(bits)
+
+
+@_inline
+def _list_events(
+    x: Array, r: int, t: int, bits: int, s: Synapse, n: Any, starts: Array, slot: int, index: Array
+) -> Any:
+    """List the events of step t of recording r from index[n] on: a count of 3 is 3 events. Returns where they end.
+
+    They stand group by group and place by place, those of place p of group g from starts[slot, g, p] on, each as
+    column * channels + channel: a row of weights for a kernel whose left edge lies on column 0.
+    """
+    channels, places = s.in_channels // s.groups, s.in_height * s.in_width
+    step = (r * x.shape[1] + t) * x.shape[2]
+    for g in range(s.groups):
+        begins = _view(starts, (slot * s.groups + g) * (places + 1), places + 1)
+        for i in range(s.in_height):
+            for j in range(s.in_width):
+                begins[i * s.in_width + j] = n
+                counts = _view(x, step + (i * s.in_width + j) * s.in_channels + g * channels, channels)
+                if bits > 1:
+                    for c in range(channels):
+                        for _ in range(counts[c]):
+                            index[n] = j * channels + c
+                            n += 1
+                else:
+                    found, to = np.uintp(0), _view(index, n, channels)
+                    for c in range(channels):
+                        # Written in any case and kept if there is an event: no branch to mispredict.
+                        to[found] = j * channels + c
+                        found += np.uintp(counts[c])
+                    n += np.int64(found)
+        begins[places] = n
+    return n
+
+
+@_inline
+def _sum_place(
+    place: int, s: Synapse, b: int, starts: Array, slot: int, index: Array, part: Array, total: Array
+) -> None:
+    """total (lanes,) int32 = the sums of block b at a place of the output; part is room for them in int16."""
+    places, group = s.in_height * s.in_width, b // (s.weight.shape[0] // s.groups)
+    channels = s.in_channels // s.groups
+    begins = _view(starts, (slot * s.groups + group) * (places + 1), places + 1)
+    top = place // s.out_width * s.stride_h - s.padding_h
+    left = place % s.out_width * s.stride_w - s.padding_w
+    total[:] = 0
+    room = s.limit
+    for ki in range(s.kernel_h):
+        row = top + ki * s.dilation_h
+        if row < 0 or row >= s.in_height:
+            continue
+        for piece in range(s.pieces):
+            column = left + piece * s.dilation_w
+            low, high = max(column, 0), min(column + s.span, s.in_width)
+            if high <= low:
+                continue
+            start, stop = begins[row * s.in_width + low], begins[row * s.in_width + high]
+            if start == stop:
+                continue
+            if room == s.limit:
+                part[:] = 0
+            offset = ((ki * s.pieces + piece) * s.span - column) * channels + b * s.weight.shape[1]
+            while stop - start > room:
+                _add_rows(part, s.weight, index, start, start + room, offset)
+                start += room
+                room = s.limit
+                _add(total, part)
+                part[:] = 0
+            _add_rows(part, s.weight, index, start, stop, offset)
+            room -= stop - start
+    if room < s.limit:
+        _add(total, part)
+
+
+@_inline
+def _copy(to: Array, values: Array) -> None:
+    for n in range(to.size):
+        to[n] = values[n]
+
+
+@_inline
+def _add(total: Array, more: Array) -> None:
+    for n in range(total.size):
+        total[n] += more[n]
+
+
+@_inline
+def _shift(total: Array, exponent: int) -> None:
+    """total * 2^exponent in place; a negative exponent is an arithmetic shift to the right."""
+    for n in range(total.size):
+        total[n] = total[n] << exponent if exponent >= 0 else total[n] >> -exponent
+
+
+@_inline
+def _decay(x: np.int32, keep: np.int32) -> np.int32:
+    """x * keep / 4096 toward zero. The product needs 36 bits; by halves of 12 bits it stays within 32."""
+    size = np.int32(abs(x))
+    high = np.int32(np.int32(size >> _BITS) * keep)
+    low = np.int32(np.int32(np.int32(size & _LOW) * keep) >> _BITS)
+    kept = np.int32(high + low)
+    return kept if x >= 0 else np.int32(-kept)
+
+
+@_inline
+def _update(a: Array, cells: Cells, b: int, first: int, u: Array, v: Array, spikes: Array) -> Any:
+    """One step of the neurons of one tile (`deploy.grid`), whose parameters begin at `first` of block b.
+
+    Takes sums a below `SUM_LIMIT`. Returns how often u wrapped and v saturated.
+    """
+    wrapped, saturated = np.int32(0), np.int32(0)
+    at = b * cells.bias.shape[1] + first
+    keep_u, keep_v = _view(cells.keep_u, at, a.size), _view(cells.keep_v, at, a.size)
+    threshold, bias = _view(cells.threshold, at, a.size), _view(cells.bias, at, a.size)
     for n in range(a.size):
-        current = np.int64(a[n]) << STATE_BITS
+        current = np.int32(a[n] << _STATE_BITS)
         if not cells.immediate:
-            current += np.int64(u[n] * ((DECAY_ONE - 1 - cells.du[n]) / DECAY_ONE))
-        inside = (current + U_WRAP // 2) % U_WRAP - U_WRAP // 2
-        wrapped += inside != current
-        potential = np.int64(v[n] * ((DECAY_ONE - cells.dv[n]) / DECAY_ONE)) + inside + cells.bias[n]
-        clipped = min(max(potential, -V_MAX), V_MAX)
-        saturated += clipped != potential
-        spike = cells.spiking and clipped > cells.threshold[n]
+            current = np.int32(current + _decay(u[n], keep_u[n]))
+        inside = np.int32(np.int32(np.int32(current + _U_HALF) & _U_MASK) - _U_HALF)
+        wrapped += np.int32(inside != current)
+        potential = np.int32(np.int32(_decay(v[n], keep_v[n]) + inside) + bias[n])
+        clipped = np.int32(min(max(potential, -_V_MAX), _V_MAX))
+        saturated += np.int32(clipped != potential)
+        spike = clipped > threshold[n]
         u[n] = inside
-        v[n] = 0 if spike else clipped
+        v[n] = np.int32(0) if spike else clipped
         spikes[n] = spike
     return wrapped, saturated
 
 
-@_compile_parallel
-def neurons(
-    a: Int32,
-    cells: Cells,
-    u: Int32,
-    v: Int32,
-    spikes: UInt8,
-    u_out: Int32,
-    v_out: Int32,
-    overflow: NDArray[np.int64],
-) -> None:
-    """Step neurons through sums a (R, T, n), from and to the state u, v (R, n).
+@_inline
+def _list_steps(x: Array, r: int, begin: int, s: Synapse, starts: Array, index: Array) -> int:
+    """List the events of steps of recording r from `begin` on, as many as there is room for; returns the step after."""
+    n, t = 0, begin
+    while t < x.shape[1] and t - begin < starts.shape[0]:
+        events, bits = _count(x, r, t)
+        if t > begin and n + events >= index.size:
+            break
+        n = _list_events(x, r, t, bits, s, n, starts, t - begin, index)
+        t += 1
+    return t
 
-    Writes spikes (R, T, n); u_out and v_out (R, T, n), the state after each step, unless they are empty; and adds to
-    overflow (R, 2) how often u wrapped and v saturated.
+
+@_inline
+def _room_for_events(x: Array, s: Synapse) -> tuple[Array, Array]:
+    """Where the events of some steps are listed: starts (steps, groups, places + 1) and the index of rows."""
+    most = INDEX_BUFFER
+    for r in range(x.shape[0]):
+        for t in range(x.shape[1]):
+            most = max(most, _count(x, r, t)[0])
+    places = s.in_height * s.in_width
+    steps = min(x.shape[1], max(1, INDEX_BUFFER // (s.groups * (places + 1))))
+    # One more than can be listed, as `_list_events` writes before it knows.
+    return np.empty((steps, s.groups, places + 1), np.int64), np.empty(most + 1, np.uint32)
+
+
+@_compile
+def step_layer(
+    x: Array,
+    s: Synapse,
+    base: Array,
+    cells: Cells,
+    u: Array,
+    v: Array,
+    spikes: Array,
+    u_out: Array,
+    v_out: Array,
+    overflow: Array,
+) -> None:
+    """Take a layer, neurons and the synapse that feeds them, through T steps of R recordings.
+
+    Args:
+        x: (R, T, places in * channels in) uint8, what enters the synapse.
+        s: the synapse.
+        base: (R, T, places * channels) int32, sums to add to the synapse's, or empty.
+        cells: the neurons.
+        u, v: (R, blocks, places * lanes) int32, the state, changed in place.
+        spikes: (R, T, places, channels) uint8, written.
+        u_out, v_out: (R, T, channels, places) int32, the state after each step, written unless empty.
+        overflow: (R, 2) int64, to which it adds how often u wrapped and v saturated.
     """
-    for r in numba.prange(a.shape[0]):
-        for t in range(a.shape[1]):
-            wrapped, saturated = _update(a[r, t], cells, u[r], v[r], spikes[r, t])
-            overflow[r, 0] += wrapped
-            overflow[r, 1] += saturated
-            if v_out.size:
-                u_out[r, t] = u[r]
-                v_out[r, t] = v[r]
+    lanes = s.weight.shape[2]
+    per_group, blocks = s.out_channels // s.groups, s.weight.shape[0] // s.groups
+    places = spikes.shape[2]
+    part, total, fired = np.empty(lanes, np.int16), np.empty(TILE, np.int32), np.empty(TILE, np.uint8)
+    starts, index = _room_for_events(x, s)
+    for r in range(x.shape[0]):
+        begin = 0
+        while begin < x.shape[1]:
+            end = _list_steps(x, r, begin, s, starts, index)
+            for b in range(s.weight.shape[0]):
+                channel = b // blocks * per_group + b % blocks * lanes
+                width = min(lanes, (b // blocks + 1) * per_group - channel)
+                for t in range(begin, end):
+                    for place in range(0, places, TILE // lanes):
+                        count = min(TILE // lanes, places - place)
+                        first, size = place * lanes, count * lanes
+                        at = (r * s.weight.shape[0] + b) * u.shape[2] + first
+                        a, tile_u, tile_v = _view(total, 0, size), _view(u, at, size), _view(v, at, size)
+                        for q in range(count):
+                            to = _view(total, q * lanes, lanes)
+                            _sum_place(place + q, s, b, starts, t - begin, index, part, to)
+                        if s.exponent != 0:
+                            _shift(a, s.exponent)
+                        out = ((r * x.shape[1] + t) * places + place) * s.out_channels + channel
+                        if base.size:
+                            for q in range(count):
+                                _add(_view(a, q * lanes, width), _view(base, out + q * s.out_channels, width))
+                        wrapped, saturated = _update(a, cells, b, first * cells.per_place, tile_u, tile_v, fired)
+                        overflow[r, 0] += wrapped
+                        overflow[r, 1] += saturated
+                        for q in range(count):
+                            _copy(_view(spikes, out + q * s.out_channels, width), _view(fired, q * lanes, width))
+                        if v_out.size:
+                            for c in range(width):
+                                for q in range(count):
+                                    u_out[r, t, channel + c, place + q] = tile_u[q * lanes + c]
+                                    v_out[r, t, channel + c, place + q] = tile_v[q * lanes + c]
+            begin = end
+
+
+@_compile
+def weighted_sums(x: Array, s: Synapse, out: Array) -> None:
+    """out (R, T, places, channels) int32 = the synaptic sums of x (R, T, places in * channels in) uint8."""
+    lanes = s.weight.shape[2]
+    per_group, blocks = s.out_channels // s.groups, s.weight.shape[0] // s.groups
+    part, total = np.empty(lanes, np.int16), np.empty(lanes, np.int32)
+    starts, index = _room_for_events(x, s)
+    for r in range(x.shape[0]):
+        begin = 0
+        while begin < x.shape[1]:
+            end = _list_steps(x, r, begin, s, starts, index)
+            for b in range(s.weight.shape[0]):
+                channel = b // blocks * per_group + b % blocks * lanes
+                width = min(lanes, (b // blocks + 1) * per_group - channel)
+                for t in range(begin, end):
+                    for place in range(out.shape[2]):
+                        _sum_place(place, s, b, starts, t - begin, index, part, total)
+                        _shift(total, s.exponent)
+                        at = ((r * x.shape[1] + t) * out.shape[2] + place) * s.out_channels + channel
+                        _copy(_view(out, at, width), total)
+            begin = end
+
+
+@_compile
+def sum_windows(x: Array, kernel: Any, stride: Any, padding: Any, out: Array) -> None:
+    """out (R, T, H', W', C) = the sums over windows of x (R, T, H, W, C) uint8, in a type that holds them."""
+    for r in range(x.shape[0]):
+        for t in range(x.shape[1]):
+            for i in range(out.shape[2]):
+                top = i * stride[0] - padding[0]
+                for j in range(out.shape[3]):
+                    left = j * stride[1] - padding[1]
+                    total = out[r, t, i, j]
+                    total[:] = 0
+                    for row in range(max(top, 0), min(top + kernel[0], x.shape[2])):
+                        for column in range(max(left, 0), min(left + kernel[1], x.shape[3])):
+                            seen = x[r, t, row, column]
+                            for c in range(total.size):
+                                total[c] += seen[c]

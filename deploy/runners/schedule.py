@@ -80,6 +80,7 @@ class Walk(Generic[Values]):
         self._arithmetic = arithmetic
         self._pipelined = schedule == "pipelined"
         self._late = _late_edges(network, self._pipelined)
+        self._order = _order(network, self._late)
         self._step = 0
         self._previous: dict[str, Values] = {}
         self._delayed: dict[str, Values] = {}
@@ -95,7 +96,7 @@ class Walk(Generic[Values]):
     def _take(self, frames: Values, steps: int) -> None:
         network, arithmetic = self._network, self._arithmetic
         values = {network.input: arithmetic.enter(frames)}
-        for name in network.order:
+        for name in self._order:
             node = network.nodes[name]
             if isinstance(node, Input):
                 continue
@@ -152,3 +153,23 @@ def _late_edges(network: Network, pipelined: bool) -> frozenset[tuple[str, str]]
         return network.recurrent_edges
     sources = (Input, GridNeuron, Neuron)
     return frozenset(edge for edge in network.edges if isinstance(network.nodes[edge[0]], sources))
+
+
+def _order(network: Network, late: frozenset[tuple[str, str]]) -> tuple[str, ...]:
+    """The nodes such that each comes after what reaches it in the same step.
+
+    A pipeline's differs from `network.order`: a synapse from neurons back to themselves comes before them.
+    """
+    order: list[str] = []
+    waiting = list(network.order)
+    while waiting:
+        ready = [
+            name
+            for name in waiting
+            if all(source in order or (source, name) in late for source in network.sources(name))
+        ]
+        if not ready:
+            raise UnsupportedError(f"nodes {waiting} form a cycle without neurons; a pipeline cannot step it")
+        order += ready
+        waiting = [name for name in waiting if name not in ready]
+    return tuple(order)

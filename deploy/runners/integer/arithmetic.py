@@ -1,0 +1,206 @@
+"""The arithmetic of a walk over a network on the grid: compiled kernels over channel-last arrays.
+
+Values are (R, T, H, W, C) or (R, T, n) arrays. A synapse gives no sums: it waits for the neurons it feeds, whose kernel
+adds them up on the fly; whatever else meets it has it work them out (`_settled`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from math import prod
+
+import numpy as np
+
+from deploy.errors import GridError
+from deploy.grid import shift_weighted_sum
+from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Network, Shape, SumPool
+from deploy.runners._ops import apply
+from deploy.runners.integer.bounds import arriving, gains, largest_values
+from deploy.runners.integer.prepared import Layer, flattens_in_place, hollow, synapses
+from deploy.runners.integer.threads import for_slices
+from deploy.runners.kernels import SUM_LIMIT, Synapse, step_layer, sum_windows, weighted_sums
+
+INT32_LIMIT = 1 << 31
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Synapses whose sums are not worked out yet, each with its input, and an array to add to their sums."""
+
+    synapses: tuple[tuple[str, Array], ...]
+    base: Array | None = None
+
+
+Values = Array | Waiting
+
+
+class IntegerArithmetic:
+    """`deploy.runners.schedule.Arithmetic` in integers; keeps what the layers give until it is taken."""
+
+    def __init__(self, network: Network, recordings: int, states: bool) -> None:
+        self._network, self._states = network, states
+        self._in_place = flattens_in_place(network)
+        self._synapses = synapses(network)
+        self.layers = {name: Layer.of(name, network, self._synapses, recordings) for name in network.neurons}
+        self._largest_count = 0
+        gain = gains(network)
+        self._bounds = cache(lambda count: largest_values(network, gain, count))
+        self._kept: dict[str, dict[str, list[Array]]] = {"spikes": {}, "u": {}, "v": {}}
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """By node, the largest magnitude it can give for the counts seen so far."""
+        return self._bounds(self._largest_count)
+
+    def take(self) -> dict[str, dict[str, Array]]:
+        """What the layers gave since the last call: "spikes", "u", "v", each (R, T, ...) by neuron name."""
+        kept, self._kept = self._kept, {"spikes": {}, "u": {}, "v": {}}
+        return {
+            kind: {
+                name: parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1) for name, parts in found.items()
+            }
+            for kind, found in kept.items()
+        }
+
+    def enter(self, frames: Values) -> Array:
+        counts = _as_counts(self._settled(frames))
+        self._largest_count = max(self._largest_count, int(counts.max(initial=0)))
+        return _channel_last(counts)
+
+    def synapse(self, name: str, x: Values) -> Values:
+        x = _as_counts(self._settled(x))
+        node = self._network.nodes[name]
+        if not isinstance(node, SumPool):
+            return Waiting(((name, x),))
+        channels, *size = self._network.shapes[name]
+        out = np.empty((*x.shape[:2], *size, channels), np.uint8 if self.bounds[name] < 256 else np.int32)
+        for_slices(lambda r: sum_windows(x[r], node.kernel, node.stride, node.padding, out[r]), len(x))
+        return out
+
+    def neurons(self, name: str, x: Values) -> Array:
+        layer, node = self.layers[name], self._network.nodes[name]
+        assert isinstance(node, GridNeuron)
+        inputs, synapse, base = self._into_kernel(name, x)
+        steps, places, channels = inputs.shape[:2], prod(node.shape[1:]), node.shape[0]
+        readout = node.vth is None
+        spikes = np.empty((*steps, places, channels), np.uint8)
+        kept = (*steps, channels, places) if self._states or readout else (steps[0], 0, 0, 0)
+        u, v = np.empty((2, *kept), np.int32)
+
+        def step(r: slice) -> None:
+            states = (layer.u[r], layer.v[r], spikes[r], u[r], v[r], layer.overflow[r])
+            step_layer(inputs[r], synapse, base[r], layer.cells, *states)
+
+        for_slices(step, steps[0])
+        spikes = spikes.reshape(*steps, *node.shape[1:], channels)
+        if not readout:
+            self._keep("spikes", name, _channel_first(spikes.view(bool)))
+        if self._states:
+            self._keep("u", name, u.reshape(*steps, *node.shape))
+        if self._states or readout:
+            self._keep("v", name, v.reshape(*steps, *node.shape))
+        return spikes
+
+    def reset(self, name: str) -> None:
+        self.layers[name].reset()
+
+    def flatten(self, x: Values) -> Array:
+        settled = self._settled(x)
+        ordered = settled if self._in_place else np.ascontiguousarray(_channel_first(settled))
+        return ordered.reshape(*settled.shape[:2], -1)
+
+    def zeros(self, shape: Shape, like: Values, steps: int) -> Array:
+        recordings = len(like.synapses[0][1] if isinstance(like, Waiting) else like)
+        return np.zeros((recordings, steps, *shape[1:], shape[0]), np.uint8)
+
+    def add(self, values: Sequence[Values]) -> Values:
+        waiting = tuple(synapse for value in values if isinstance(value, Waiting) for synapse in value.synapses)
+        arrays = [value for value in values if not isinstance(value, Waiting)]
+        base = sum(arrays[1:], arrays[0].astype(np.int64)) if arrays else None
+        return Waiting(waiting, base) if waiting else base  # pyright: ignore
+
+    def cut(self, x: Values, start: int, stop: int) -> Array:
+        return self._settled(x)[:, start:stop]
+
+    def join(self, parts: Sequence[Values]) -> Array:
+        return np.concatenate([self._settled(part) for part in parts], axis=1)
+
+    def _keep(self, kind: str, name: str, values: Array) -> None:
+        self._kept[kind].setdefault(name, []).append(values)
+
+    def _into_kernel(self, name: str, x: Values) -> tuple[Array, Synapse, Array]:
+        """What enters the layer's synapse (R, T, n), that synapse, and the other sums (R, T, n), empty if none."""
+        layer = self.layers[name]
+        if isinstance(x, Waiting) and arriving(self._network, name, self.bounds) < SUM_LIMIT:
+            fused = next((inputs for source, inputs in x.synapses if source == layer.fused), None)
+            if fused is not None:
+                rest = Waiting(tuple(pair for pair in x.synapses if pair[0] != layer.fused), x.base)
+                base = self._flat_sums(rest) if rest.synapses or rest.base is not None else None
+                return _flat(fused), layer.synapse, np.empty((len(fused), 0, 0), np.int32) if base is None else base
+        base = self._flat_sums(x)
+        return np.empty((*base.shape[:2], 0), np.uint8), hollow(layer.synapse), base
+
+    def _flat_sums(self, x: Values) -> Array:
+        return narrow(_flat(self._settled(x)))
+
+    def _settled(self, x: Values) -> Array:
+        """The values themselves, sums worked out."""
+        if not isinstance(x, Waiting):
+            return x
+        parts = [self._sums(name, inputs) for name, inputs in x.synapses]
+        parts += [] if x.base is None else [x.base]
+        return parts[0] if len(parts) == 1 else sum(parts[1:], parts[0].astype(np.int64))
+
+    def _sums(self, name: str, x: Array) -> Array:
+        """A synapse's sums (R, T, H, W, C), in int32 where they are proven to fit."""
+        synapse, shape = self._synapses[name], self._network.shapes[name]
+        if synapse is None or self.bounds[name] >= INT32_LIMIT:
+            return self._wide_sums(name, x)
+        out = np.empty((*x.shape[:2], prod(shape[1:]), shape[0]), np.int32)
+        flat = _flat(x)
+        for_slices(lambda r: weighted_sums(flat[r], synapse, out[r]), len(x))
+        return out.reshape(*x.shape[:2], *shape[1:], shape[0])
+
+    def _wide_sums(self, name: str, x: Array) -> Array:
+        """The same in int64, slowly: no network that fits a chip needs it."""
+        network, node, source = self._network, self._network.nodes[name], self._network.sources(name)[0]
+        assert isinstance(node, Dense | Conv)
+        if self._in_place and isinstance(network.nodes[source], Flatten):
+            channels, *size = network.shapes[network.sources(source)[0]]
+            x = _channel_first(x.reshape(*x.shape[:2], *size, channels)).reshape(*x.shape[:2], -1)
+        wide = replace(node, weight=node.weight.astype(np.int64))
+        counts = np.ascontiguousarray(_channel_first(x), np.int64)
+        sums = apply(wide, counts.reshape(-1, *counts.shape[2:])).reshape(*x.shape[:2], *network.shapes[name])
+        return _channel_last(shift_weighted_sum(sums, node.weight_exp))
+
+
+def narrow(sums: Array) -> Array:
+    """Sums as int32 with the same effect on a neuron.
+
+    u wraps at 24 bits and holds the sum times 2^6, so sums that differ by a multiple of 2^18 give the same u; those
+    beyond `SUM_LIMIT` are replaced by one between 2^18 and 2^19, which wraps as surely.
+    """
+    large = (sums >= SUM_LIMIT) | (sums <= -SUM_LIMIT)
+    if large.any():
+        sums = np.where(large, (1 << 18) + sums % (1 << 18), sums)
+    return np.ascontiguousarray(sums, np.int32)
+
+
+def _flat(x: Array) -> Array:
+    return np.ascontiguousarray(x.reshape(*x.shape[:2], -1))
+
+
+def _channel_last(x: Array) -> Array:
+    """(R, T, C, ...) to (R, T, ..., C), contiguous."""
+    return np.ascontiguousarray(np.moveaxis(x, 2, -1))
+
+
+def _channel_first(x: Array) -> Array:
+    """(R, T, ..., C) to (R, T, C, ...), a view."""
+    return np.moveaxis(x, -1, 2)
+
+
+def _as_counts(x: Array) -> Array:
+    if x.dtype != np.uint8 and x.dtype != bool and (x.min(initial=0) < 0 or x.max(initial=0) > 255):
+        raise GridError(f"a synapse takes counts from 0 to 255, these reach from {x.min()} to {x.max()}")
+    return np.ascontiguousarray(x, np.uint8)

@@ -1,0 +1,105 @@
+"""Run a network on the grid: whole recordings at once, or step by step with the state kept."""
+
+import time
+from math import prod
+
+import numpy as np
+
+from deploy.errors import UnsupportedError
+from deploy.network import Array, Network
+from deploy.runners._common import predict
+from deploy.runners.integer.arithmetic import IntegerArithmetic, Values
+from deploy.runners.schedule import Walk, shifts
+from deploy.trace import Trace, digest, join_traces, software_versions
+
+BATCH_BYTES = 1 << 30
+"""What the spikes and states of the recordings simulated together may take."""
+
+
+def run(
+    network: Network, frames: Array, *, keep_states: int = 0, schedule: str = "synchronous", batch: int = 64
+) -> Trace:
+    """Run a network on the grid over recordings.
+
+    Args:
+        network: on the grid.
+        frames: (R, T, *input_shape) counts from 0 to 255.
+        keep_states: for how many of the recordings u and v are kept whole; 0 keeps no digests either.
+        schedule: "synchronous" or "pipelined" (`deploy.runners.schedule`).
+        batch: recordings simulated together, fewer where they would not fit `BATCH_BYTES`.
+
+    Raises:
+        UnsupportedError: the network is not on the grid or has a node that the grid cannot run.
+        GridError: weights are no integers, or counts outside 0 to 255.
+    """
+    started = time.perf_counter()
+    states = keep_states > 0
+    batch = max(1, min(batch, BATCH_BYTES // _bytes_per_recording(network, frames.shape[1], states)))
+    parts = [
+        _run_batch(network, frames[i : i + batch], max(0, keep_states - i), states, schedule)
+        for i in range(0, len(frames), batch)
+    ]
+
+    return join_traces(
+        parts,
+        frames=frames,
+        classes=network.classes,
+        binning=network.binning,
+        runner="integer",
+        device="cpu",
+        seconds=time.perf_counter() - started,
+        versions=software_versions("ckd", "numpy", "numba"),
+    )
+
+
+class Simulator:
+    """Several recordings in the middle of a run. `advance` takes further steps and keeps the state."""
+
+    def __init__(self, network: Network, recordings: int, *, schedule: str = "synchronous", states: bool = False):
+        """With `states`, `advance` also returns u and v of every layer; those of a readout are always there."""
+        if not network.on_grid:
+            raise UnsupportedError(
+                "the integer simulator runs networks on the grid; put this one there: ckd-deploy compile"
+            )
+        self._arithmetic = IntegerArithmetic(network, recordings, states)
+        self._walk = Walk[Values](network, self._arithmetic, schedule)
+
+    @property
+    def overflows(self) -> dict[str, int]:
+        """By layer, how often u wrapped and v saturated so far."""
+        return {name: int(layer.overflow.sum()) for name, layer in self._arithmetic.layers.items()}
+
+    def step(self, frame: Array) -> dict[str, Array]:
+        """Take one frame (R, *input_shape); gives the spikes (R, ...) by neuron name."""
+        return {name: spikes[:, 0] for name, spikes in self.advance(frame[:, None])["spikes"].items()}
+
+    def advance(self, frames: Array) -> dict[str, dict[str, Array]]:
+        """Take the steps of frames (R, T, *input_shape); gives "spikes", "u", "v": (R, T, ...) by neuron name."""
+        self._walk.advance(frames, frames.shape[1])
+        return self._arithmetic.take()
+
+
+def _run_batch(network: Network, frames: Array, keep: int, states: bool, schedule: str) -> Trace:
+    steps, shift = frames.shape[1], shifts(network, schedule)
+    later = max(shift.values())
+    if later:
+        frames = np.concatenate([frames, np.zeros((len(frames), later, *frames.shape[2:]), frames.dtype)], axis=1)
+    simulator = Simulator(network, len(frames), schedule=schedule, states=states)
+    result = simulator.advance(frames)
+    spikes, u, v = result["spikes"], result["u"], result["v"]
+    return Trace(
+        spikes=spikes,
+        u={name: state[:keep] for name, state in u.items()},
+        v={name: state[:keep] if name in spikes else state for name, state in v.items()},
+        u_digest={name: digest(state) for name, state in u.items()},
+        v_digest={name: digest(state) for name, state in v.items()},
+        predictions=predict(network, spikes, v, shift, steps),
+        shifts=shift,
+        schedule=schedule,
+        overflows=simulator.overflows,
+    )
+
+
+def _bytes_per_recording(network: Network, steps: int, states: bool) -> int:
+    neurons = sum(prod(node.shape) for node in network.neurons.values())
+    return max(1, neurons * steps * (9 if states else 1))
