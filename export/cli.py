@@ -83,7 +83,7 @@ def export(plan: Export) -> tuple[dict[str, Any], tuple[ParameterChange, ...]]:
 
 def _on_grid(plan: Export, run: Run, floating: Network) -> Network:
     quantisation = quantize_layers(
-        floating, _calibration(run), weight_bits=plan.weight_bits, method="spike-error", chip=plan.grid
+        floating, calibration(run), weight_bits=plan.weight_bits, method="spike-error", chip=plan.grid
     )
     if not plan.finetune:
         return quantisation.network
@@ -93,7 +93,7 @@ def _on_grid(plan: Export, run: Run, floating: Network) -> Network:
         return finetune(run, quantisation, iterations=plan.finetune, bits=plan.weight_bits, hooks=hooks)
 
 
-def _calibration(run: Run) -> np.ndarray:
+def calibration(run: Run) -> np.ndarray:
     """Recordings that decide the scales: those that trained and validated, never those that test."""
     return np.concatenate([run.recordings(part)[0] for part in ("validation", "train")])
 
