@@ -1,0 +1,76 @@
+"""ckd-deploy map: cores, memory and energy; does the network fit a chip?"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from deploy.chips import GRIDS
+from deploy.commands import DIFFERENT, EQUAL
+from deploy.commands._shared import Model
+from deploy.mapping import Mapping, map_network
+from deploy.nir_io import read_nir
+from deploy.trace import load_trace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Map:
+    """Lay a model out on a chip. Exit code 0: it fits, 1: it does not (and which limit), 2: cannot be done.
+
+    Example: ckd-deploy map student.nir --chip loihi1
+    """
+
+    model: Model
+    """A .nir file."""
+    chip: Literal["loihi1", "loihi2"] = "loihi2"
+    """The chip."""
+    trace: Path | None = None
+    """Spikes to estimate energy from. Default: the .trace beside the model, where there is one."""
+    json: bool = False
+    """Print a program's view of the result."""
+
+    def execute(self) -> int:
+        network = read_nir(self.model)
+        path = self.trace or self.model.with_suffix(".trace")
+        trace = load_trace(path) if self.trace is not None or path.is_file() else None
+        mapping = map_network(network, GRIDS[self.chip], trace)
+        if self.json:
+            print(json.dumps(mapping.as_dict()))
+        else:
+            _show(mapping)
+        return EQUAL if mapping.fits else DIFFERENT
+
+
+def _show(mapping: Mapping) -> None:
+    console = Console()
+    table = Table(title=f"{mapping.chip.name}: the fullest core of each layer")
+    for heading in ("layer", "cores", "neurons", "synaptic memory", "axons in", "axons out"):
+        table.add_column(heading, justify="left" if heading == "layer" else "right")
+    for layer, count in mapping.cores_by_layer.items():
+        cores = [core.used(mapping.chip) for core in mapping.cores if core.layer == layer]
+        worst = {name: max((used[name] for used in cores), key=lambda pair: pair[0]) for name in cores[0]}
+        table.add_row(layer, str(count), *(_share(*pair) for pair in worst.values()))
+    console.print(table)
+    for violation in mapping.violations:
+        console.print(f"does not fit: {violation}", style="red", highlight=False, soft_wrap=True)
+    if mapping.fits:
+        text = f"FITS: {len(mapping.cores)} of {mapping.chip.cores} cores"
+        console.print(text, style="green", highlight=False)
+    if mapping.estimate is not None:
+        guess = mapping.estimate
+        parts = ", ".join(f"{name} {value * 1e6:.2f}" for name, value in guess.parts.items())
+        label = "" if guess.published else " (UNPUBLISHED for this chip)"
+        console.print(f"energy per recording{label}: {guess.energy * 1e6:.2f} uJ ({parts})", highlight=False)
+        console.print(f"time per recording{label}: {guess.seconds * 1e6:.1f} us", highlight=False)
+        operations = sum(guess.activity.synaptic_operations.values())
+        console.print(f"synaptic operations per recording: {operations:,.0f}", highlight=False)
+        console.print(guess.note, style="dim", highlight=False, soft_wrap=True)
+    for note in (*mapping.notes, f"limits: {mapping.chip.source}"):
+        console.print(note, style="dim", highlight=False, soft_wrap=True)
+
+
+def _share(used: int, limit: int | None) -> str:
+    return f"{used:,} ({used / limit:.0%})" if limit else f"{used:,}"
