@@ -8,7 +8,7 @@ summary.json           written last: a folder without it is unfinished
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -59,18 +59,21 @@ def build_student(config: Config, *, classes: int) -> Student:
     return build_vgg(plan.widths, input_shape=shape, classes=classes, neuron=neuron, first_padding=plan.first_padding)
 
 
-def load_run(path: Path | str, *, student: str = "student") -> Run:
+def load_run(path: Path | str, *, student: str = "student", data_root: Path | str | None = None) -> Run:
     """Read a finished run; the student in eval mode.
 
     Args:
         path: the run folder.
         student: "student", or "baseline" for the one trained without distillation.
+        data_root: where the recordings are now, if not where they were.
 
     Raises:
         RunError: no such folder, unfinished, damaged, or written by another version.
     """
     path = Path(path)
     config = read_config(path)
+    if data_root is not None:
+        config = replace(config, data=replace(config.data, data_root=str(data_root)))
     summary = read_summary(path)
     binning = Binning(
         step_us=config.data.step_us,

@@ -7,7 +7,7 @@ Example:
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -66,7 +66,11 @@ def parse(arguments: list[str]) -> tuple[Options, Config]:
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes,),
     )
-    return command.options, command.config
+    config = command.config
+    if config.data.data_root is not None:
+        # A run folder is read from other working directories too.
+        config = replace(config, data=replace(config.data, data_root=str(Path(config.data.data_root).resolve())))
+    return command.options, config
 
 
 def _preset_of(arguments: list[str]) -> str:
