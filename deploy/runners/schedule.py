@@ -1,11 +1,13 @@
 """Who sees whose spikes at which step: the order of a simulation, written once for every simulator that steps a graph.
 
 Two schedules. Layer-synchronous, as the student is trained: a spike reaches the next layer in the same step. Pipelined,
-as the chip runs: every spike travels one step, so a layer of depth k works on input step t - k, and its state is
-zeroed when its first input arrives (Lava's LIFReset with one reset_offset a layer).
+as the chip runs: every spike travels one step, so a layer of depth k works on input step t - k, a branch that skips
+layers waits for the longer one, and a layer's state is zeroed when its first input arrives (Lava's LIFReset with one
+reset_offset a layer).
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Container, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from deploy.errors import UnsupportedError
@@ -13,6 +15,7 @@ from deploy.network import (
     Conv,
     Delay,
     Dense,
+    Edge,
     Flatten,
     GridNeuron,
     Input,
@@ -79,15 +82,18 @@ class Walk(Generic[Values]):
         self._network = network
         self._arithmetic = arithmetic
         self._pipelined = schedule == "pipelined"
-        self._late = _late_edges(network, self._pipelined)
-        self._order = _order(network, self._late)
+        self._lags = _pipeline_lags(network) if self._pipelined else dict.fromkeys(network.recurrent_edges, 1)
+        self._order = _order(network, self._lags)
         self._step = 0
-        self._previous: dict[str, Values] = {}
+        self._past: dict[str, deque[Values]] = {
+            source: deque(maxlen=max(lag for edge, lag in self._lags.items() if edge[0] == source))
+            for source, _ in self._lags
+        }
         self._delayed: dict[str, Values] = {}
 
     def advance(self, frames: Values, steps: int) -> None:
         """Take the `steps` steps of frames (R, T, *input_shape); the arithmetic keeps what is to be kept."""
-        if not self._late:
+        if not self._lags:
             self._take(frames, steps)
             return
         for t in range(steps):
@@ -116,18 +122,19 @@ class Walk(Generic[Values]):
                     values[name] = x
                 case _:
                     raise UnsupportedError(f"{name}: a {type(node).__name__} cannot be stepped; fold it first")
-        for source, _ in self._late:
-            self._previous[source] = arithmetic.cut(values[source], steps - 1, steps)
+        for source, past in self._past.items():
+            past.append(values[source])
         self._step += steps
 
     def _arriving(self, name: str, values: dict[str, Values], steps: int) -> Values:
-        """The sum of what the edges into `name` bring, each from this step or the one before."""
+        """The sum of what the edges into `name` bring, each from this step or from so many before as its lag says."""
         arriving = []
         for source in self._network.sources(name):
-            if (source, name) not in self._late:
+            lag = self._lags.get((source, name), 0)
+            if lag == 0:
                 arriving.append(values[source])
-            elif source in self._previous:
-                arriving.append(self._previous[source])
+            elif lag <= len(self._past[source]):
+                arriving.append(self._past[source][-lag])
             else:
                 like = values[self._network.input]
                 arriving.append(self._arithmetic.zeros(self._network.shapes[source], like, steps))
@@ -147,15 +154,53 @@ def shifts(network: Network, schedule: str) -> dict[str, int]:
     return {name: network.depth[name] if schedule == "pipelined" else 0 for name in network.neurons}
 
 
-def _late_edges(network: Network, pipelined: bool) -> frozenset[tuple[str, str]]:
-    """The edges that carry the step before: recurrent ones, and on a pipeline all that leave an input or neuron."""
-    if not pipelined:
-        return network.recurrent_edges
-    sources = (Input, GridNeuron, Neuron)
-    return frozenset(edge for edge in network.edges if isinstance(network.nodes[edge[0]], sources))
+def _pipeline_lags(network: Network) -> dict[Edge, int]:
+    """On a pipeline, by how many steps each edge that leaves an input or neuron is late.
+
+    One step is the pipeline's own. A branch that skips layers waits longer, so that it meets the longer one: the
+    difference of the depths. What feeds back brings the step before, as it does layer-synchronously.
+
+    Raises:
+        UnsupportedError: a feedback over so many layers that it cannot arrive in time, or a synapse that would have
+            to be late by different amounts.
+    """
+    due: dict[str, int] = {}
+    """For each node, the depth of the layer whose step it works on."""
+
+    def due_at(name: str) -> int:
+        if isinstance(network.nodes[name], GridNeuron | Neuron):
+            return network.depth[name]
+        if name not in due:
+            wanted = {
+                due_at(target) + ((name, target) in network.recurrent_edges)
+                for target in network.targets(name)
+                if not isinstance(network.nodes[target], Output)
+            }
+            if len(wanted) > 1:
+                raise UnsupportedError(
+                    f"{name}: feeds layers of different depth, which a pipeline reaches at different times; "
+                    "give each layer a synapse of its own"
+                )
+            due[name] = wanted.pop() if wanted else network.depth[name]
+        return due[name]
+
+    lags = {}
+    for source, target in network.edges:
+        if not isinstance(network.nodes[source], Input | GridNeuron | Neuron):
+            continue
+        if isinstance(network.nodes[target], Output):
+            continue
+        lag = due_at(target) + ((source, target) in network.recurrent_edges) - network.depth[source]
+        if lag < 1:
+            raise UnsupportedError(
+                f"{source} -> {target}: this feedback would have to arrive {1 - lag} steps before it is sent; "
+                f"give it a Delay of at least {1 - lag} steps and train with it"
+            )
+        lags[source, target] = lag
+    return lags
 
 
-def _order(network: Network, late: frozenset[tuple[str, str]]) -> tuple[str, ...]:
+def _order(network: Network, late: Container[Edge]) -> tuple[str, ...]:
     """The nodes such that each comes after what reaches it in the same step.
 
     A pipeline's differs from `network.order`: a synapse from neurons back to themselves comes before them.

@@ -25,8 +25,6 @@ def test_torch_and_the_simulator_agree_on_every_spike_and_state(
     network = quantize(student_to_network(student, binning=BINNING, classes=CLASSES), frames, method="max")
     trained = record_quantised(network, frames, keep_states=3)
     for schedule in ("synchronous", "pipelined"):
-        if kind == "resnet" and schedule == "pipelined":
-            continue  # its shortcuts arrive early on a pipeline and need delays, which the Lava runner adds
         verdict = compare(trained, integer.run(network, frames, keep_states=2, schedule=schedule))
         assert verdict, verdict.first
         assert all(layer.states == len(frames) * BINNING.steps for layer in verdict.layers)
