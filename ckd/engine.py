@@ -43,8 +43,9 @@ class Hooks:
     advance: Callable[[int], None] = lambda step: None
     log: Callable[[dict[str, Any]], None] = lambda record: None
     save: Callable[[Progress], None] | None = None
-    """Called after every step with a function's worth of state; decides itself whether it is time to write."""
+    """Writes a checkpoint of all that `Progress` holds; None in tests and benchmarks that need none."""
     due: Callable[[], bool] = lambda: False
+    """Asked after every step: is it time for a checkpoint?"""
 
 
 def train_student(
