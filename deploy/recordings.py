@@ -21,6 +21,26 @@ class Recordings:
     origin: str
 
 
+def choose_recordings(
+    network: Network, model: Path, events: Path | None, frames: Path | None, limit: int | None
+) -> Recordings:
+    """What the options of a command say: recordings, a frames file, or else the trace beside the model.
+
+    Raises:
+        DeployError: both are given, or there is none of the three.
+    """
+    if events is not None and frames is not None:
+        raise DeployError("--events and --frames exclude each other; give one of them")
+    if events is not None:
+        return from_events(network, events, limit)
+    if frames is not None:
+        return from_frames(frames, limit)
+    beside = model.with_suffix(".trace")
+    if not beside.is_file():
+        raise DeployError(f"no recordings: {beside} does not exist; give --events DIR or --frames FILE.npy")
+    return from_trace(beside, limit)
+
+
 def from_events(network: Network, folder: Path, limit: int | None = None) -> Recordings:
     """Read recordings <class>/<file> with the model's own binning; the labels are the folder names.
 

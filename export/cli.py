@@ -8,11 +8,13 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import tyro
+from rich.console import Console
 
 from ckd.console import RichReporter
 from ckd.engine import Hooks
 from ckd.errors import CkdError
 from ckd.runs import Run, load_run
+from deploy.commands._console import show_parameters, warn_of_overflows
 from deploy.errors import DeployError
 from deploy.network import Network
 from deploy.nir_io import write_nir
@@ -112,26 +114,14 @@ def _figures(network: Network, trace: Trace, model: Path, float_accuracy: float)
 
 
 def _print_report(result: dict[str, Any], changes: tuple[ParameterChange, ...]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     console = Console()
     if changes:
-        table = Table(title="what the grid made of each parameter")
-        for heading in ("node", "parameter", "values", "largest change", "mean change", "saturated", "note"):
-            table.add_column(heading, justify="left" if heading in ("node", "parameter", "note") else "right")
-        for c in changes:
-            shown = f"{c.before:.5g} to {c.after:.5g}"
-            row = (c.node, c.parameter, str(c.count), shown, f"{c.relative_change:.2%}", str(c.saturated), c.note)
-            table.add_row(*row)
-        console.print(table)
+        show_parameters(console, changes)
     rates = ", ".join(f"{layer} {rate:.1%}" for layer, rate in result["rates"].items())
     console.print(f"accuracy on {result['recordings']} test recordings: float {result['float_accuracy']:.2%}, ", end="")
     console.print(f"exported ({result['grid']}) {result['accuracy']:.2%}")
     console.print(f"spikes per neuron and step: {rates}", highlight=False)
-    wrapped = {layer: count for layer, count in result["overflows"].items() if count}
-    if wrapped:
-        console.print(f"warning: states left 24 bits (wrapped or saturated): {wrapped}", style="yellow")
+    warn_of_overflows(console, result["overflows"])
     console.print(f"wrote {result['model']} and {result['trace']}", soft_wrap=True)
 
 

@@ -8,11 +8,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from deploy.commands._console import warn_of_overflows
 from deploy.commands._shared import Model, fit_to_runner, recording_limit
-from deploy.errors import DeployError
-from deploy.network import Network
 from deploy.nir_io import read_nir
-from deploy.recordings import Recordings, from_events, from_frames, from_trace
+from deploy.recordings import choose_recordings
 from deploy.runners import run
 from deploy.trace import Trace
 
@@ -45,7 +44,8 @@ class Run:
 
     def execute(self) -> int:
         network = read_nir(self.model, step_us=self.step_us, steps=self.steps)
-        recordings = self._recordings(network)
+        limit = recording_limit(self.recordings, self.on)
+        recordings = choose_recordings(network, self.model, self.events, self.frames, limit)
         network = fit_to_runner(network, self.on, recordings.frames)
         trace = run(network, recordings.frames, on=self.on)
         trace = replace(trace, labels=recordings.labels, names=recordings.names)
@@ -56,19 +56,6 @@ class Run:
         else:
             _show(trace, recordings.origin)
         return 0
-
-    def _recordings(self, network: Network) -> Recordings:
-        limit = recording_limit(self.recordings, self.on)
-        if self.events is not None and self.frames is not None:
-            raise DeployError("--events and --frames exclude each other; give one of them")
-        if self.events is not None:
-            return from_events(network, self.events, limit)
-        if self.frames is not None:
-            return from_frames(self.frames, limit)
-        beside = self.model.with_suffix(".trace")
-        if not beside.is_file():
-            raise DeployError(f"no recordings: {beside} does not exist; give --events DIR or --frames FILE.npy")
-        return from_trace(beside, limit)
 
 
 def _figures(trace: Trace) -> dict[str, Any]:
@@ -100,6 +87,4 @@ def _show(trace: Trace, origin: str) -> None:
     if trace.accuracy is not None:
         console.print(f"accuracy {trace.accuracy:.2%}", highlight=False)
     console.print(f"{trace.seconds:.2f} s, {figures['steps_per_second']:,.0f} steps per second", highlight=False)
-    overflows = {layer: count for layer, count in trace.overflows.items() if count}
-    if overflows:
-        console.print(f"warning: states left 24 bits (wrapped or saturated): {overflows}", style="yellow")
+    warn_of_overflows(console, trace.overflows)

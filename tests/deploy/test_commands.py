@@ -162,3 +162,38 @@ def test_lava_without_python_3_10_says_how_to_get_one(
 ) -> None:
     monkeypatch.setenv("CKD_PYTHON310", str(model.parent / "no-python"))
     assert "3.10" in refused(capsys, "check", model, "--on", "lava")
+
+
+def test_a_float_graph_from_elsewhere_is_compiled_and_checked(
+    small_frames: Array, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    shape = np.array([6, 5, 5])
+    graph = nir.NIRGraph(
+        nodes={
+            "input": nir.Input({"input": np.array([2, 10, 10])}),
+            "conv": nir.Conv2d((10, 10), rng.normal(0.1, 0.3, (6, 2, 3, 3)), 1, 1, 1, 1, rng.normal(0, 0.05, 6)),
+            "if1": nir.IF(r=np.full((6, 10, 10), 1000.0), v_threshold=np.ones((6, 10, 10))),
+            "pool": nir.SumPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])),
+            "flatten": nir.Flatten({"input": shape}, 0, -1),
+            "affine": nir.Affine(weight=rng.normal(0.02, 0.1, (3, 150)), bias=rng.normal(0, 0.1, 3)),
+            "if2": nir.IF(r=np.full(3, 1000.0), v_threshold=np.full(3, 2.0)),
+            "output": nir.Output({"output": np.array([3])}),
+        },
+        edges=[
+            ("input", "conv"), ("conv", "if1"), ("if1", "pool"), ("pool", "flatten"), ("flatten", "affine"),
+            ("affine", "if2"), ("if2", "output"),
+        ],
+    )  # fmt: skip
+    other, ready, frames = tmp_path / "other.nir", tmp_path / "ready.nir", tmp_path / "frames.npy"
+    nir.write(other, graph)
+    np.save(frames, small_frames)
+    step = ("--step-us", 1000, "--steps", BINNING.steps)
+    code, figures = run_json(capsys, "compile", other, "-o", ready, "--frames", frames, *step, "--json")
+    assert code == 0 and figures["same_predictions"] > 0.8 and max(figures["differing"].values()) < 0.05
+    assert {"conv", "if1", "affine"} <= {change["node"] for change in figures["parameters"]}
+    code, verdict = run_json(capsys, "check", ready, "--on", "integer", "--json")
+    assert code == 0 and verdict["equal"] and verdict["spikes"] > 100
+    # Without compiling, a chip's simulator compiles on the fly and says so.
+    assert main(["run", str(other), "--frames", str(frames), *map(str, step)]) == 0
+    assert "putting it on the grid" in capsys.readouterr().err

@@ -1,0 +1,94 @@
+"""ckd-deploy compile: a float network from any framework, onto the grid."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+from rich.console import Console
+
+from deploy.commands._console import show_parameters, warn_of_overflows
+from deploy.commands._shared import Model
+from deploy.network import Network
+from deploy.nir_io import read_nir, write_nir
+from deploy.quantize import quantize
+from deploy.recordings import choose_recordings
+from deploy.runners import run
+from deploy.trace import Trace
+
+KEEP_STATES = 8
+"""Recordings whose u and v the trace keeps whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compile:
+    """Put a float model on the integer grid, scales chosen on recordings, and show what became of each parameter.
+
+    Writes the model and, beside it, the trace of the integer simulator, so that `check --on lava` has its reference.
+
+    Example: ckd-deploy compile other.nir --events recordings/ -o ready.nir --step-us 1000 --steps 300
+    """
+
+    model: Model
+    """A .nir file of floats."""
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """Where the model on the grid goes."""
+    events: Path | None = None
+    """Recordings to calibrate on, one folder per class."""
+    frames: Path | None = None
+    """Frames instead of recordings: a .npy of shape (R, T, ...)."""
+    recordings: int | None = None
+    """How many recordings; default all."""
+    step_us: int | None = None
+    """Step length in microseconds, where the file does not say it."""
+    steps: int | None = None
+    """Steps per recording, where the file does not say it."""
+    weight_bits: int = 8
+    """Bits per weight."""
+    chip: str = "loihi2"
+    """loihi1 or loihi2."""
+    json: bool = False
+    """Print a program's view of the result."""
+
+    def execute(self) -> int:
+        network = read_nir(self.model, step_us=self.step_us, steps=self.steps)
+        given = choose_recordings(network, self.model, self.events, self.frames, self.recordings)
+        ready = quantize(network, given.frames, weight_bits=self.weight_bits, chip=self.chip)
+        wanted = run(network, given.frames, on="float")
+        found = run(ready, given.frames, on="integer", keep_states=min(KEEP_STATES, len(given.frames)))
+        wanted, found = (replace(trace, labels=given.labels, names=given.names) for trace in (wanted, found))
+        write_nir(ready, self.out)
+        found.save(self.out.with_suffix(".trace"))
+        figures = _figures(wanted, found)
+        if self.json:
+            print(json.dumps(figures | {"parameters": [change.as_dict() for change in ready.report]}))
+        else:
+            _show(ready, figures, found, self.out)
+        return 0
+
+
+def _figures(wanted: Trace, found: Trace) -> dict[str, Any]:
+    differing = {layer: float(np.mean(s != found.spikes[layer])) for layer, s in wanted.spikes.items()}
+    return {
+        "recordings": found.recordings,
+        "float_accuracy": wanted.accuracy,
+        "accuracy": found.accuracy,
+        "same_predictions": float(np.mean(wanted.predictions == found.predictions)),
+        "differing": differing,
+        "overflows": dict(found.overflows),
+    }
+
+
+def _show(ready: Network, figures: dict[str, Any], found: Trace, out: Path) -> None:
+    console = Console()
+    show_parameters(console, ready.report)
+    if figures["accuracy"] is not None:
+        accuracies = f"accuracy: float {figures['float_accuracy']:.2%}, on the grid {figures['accuracy']:.2%}; "
+        console.print(accuracies, end="", highlight=False)
+    console.print(f"same prediction for {figures['same_predictions']:.2%} of {found.recordings}", highlight=False)
+    differing = ", ".join(f"{layer} {share:.2%}" for layer, share in figures["differing"].items())
+    console.print(f"neuron-steps that differ: {differing}", highlight=False)
+    warn_of_overflows(console, found.overflows)
+    console.print(f"wrote {out} and {out.with_suffix('.trace')}", soft_wrap=True, highlight=False)
