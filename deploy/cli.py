@@ -1,4 +1,4 @@
-"""ckd-deploy: run a model file on a simulator, and check that what runs is what was trained."""
+"""ckd-deploy: run a model file, check that what runs is what was trained, report on it, map it onto a chip."""
 
 import sys
 from typing import Annotated
@@ -8,20 +8,25 @@ import tyro
 from ckd.events import RecordingError
 from deploy.commands import CANNOT
 from deploy.commands.check import Check
+from deploy.commands.compile import Compile
+from deploy.commands.map import Map
+from deploy.commands.report import Report
 from deploy.commands.run import Run
 from deploy.errors import DeployError
 
 Command = (
     Annotated[Run, tyro.conf.subcommand("run", prefix_name=False)]
     | Annotated[Check, tyro.conf.subcommand("check", prefix_name=False)]
+    | Annotated[Compile, tyro.conf.subcommand("compile", prefix_name=False)]
+    | Annotated[Report, tyro.conf.subcommand("report", prefix_name=False)]
+    | Annotated[Map, tyro.conf.subcommand("map", prefix_name=False)]
 )
 
 
 def main(args: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     try:
-        command: Run | Check = tyro.cli(Command, args=args, prog="ckd-deploy", description=__doc__)  # pyright: ignore
-        return command.execute()
+        return tyro.cli(Command, args=args, prog="ckd-deploy", description=__doc__).execute()  # pyright: ignore
     except (DeployError, RecordingError) as error:
         print(f"error: {error}", file=sys.stderr)
         return CANNOT

@@ -62,12 +62,16 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class Divergence:
-    """The earliest difference and what surrounds it; a side is None where its network is not known."""
+    """The earliest difference and what surrounds it; a side is None where its network is not known.
+
+    `spread_in` is the recording whose spread is told: the one whose spikes differ first.
+    """
 
     at: Difference
     expected: Side | None
     found: Side | None
     spread: tuple[Spread, ...]
+    spread_in: int
 
     @property
     def same_inputs(self) -> bool | None:
@@ -82,13 +86,19 @@ class Divergence:
         return {
             "at": asdict(self.at),
             "same_inputs": self.same_inputs,
+            "spread_in": self.spread_in,
             "spread": [asdict(layer) for layer in self.spread],
             **{name: side and asdict(side) | {"margin": side.margin} for name, side in sides.items()},
         }
 
 
 def look_at(
-    at: Difference, expected: Trace, found: Trace, networks: tuple[Network | None, Network | None], frames: Array | None
+    at: Difference,
+    expected: Trace,
+    found: Trace,
+    networks: tuple[Network | None, Network | None],
+    frames: Array | None,
+    spread_in: int,
 ) -> Divergence:
     """Look at one difference from close by.
 
@@ -97,12 +107,14 @@ def look_at(
         expected, found: the two traces.
         networks: that of each, where known.
         frames: those of the expected trace; the found one may have its own.
+        spread_in: the recording in which the spread is followed.
     """
     sides = []
     for trace, network in zip((expected, found), networks, strict=True):
         own = trace.frames if trace.frames is not None else frames
         sides.append(None if network is None or own is None else _side(at, trace, network, own))
-    return Divergence(at=at, expected=sides[0], found=sides[1], spread=spread(expected, found, at.recording))
+    followed = spread(expected, found, spread_in)
+    return Divergence(at=at, expected=sides[0], found=sides[1], spread=followed, spread_in=spread_in)
 
 
 def spread(expected: Trace, found: Trace, recording: int) -> tuple[Spread, ...]:

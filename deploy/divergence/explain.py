@@ -72,7 +72,8 @@ def explain(
     frames = expected.frames if frames is None else frames
     if verdict.first is None:
         return Explanation(verdict=verdict, divergence=None, causes=())
-    divergence = look_at(verdict.first, expected, found, (reference, tested), frames)
+    told = verdict.first_spike or verdict.first
+    divergence = look_at(verdict.first, expected, found, (reference, tested), frames, told.recording)
     rows = _rows(expected, found, verdict)
     causes: list[Cause] = []
     unexplained: list[str] = []
@@ -81,8 +82,9 @@ def explain(
     one, other = (pick(trace, rows) for trace in (expected, found))
     frames_one = frames[list(rows)]
     frames_other = frames_one if other.frames is None else other.frames
-    causes += _input_causes(frames_one, frames_other)
     blame, left = _runner_causes(tested, other, frames_other, "runner")
+    # Other frames are the whole cause only where the run on them is what its network gives.
+    causes += [replace(cause, verified=not blame and not left) for cause in _input_causes(frames_one, frames_other)]
     causes += blame
     unexplained += left
     if reference is not None and reference is not tested:
@@ -117,12 +119,14 @@ def _input_causes(expected: Array, found: Array) -> list[Cause]:
     if expected.shape == found.shape:
         for kind, text, variant in frame_variants(expected):
             if np.array_equal(variant, found):
-                return [Cause(kind=kind, where=("input",), text=text, side="input", verified=True)]
+                return [Cause(kind=kind, where=("input",), text=text, side="input")]
         moved = _moved_between_steps(expected, found)
         if moved:
-            return [Cause(kind="binning", where=("input",), text=moved, side="input", verified=True)]
-    text = f"the frames differ: {expected.shape} and {found.shape}, in no way that is known"
-    return [Cause(kind="frames", where=("input",), text=text, side="input", verified=True)]
+            return [Cause(kind="binning", where=("input",), text=moved, side="input")]
+    text = "they differ in no way that is known"
+    if expected.shape != found.shape:
+        text = f"their shape is {found.shape} instead of {expected.shape}"
+    return [Cause(kind="frames", where=("input",), text=text, side="input")]
 
 
 def _moved_between_steps(expected: Array, found: Array) -> str | None:

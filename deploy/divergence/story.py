@@ -19,7 +19,7 @@ def story(explanation: Explanation) -> str:
         lines += _sides(seen.expected, seen.found)
         if seen.same_inputs is not None and seen.expected and seen.found:
             lines += _inputs(seen.expected, seen.found)
-        lines += _spread(seen.spread)
+        lines += _spread(seen.spread, seen.spread_in)
     lines += _causes(explanation)
     return "\n".join(lines)
 
@@ -71,14 +71,14 @@ def _place(one: Input) -> str:
     return f"{one.synapse}{list(one.index)}"
 
 
-def _spread(layers: tuple[Spread, ...]) -> list[str]:
+def _spread(layers: tuple[Spread, ...], recording: int) -> list[str]:
     if not layers:
         return []
     parts = [
         f"{layer.layer} from step {layer.first_step} ({layer.neurons:,} neuron(s), {layer.differing:,} differences)"
         for layer in layers
     ]
-    return [f"  it spreads, in this recording: {'; '.join(parts)}"]
+    return [f"  it spreads, in recording {recording}: {'; '.join(parts)}"]
 
 
 def _causes(explanation: Explanation) -> list[str]:

@@ -1,0 +1,57 @@
+"""ckd-deploy report: everything about a check on one page."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from deploy.checking import check
+from deploy.chips import GRIDS
+from deploy.commands import DIFFERENT, EQUAL
+from deploy.commands._shared import Model, recording_limit
+from deploy.errors import UnsupportedError
+from deploy.mapping import Mapping, map_network
+from deploy.report import write_report
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Check a model and write one HTML file about it. Exit codes are those of `check`.
+
+    Example: ckd-deploy report student.nir
+    """
+
+    model: Model
+    """The reference: a .nir file with its .trace beside it, or a .trace file."""
+    other: Annotated[Path | None, tyro.conf.Positional] = None
+    """What is checked: a .nir or .trace file. Default: the reference model."""
+    on: str = "integer"
+    """The simulator that runs what is checked."""
+    against: str | None = None
+    """Run the reference on this simulator too, in place of its recorded trace."""
+    trace: Path | None = None
+    """What the trained network gave. Default: the .trace beside the model."""
+    recordings: int | None = 100
+    """How many recordings."""
+    chip: Literal["loihi1", "loihi2"] = "loihi2"
+    """The chip for fit and energy."""
+    out: Path | None = None
+    """The page. Default: the model's name with .html."""
+
+    def execute(self) -> int:
+        limit = recording_limit(None if self.on.startswith("lava") else self.recordings, self.on)
+        checked = check(self.model, self.other, on=self.on, against=self.against, trace=self.trace, recordings=limit)
+        mapping: Mapping | None = None
+        network = checked.tested or checked.reference
+        if network is not None:
+            trace = checked.found if checked.found.frames is not None else checked.expected
+            try:
+                mapping = map_network(network, GRIDS[self.chip], trace if trace.frames is not None else None)
+            except UnsupportedError as error:
+                print(f"no fit and energy: {error}")
+        subject = self.other or self.model
+        out = self.out or subject.with_suffix(".html")
+        write_report(checked, out, mapping=mapping, name=subject.name)
+        print(f"{'EQUAL' if checked.equal else 'DIFFERENT'}: wrote {out}")
+        return EQUAL if checked.equal else DIFFERENT

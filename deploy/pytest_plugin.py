@@ -1,0 +1,100 @@
+"""pytest fixtures and options for spike checks; installed with the distribution, in every project that uses it.
+
+    pytest tests/equivalence --model student.nir --on integer,lava
+
+    def test_my_chip(assert_same_spikes):
+        assert_same_spikes("student.trace", "recorded_on_chip.trace", model="student.nir")
+
+Everything heavy is imported when a fixture is used, so a project that installs this and uses none of it pays nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from deploy.network import Network
+    from deploy.trace import Trace
+
+AssertSame = Callable[..., None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("ckd", "spike checks of an exported model")
+    group.addoption(
+        "--model", default=None, metavar="FILE", help="the .nir file to check; default: a small one is built"
+    )
+    # pytest has a --trace of its own.
+    group.addoption("--model-trace", default=None, metavar="FILE", help="default: the .trace beside the model")
+    group.addoption("--on", default="integer", metavar="RUNNERS", help="simulators, as in integer,lava,onnx")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "ckd_runner" in metafunc.fixturenames:
+        names = [name.strip() for name in metafunc.config.getoption("--on").split(",") if name.strip()]
+        metafunc.parametrize("ckd_runner", names, scope="session")
+
+
+@pytest.fixture(scope="session")
+def ckd_model(request: pytest.FixtureRequest) -> Path | None:
+    """The file that --model names; None without one."""
+    name = request.config.getoption("--model")
+    return None if name is None else Path(name)
+
+
+@pytest.fixture(scope="session")
+def ckd_trace(request: pytest.FixtureRequest, ckd_model: Path | None) -> Path | None:
+    """The file that --model-trace names, else the one beside the model; None where there is no model."""
+    name = request.config.getoption("--model-trace")
+    if name is not None:
+        return Path(name)
+    return None if ckd_model is None else ckd_model.with_suffix(".trace")
+
+
+@pytest.fixture(scope="session")
+def assert_same_spikes() -> AssertSame:
+    """A function of two traces (or their files) that fails with the story of the first divergence.
+
+    assert_same_spikes(expected, found, model=None, tested=None): with the model of the first (and, where it is another,
+    of the second) the story names the cause.
+    """
+    return same_spikes
+
+
+def same_spikes(
+    expected: Trace | Path | str,
+    found: Trace | Path | str,
+    *,
+    model: Network | Path | str | None = None,
+    tested: Network | Path | str | None = None,
+) -> None:
+    """Fail the test where two traces differ; its message says where, when and why."""
+    __tracebackhide__ = True
+    from deploy.compare import compare
+    from deploy.divergence import explain
+    from deploy.divergence.story import story
+
+    one, other = _trace(expected), _trace(found)
+    verdict = compare(one, other)
+    if verdict:
+        return
+    explanation = explain(one, other, verdict=verdict, reference=_network(model), tested=_network(tested))
+    told = "\n".join((*verdict.problems, story(explanation))) if verdict.first else story(explanation)
+    count = f"{verdict.differing:,} of {verdict.neuron_steps:,} neuron-steps differ"
+    pytest.fail(f"{count}\n{told}", pytrace=False)
+
+
+def _trace(given: Trace | Path | str) -> Trace:
+    from deploy.trace import load_trace
+
+    return load_trace(Path(given)) if isinstance(given, str | Path) else given
+
+
+def _network(given: Network | Path | str | None) -> Network | None:
+    from deploy.nir_io import read_nir
+
+    return read_nir(Path(given)) if isinstance(given, str | Path) else given

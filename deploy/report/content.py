@@ -1,0 +1,163 @@
+"""Everything a report shows, as plain values: the template only places it."""
+
+from datetime import UTC, datetime
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from deploy.checking import Checked
+from deploy.divergence.causes import SIDES
+from deploy.divergence.detail import Divergence, Side
+from deploy.divergence.story import story
+from deploy.mapping import Mapping
+from deploy.network import Array
+from deploy.report.rasters import rasters, telling_order
+from deploy.statistics import measure
+from deploy.trace import Trace
+
+INPUTS_SHOWN = 12
+PARAMETERS_SHOWN = 200
+
+
+def content(checked: Checked, mapping: Mapping | None, name: str) -> dict[str, Any]:
+    """The values of the template.
+
+    Args:
+        checked: what the check found.
+        mapping: where the network lies on a chip.
+        name: what the model is called.
+    """
+    expected, found, verdict = checked.expected, checked.found, checked.verdict
+    network = checked.tested or checked.reference
+    explanation = checked.explanation
+    return {
+        "name": name,
+        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "equal": checked.equal,
+        "rounded": checked.rounded,
+        "verdict": verdict,
+        "runs": [_run("trained", expected), _run("running", found)],
+        "layers": _layers(checked),
+        "divergence": _divergence(explanation.divergence) if explanation else None,
+        "causes": [{"cause": c, "side": SIDES[c.side]} for c in explanation.causes] if explanation else [],
+        "unexplained": explanation.unexplained if explanation else (),
+        "story": story(explanation) if explanation else "",
+        "rasters": rasters(expected, found, telling_order(expected, found)) if expected.spikes else None,
+        "parameters": [change.as_dict() for change in network.report[:PARAMETERS_SHOWN]] if network else [],
+        "confusion": _confusions(expected, found),
+        "mapping": mapping and _mapping(mapping),
+    }
+
+
+def _run(role: str, trace: Trace) -> dict[str, Any]:
+    versions = ", ".join(f"{package} {version}" for package, version in trace.versions.items())
+    rate = trace.recordings * trace.steps / trace.seconds if trace.seconds else None
+    return {
+        "role": role,
+        "runner": trace.runner,
+        "device": trace.device,
+        "schedule": trace.schedule,
+        "seconds": trace.seconds,
+        "rate": rate,
+        "versions": versions,
+        "accuracy": trace.accuracy,
+        "overflows": {layer: count for layer, count in trace.overflows.items() if count},
+    }
+
+
+def _layers(checked: Checked) -> list[dict[str, Any]]:
+    likeness = {layer.layer: layer for layer in measure(checked.expected, checked.found).layers}
+    rows = []
+    for layer in checked.verdict.layers:
+        values = checked.expected.spikes if layer.spiking else checked.expected.v
+        shape = values[layer.layer].shape[2:]
+        rows.append(
+            {
+                "result": layer,
+                "shape": " × ".join(map(str, shape)),
+                "neurons": prod(shape),
+                "likeness": likeness.get(layer.layer),
+            }
+        )
+    return rows
+
+
+def _divergence(seen: Divergence | None) -> dict[str, Any] | None:
+    if seen is None:
+        return None
+    steps = max((len(layer.by_step) for layer in seen.spread), default=0)
+    peak = max((max(layer.by_step) for layer in seen.spread), default=1)
+    sides = [_side(name, side) for name, side in (("trained", seen.expected), ("running", seen.found)) if side]
+    return {
+        "at": seen.at,
+        "same_inputs": seen.same_inputs,
+        "sides": sides,
+        "spread": [{"layer": layer, "shades": [(n / peak) ** 0.4 for n in layer.by_step]} for layer in seen.spread],
+        "steps": steps,
+        "recording": seen.spread_in,
+    }
+
+
+def _side(name: str, side: Side) -> dict[str, Any]:
+    """One side, with places on a bar from the lowest to the highest of 0, potential and threshold, in percent."""
+    points = [0.0, side.potential, *([side.threshold] if side.threshold is not None else [])]
+    low, high = min(points), max(points)
+    span = (high - low) or 1.0
+
+    def at(value: float) -> float:
+        return 4 + 92 * (value - low) / span
+
+    return {
+        "name": name,
+        "side": side,
+        "zero": at(0.0),
+        "potential": at(side.potential),
+        "threshold": None if side.threshold is None else at(side.threshold),
+        "inputs": side.inputs[:INPUTS_SHOWN],
+        "more": max(0, len(side.inputs) - INPUTS_SHOWN),
+    }
+
+
+def _confusions(expected: Trace, found: Trace) -> dict[str, Any] | None:
+    labels = expected.labels
+    if labels is None:
+        return None
+    recordings = min(expected.recordings, found.recordings)
+    labels = labels[:recordings]
+    predictions = [trace.predictions[:recordings] for trace in (expected, found)]
+    count = max(int(max(labels.max(), *(p.max() for p in predictions))) + 1, len(expected.classes))
+    names = list(expected.classes) or [str(i) for i in range(count)]
+    tables = [_confusion(labels, p, count) for p in predictions]
+    accuracies = [float(np.mean(labels == p)) for p in predictions]
+    return {
+        "names": names,
+        "count": count,
+        "tables": [
+            {"role": role, "rows": table.tolist(), "accuracy": accuracy, "peak": int(table.max())}
+            for role, table, accuracy in zip(("trained", "running"), tables, accuracies, strict=True)
+        ],
+    }
+
+
+def _confusion(labels: Array, predictions: Array, count: int) -> Array:
+    table = np.zeros((count, count), int)
+    np.add.at(table, (labels, predictions), 1)
+    return table
+
+
+def _mapping(mapping: Mapping) -> dict[str, Any]:
+    rows = []
+    for layer, count in mapping.cores_by_layer.items():
+        cores = [core.used(mapping.chip) for core in mapping.cores if core.layer == layer]
+        worst = {name: max((used[name] for used in cores), key=lambda pair: pair[0]) for name in cores[0]}
+        shown = [
+            {"used": used, "of": limit, "share": used / limit if limit else None} for used, limit in worst.values()
+        ]
+        rows.append({"layer": layer, "cores": count, "tables": shown})
+    guess = mapping.estimate
+    parts = []
+    if guess is not None:
+        total = guess.energy or 1.0
+        parts = [{"name": name, "uj": value * 1e6, "share": value / total} for name, value in guess.parts.items()]
+    return {"mapping": mapping, "rows": rows, "estimate": guess, "parts": parts}
