@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from ckd.events import Binning
 from deploy.errors import ModelError, UnsupportedError
 from deploy.network import Network
+from deploy.nir_io.fields import shown
 from deploy.parameters import ParameterChange
 
 FORMAT_VERSION = 1
@@ -53,9 +56,9 @@ def from_metadata(metadata: Mapping[str, Any]) -> FileInfo:
         UnsupportedError: a soft reset.
     """
     version = metadata.get("ckd_version")
-    if version is not None and version != FORMAT_VERSION:
+    if version is not None and (not isinstance(version, int | np.integer) or version != FORMAT_VERSION):
         raise ModelError(
-            f"metadata: file version {version}, this is version {FORMAT_VERSION}; export the network again"
+            f"metadata: file version {shown(version)}, this is version {FORMAT_VERSION}; export the network again"
         )
     refuse_soft_reset("graph", metadata)
     if version is None:
@@ -64,19 +67,19 @@ def from_metadata(metadata: Mapping[str, Any]) -> FileInfo:
         binning = json.loads(metadata.get("binning", "null"))
         return FileInfo(
             dt=_step(metadata["dt"]),
-            grid=str(metadata["grid"]) if "grid" in metadata else None,
+            grid=_text(metadata["grid"]) if "grid" in metadata else None,
             binning=None if binning is None else Binning(**binning),
-            classes=tuple(json.loads(metadata.get("classes", "[]"))),
-            node_order=tuple(json.loads(metadata["node_order"])),
+            classes=_texts(metadata.get("classes", "[]")),
+            node_order=_texts(metadata["node_order"]),
             report=tuple(ParameterChange(**change) for change in json.loads(metadata.get("report", "[]"))),
         )
-    except (TypeError, ValueError, KeyError) as error:
-        raise ModelError(f"metadata: cannot be read ({error}); export the network again") from error
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise ModelError(f"metadata: cannot be read ({error!r:.60}); export the network again") from error
 
 
-def refuse_soft_reset(name: str, metadata: Mapping[str, Any]) -> None:
+def refuse_soft_reset(name: str, metadata: Any) -> None:
     """NIR resets to a value. A file that says otherwise was written by an exporter that lost the difference."""
-    for key in ("reset", "reset_mechanism", "reset_method"):
+    for key in ("reset", "reset_mechanism", "reset_method") if isinstance(metadata, Mapping) else ():
         reset = metadata.get(key)
         if isinstance(reset, str) and reset.lower() not in RESETS_TO_VALUE:
             raise UnsupportedError(
@@ -91,3 +94,13 @@ def _step(dt: Any) -> float | None:
         return float(dt) if 0 < float(dt) < float("inf") else None
     except (TypeError, ValueError):
         return None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"text expected, not {type(value).__name__}")
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(_text(item) for item in json.loads(_text(value)))

@@ -1,7 +1,5 @@
 """Every NIR node without a state as nodes of `deploy.network`. What cannot be said is refused by name."""
 
-from typing import Any
-
 import nir
 import numpy as np
 
@@ -9,56 +7,15 @@ from deploy.errors import ModelError, UnsupportedError
 from deploy.network import Array, Conv, Delay, Dense, Flatten, Input, Node, Output, Pair, Scale, SumPool
 from deploy.nir_io.idioms import mean_factor
 
-KNOWN = frozenset(
-    (
-        *("Input", "Output", "Flatten", "Delay"),
-        *("Affine", "Linear", "Scale", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d"),
-        *("IF", "LIF", "CubaLIF", "I", "LI", "CubaLI", "Threshold"),
-    )
-)
-
-
-def parse(name: str, tree: dict[str, Any]) -> nir.NIRNode:
-    """The NIR node that a dictionary from a file describes.
-
-    Raises:
-        UnsupportedError: a node that this toolchain does not know.
-        ModelError: a parameter is missing, superfluous, of a wrong shape, infinite or not a number.
-    """
-    kind = tree["type"]
-    if kind not in KNOWN:
-        way_out = "known are " + ", ".join(sorted(KNOWN))
-        if "maxpool" in kind.lower():
-            way_out = "a maximum is no sum of spikes and no chip here takes it; train with AvgPool2d or strided Conv2d"
-        raise UnsupportedError(f"{name}: NIR node {kind} cannot be read; {way_out}")
-    if kind in ("Conv1d", "Conv2d"):
-        # Without it nir leaves the output's shape alone, which it infers wrongly; ours comes from the graph.
-        tree = {**tree, "input_shape": None}
-    try:
-        node: nir.NIRNode = nir.dict2NIRNode(tree)  # pyright: ignore
-    except (TypeError, ValueError, KeyError, AssertionError, IndexError, AttributeError) as error:
-        raise ModelError(f"{name} ({kind}): its parameters do not make a node: {error!r}") from error
-    _check_numbers(name, node)
-    return node
-
-
-def _check_numbers(name: str, node: nir.NIRNode) -> None:
-    numbers = {
-        field: np.asarray(v) for field, v in vars(node).items() if isinstance(v, np.ndarray | np.floating | float)
-    }
-    # An infinite time constant, and the resistance made from it, get a message of their own with the way out.
-    endless = any(np.isinf(v).any() for field, v in numbers.items() if field.startswith("tau"))
-    for field, v in numbers.items():
-        if v.dtype.kind == "f" and not (np.isfinite(v) | (endless & np.isinf(v))).all():
-            kind = type(node).__name__
-            raise ModelError(f"{name} ({kind}): {field} holds values that are infinite or not a number; train again")
+MAX_DELAY = 1 << 16
+"""Steps; every one of them holds a frame in memory."""
 
 
 def convert(name: str, node: nir.NIRNode, dt: float, *, lift: bool) -> list[Node]:
     """The nodes that do what one NIR node does, each feeding the next. `lift`: shapes (C, L) become (C, 1, L)."""
     match node:
         case nir.Input():
-            return [Input(shape=lifted(shape_of(node.input_type["input"]), lift))]
+            return [Input(shape=lifted(type_shape(node.input_type["input"]), lift))]
         case nir.Output():
             return [Output()]
         case nir.Affine() | nir.Linear():
@@ -89,9 +46,9 @@ def lifted(shape: tuple[int, ...], lift: bool) -> tuple[int, ...]:
     return (shape[0], 1, shape[1]) if lift and len(shape) == 2 else shape
 
 
-def shape_of(shape: Any) -> tuple[int, ...]:
+def type_shape(value: Array) -> tuple[int, ...]:
     """A NIR type as a tuple."""
-    return tuple(int(n) for n in np.atleast_1d(shape))
+    return tuple(int(n) for n in value)
 
 
 def _float(values: Array) -> Array:
@@ -113,33 +70,23 @@ def _expect(name: str, what: str, values: Array, rank: int) -> None:
         raise ModelError(f"{name}: {what} of shape {values.shape} where {rank} dimensions are expected")
 
 
-def _pair(name: str, what: str, value: Any, least: int) -> Pair:
-    numbers = np.atleast_1d(value)
-    if numbers.size not in (1, 2) or (numbers.dtype.kind not in "iu" and np.any(numbers != np.rint(numbers))):
-        raise ModelError(f"{name}: {what} is {value!r} where one or two whole numbers are expected")
-    a, b = int(numbers[0]), int(numbers[-1])
-    if min(a, b) < least:
-        raise ModelError(f"{name}: {what} (={(a, b)}) must be at least {least}")
-    return a, b
-
-
 def _conv2d(name: str, node: nir.Conv2d) -> Conv:
-    stride, dilation = _pair(name, "stride", node.stride, 1), _pair(name, "dilation", node.dilation, 1)
-    return _conv(name, node.weight, node.bias, stride, dilation, node.padding, int(node.groups))
+    stride, dilation = node.stride, node.dilation
+    return _conv(name, node.weight, node.bias, stride, dilation, node.padding, node.groups)  # pyright: ignore
 
 
 def _conv1d(name: str, node: nir.Conv1d) -> Conv:
     """A convolution of height 1."""
-    stride = _pair(name, "stride", node.stride, 1)[0]
-    dilation = _pair(name, "dilation", node.dilation, 1)[0]
-    padding = node.padding if isinstance(node.padding, str) else (0, _pair(name, "padding", node.padding, 0)[0])
-    weight = node.weight[:, :, None, :]
-    return _conv(name, weight, node.bias, (1, stride), (1, dilation), padding, int(node.groups))
+    stride, dilation = (1, node.stride[0]), (1, node.dilation[0])  # pyright: ignore
+    padding = node.padding if isinstance(node.padding, str) else (0, node.padding[0])  # pyright: ignore
+    return _conv(name, node.weight[:, :, None, :], node.bias, stride, dilation, padding, node.groups)
 
 
-def _conv(name: str, weight: Array, bias: Array, stride: Pair, dilation: Pair, padding: Any, groups: int) -> Conv:
+def _conv(
+    name: str, weight: Array, bias: Array, stride: Pair, dilation: Pair, padding: Pair | str, groups: int
+) -> Conv:
     weight = _float(weight)
-    if groups < 1 or weight.shape[0] % groups:
+    if weight.shape[0] % groups:
         raise ModelError(f"{name}: groups (={groups}) must divide the {weight.shape[0]} output channels")
     if isinstance(padding, str) and padding == "same":
         if stride != (1, 1):
@@ -147,7 +94,6 @@ def _conv(name: str, weight: Array, bias: Array, stride: Pair, dilation: Pair, p
         weight, dilation, padding = _same(weight, dilation)
     elif isinstance(padding, str):
         padding = (0, 0)
-    padding = _pair(name, "padding", padding, 0)
     return Conv(
         weight=weight,
         bias=_bias(name, bias, weight.shape[0]),
@@ -183,8 +129,11 @@ def _same(weight: Array, dilation: Pair) -> tuple[Array, Pair, Pair]:
 
 def _pool(name: str, node: nir.SumPool2d | nir.AvgPool2d) -> list[Node]:
     """Average pooling counts the padding, as PyTorch does: it is the sum divided by the size of the window."""
-    kernel = _pair(name, "kernel_size", node.kernel_size, 1)
-    stride, padding = _pair(name, "stride", node.stride, 1), _pair(name, "padding", node.padding, 0)
+    kernel: Pair = node.kernel_size  # pyright: ignore
+    stride: Pair = node.stride  # pyright: ignore
+    if isinstance(node.padding, str):
+        raise ModelError(f"{name}: padding {node.padding!r} of a pooling node; give numbers")
+    padding: Pair = node.padding  # pyright: ignore
     pool = SumPool(kernel=kernel, stride=stride, padding=padding)
     if isinstance(node, nir.SumPool2d):
         return [pool]
@@ -193,12 +142,12 @@ def _pool(name: str, node: nir.SumPool2d | nir.AvgPool2d) -> list[Node]:
 
 def _flatten(name: str, node: nir.Flatten) -> Flatten:
     """NIR has no batch axis, but exporters write PyTorch's start_dim = 1; both flatten everything here."""
-    start, end = int(node.start_dim), int(node.end_dim)
+    start, end = node.start_dim, node.end_dim
     shape = node.input_type["input"]
-    last = None if shape is None else len(shape_of(shape)) - 1
+    last = None if shape is None else len(shape) - 1
     if start not in (0, 1) or end not in (-1, last, None if last is None else last + 1):
         raise UnsupportedError(
-            f"{name}: Flatten from dimension {start} to {end} of {shape}; only all dimensions at once can be flattened"
+            f"{name}: Flatten from dimension {start} to {end} of {shape}; only all dimensions at once can be"
         )
     return Flatten()
 
@@ -206,10 +155,10 @@ def _flatten(name: str, node: nir.Flatten) -> Flatten:
 def _delay_steps(name: str, delay: Array, dt: float) -> int:
     seconds = np.atleast_1d(delay).astype(np.float64)
     steps = np.rint(seconds / dt)
-    if (steps < 0).any() or np.any(np.abs(seconds / dt - steps) > 1e-3):
+    if (steps < 0).any() or (steps > MAX_DELAY).any() or np.any(np.abs(seconds / dt - steps) > 1e-3):
         raise UnsupportedError(
-            f"{name}: a delay of {seconds.max():g} s is no whole number of steps of {dt:g} s; read the file with a dt "
-            "that divides it"
+            f"{name}: a delay of {seconds.max():g} s is no whole number of at most {MAX_DELAY} steps of {dt:g} s; read "
+            "the file with a dt that divides it"
         )
     if np.any(steps != steps.flat[0]):
         raise UnsupportedError(

@@ -9,7 +9,7 @@ import numpy as np
 from ckd.events import Binning
 from deploy.errors import ModelError, UnsupportedError
 from deploy.network import Array, Conv, Dense, Edge, Network, Node, Shape
-from deploy.nir_io import neurons, nodes, on_grid
+from deploy.nir_io import fields, neurons, nodes, on_grid, scales
 from deploy.nir_io.connect import add_readout, check_connections, fit_shapes
 from deploy.nir_io.idioms import mean_name
 from deploy.nir_io.metadata import FileInfo, from_metadata, refuse_soft_reset
@@ -46,17 +46,19 @@ def read_nir(path: Path, *, dt: float | None = None, step_us: int | None = None,
     graph = load_graph(path)
     info = from_metadata(graph.metadata)
     for name, tree in graph.nodes.items():
-        refuse_soft_reset(name, tree.get("metadata", {}))
+        refuse_soft_reset(name, tree.get("metadata"))
+    for name, metadata in graph.inner_metadata.items():
+        refuse_soft_reset(name, metadata)
     order = [name for name in info.node_order if name in graph.nodes]
     order += [name for name in graph.nodes if name not in order]
-    parsed = {name: nodes.parse(name, graph.nodes[name]) for name in order}
+    parsed = {name: fields.parse(name, graph.nodes[name]) for name in order}
     _one_end_each(path, parsed)
     check_connections(parsed, graph.edges)
     coded = any(on_grid.is_coded(node.metadata) for node in parsed.values())
     step = _step(path, info, parsed, dt, step_us)
     converted, edges = _convert(parsed, graph.edges, step)
     output = next(node.output_type["output"] for node in parsed.values() if isinstance(node, nir.Output))
-    network = fit_shapes(Network(nodes=converted, edges=edges, dt=step), nodes.shape_of(output), _lifts(parsed))
+    network = fit_shapes(Network(nodes=converted, edges=edges, dt=step), nodes.type_shape(output), _lifts(parsed))
     network = _decode_grid(network, parsed) if coded else add_readout(network)
     if set(info.node_order) == set(network.nodes):
         network = network.replace(nodes={name: network.nodes[name] for name in info.node_order})
@@ -127,7 +129,7 @@ def _decode_grid(network: Network, parsed: Parsed) -> Network:
     for name, node in network.nodes.items():
         if not isinstance(node, Dense | Conv):
             continue
-        metadata = _grid_metadata(name, parsed)
+        metadata = _grid_metadata(name, parsed, "scale_bits", "weight_exp")
         raw = parsed[name]
         weight, exponent, biases[name] = on_grid.decode_synapse(name, node.weight, getattr(raw, "bias", None), metadata)
         if isinstance(node, Dense):
@@ -143,7 +145,7 @@ def _decode_grid(network: Network, parsed: Parsed) -> Network:
             )
     scale_bits: dict[str, int] = {}
     for name, node in network.neurons.items():
-        scale_bits[name] = int(_grid_metadata(name, parsed)["scale_bits"])
+        scale_bits[name] = int(_grid_metadata(name, parsed, "scale_bits")["scale_bits"])
         bias = np.zeros(node.shape, np.int64)
         for synapse in synapses_into(network, name, through_time=False):
             bias = bias + _per_output(biases[synapse], network.shapes[synapse]).reshape(node.shape)
@@ -151,12 +153,17 @@ def _decode_grid(network: Network, parsed: Parsed) -> Network:
     return network.replace(nodes=decoded, scale_bits=scale_bits)
 
 
-def _grid_metadata(name: str, parsed: Parsed) -> dict[str, Any]:
+def _grid_metadata(name: str, parsed: Parsed, *numbers: str) -> dict[str, Any]:
+    """The metadata of a node on the grid, after a look at the exponents that it must have."""
     metadata = parsed[name].metadata
     if not on_grid.is_coded(metadata):
-        raise ModelError(
-            f"{name}: other nodes of this file lie on the grid, this one does not; export the network again"
-        )
+        raise ModelError(f"{name}: other nodes of this file lie on the grid, this one does not; export it again")
+    for key in numbers:
+        value = metadata.get(key)
+        if not isinstance(value, int | np.integer) or abs(value) > scales.LARGEST_EXPONENT:
+            raise ModelError(
+                f"{name}: its metadata is damaged ({key} is {fields.shown(value)}); export the network again"
+            )
     return metadata
 
 

@@ -21,6 +21,9 @@ from deploy.errors import GridError, ModelError
 from deploy.grid import DECAY_ONE, STATE_BITS
 from deploy.network import Array, Shape
 
+LARGEST_EXPONENT = 100
+"""No scale or weight exponent is larger; float32 ends soon after."""
+
 FLOAT32_RELATIVE = 2.0**-22
 """What two roundings to float32 can lose: a parameter this close to a whole number is one."""
 
@@ -39,8 +42,8 @@ def integers(name: str, what: str, values: Array, relative: float = 0.0) -> NDAr
     """`values` as whole numbers; off by at most `relative` of their size. Raises GridError for any other."""
     exact = np.asarray(values, np.float64)
     whole = np.rint(exact)
-    off = np.abs(exact - whole) > relative * np.abs(exact)
-    if off.any() or not np.isfinite(exact).all():
+    off = ~(np.abs(exact - whole) <= relative * np.abs(exact)) | ~(np.abs(exact) < 2.0**53)
+    if off.any():
         worst = exact.ravel()[int(np.argmax(off.ravel()))]
         raise GridError(
             f"{name}: {what} is {worst} on the grid, a whole number is expected; the file was changed after its "
@@ -58,7 +61,11 @@ def decay_to_tau(name: str, decay: Array, dt: float, shape: Shape) -> NDArray[np
 
 def tau_to_decay(name: str, tau: Array, dt: float) -> NDArray[np.int64]:
     """The inverse of `decay_to_tau`: exact, since float32 is 2^11 times finer than the decays."""
-    return integers(name, "4096 dt / tau", dt * DECAY_ONE / tau.astype(np.float64), FLOAT32_RELATIVE)
+    with np.errstate(divide="ignore"):
+        decay = integers(name, "4096 dt / tau", dt * DECAY_ONE / tau.astype(np.float64), FLOAT32_RELATIVE)
+    if (decay < 1).any() or (decay > DECAY_ONE).any():
+        raise GridError(f"{name}: decays from {decay.min()} to {decay.max()} where 1 to {DECAY_ONE} is allowed")
+    return decay
 
 
 def state_units(k: int) -> float:
@@ -78,9 +85,16 @@ def restore(name: str, text: Any, values: Mapping[str, Array]) -> dict[str, Arra
     """
     try:
         forms: dict[str, tuple[str, list[int]]] = json.loads(str(text))
-        return {key: _compact(full.astype(forms[key][0]), tuple(forms[key][1])) for key, full in values.items()}
+        return {key: _compact(_typed(full, forms[key][0]), tuple(forms[key][1])) for key, full in values.items()}
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise ModelError(f"{name}: its metadata is damaged ({error!r}); export the network again") from error
+        raise ModelError(f"{name}: its metadata is damaged ({error!r:.60}); export the network again") from error
+
+
+def _typed(full: Array, name: str) -> Array:
+    kind = np.dtype(name)
+    out = full.astype(kind) if kind.kind in "iu" else full
+    # A value that was edited may need a wider type than the one it was written with.
+    return out if np.array_equal(out, full) else full
 
 
 def _compact(full: Array, shape: Shape) -> Array:

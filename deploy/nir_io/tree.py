@@ -18,11 +18,12 @@ Tree = dict[str, Any]
 
 @dataclass
 class FlatGraph:
-    """The leaf nodes of a NIR graph as dictionaries by dotted name, its edges, and the top graph's metadata."""
+    """The leaf nodes of a NIR graph as dictionaries by dotted name, its edges, and the metadata of the graphs in it."""
 
     nodes: dict[str, Tree] = field(default_factory=dict)
     edges: list[tuple[str, str]] = field(default_factory=list)
     metadata: Tree = field(default_factory=dict)
+    inner_metadata: dict[str, Tree] = field(default_factory=dict)
 
 
 def load_graph(path: Path) -> FlatGraph:
@@ -30,9 +31,10 @@ def load_graph(path: Path) -> FlatGraph:
     check_file(path)
     with h5py.File(path, "r") as file:
         node = file["node"]
-        if not isinstance(node, h5py.Group) or "nodes" not in node or "edges" not in node:
+        if not isinstance(node, h5py.Group) or "nodes" not in node:
             raise ModelError(f"{path}: holds a single NIR node, not a graph; wrap it into nir.NIRGraph")
         tree = _to_dict(node)
+    _require_graph(tree, str(path))
     flat = FlatGraph(metadata=_metadata(tree))
     doors = _collect(tree, "", flat)
     _remove_doors(flat, doors)
@@ -52,6 +54,11 @@ def _metadata(tree: Tree) -> Tree:
     return metadata if isinstance(metadata, dict) else {}
 
 
+def _require_graph(tree: Tree, name: str) -> None:
+    if not isinstance(tree.get("nodes"), dict) or isinstance(tree.get("edges", {}), dict):
+        raise ModelError(f"{name}: a graph needs a group 'nodes' and a data set 'edges'; export the network again")
+
+
 def _collect(tree: Tree, prefix: str, flat: FlatGraph) -> list[str]:
     """Add the nodes and edges of one graph and of those inside it; give the names of the doors."""
     doors: list[str] = []
@@ -62,6 +69,8 @@ def _collect(tree: Tree, prefix: str, flat: FlatGraph) -> list[str]:
             raise ModelError(f"{prefix}{name}: a node without a type")
         full = prefix + name
         if node["type"] == "NIRGraph":
+            _require_graph(node, full)
+            flat.inner_metadata[full] = _metadata(node)
             doors += _collect(node, full + ".", flat)
             inlet[name] = f"{name}.{_only(node, 'Input', full)}"
             outlet[name] = f"{name}.{_only(node, 'Output', full)}"

@@ -1,17 +1,20 @@
 """A hostile or broken file is refused before its arrays are read, in one clear line."""
 
 import resource
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import h5py
+import nir
 import numpy as np
 import pytest
 
-from deploy.errors import ModelError
-from deploy.nir_io import read_nir
+from deploy.errors import DeployError, ModelError
+from deploy.nir_io import read_nir, write_nir
 from deploy.nir_io.guard import check_file
-from tests.deploy.nir_graphs import DT, chain, lif, reread
+from tests.deploy.nir_graphs import DT, chain, conv2d, cuba, lif, reread
+from tests.deploy.test_nir_roundtrip import small
 
 
 @pytest.fixture
@@ -50,8 +53,6 @@ def test_an_hdf5_file_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_single_node_is_refused(tmp_path: Path) -> None:
-    import nir
-
     nir.write(tmp_path / "x.nir", lif((4,)))
     with pytest.raises(ModelError, match="a single NIR node, not a graph"):
         read_nir(tmp_path / "x.nir")
@@ -217,3 +218,57 @@ def test_a_node_without_a_type_is_refused(path: Path) -> None:
         del file["node/nodes/lif/type"]
     with pytest.raises(ModelError, match="lif: a node without a type"):
         read_nir(path, dt=DT)
+
+
+GARBAGE = {
+    "text": "gibberish",
+    "a negative number": -7,
+    "not a number": float("nan"),
+    "infinity": float("inf"),
+    "nothing": np.zeros(0, np.float32),
+    "many dimensions": np.ones((1, 2, 1, 2, 1), np.float32),
+}
+
+
+def _every_dataset(path: Path) -> list[str]:
+    found: list[str] = []
+    with h5py.File(path, "r") as file:
+        file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+@pytest.mark.parametrize("what", GARBAGE)
+@pytest.mark.parametrize("kind", ["foreign", "on the grid"])
+def test_garbage_in_any_place_is_read_or_refused_in_one_line(tmp_path: Path, kind: str, what: str) -> None:
+    """Every data set of a file is replaced in turn; anything but a network or one of our errors is a defect."""
+    source = tmp_path / "source.nir"
+    if kind == "on the grid":
+        write_nir(small(), source)
+    else:
+        rng = np.random.default_rng(0)
+        nodes = {
+            "conv": conv2d(rng.normal(size=(2, 2, 3, 3)).astype(np.float32), (6, 6), stride=(1, 1), dilation=(1, 1)),
+            "lif": lif((2, 4, 4)),
+            "pool": nir.SumPool2d(kernel_size=np.array([2, 2]), stride=np.array([2, 2]), padding=np.array([0, 0])),
+            "flat": nir.Flatten({"input": np.array([2, 2, 2])}, 0, -1),
+            "delay": nir.Delay(np.full(8, DT, np.float32)),
+            "scale": nir.Scale(np.ones(8, np.float32)),
+            "fc": nir.Affine(np.ones((4, 8), np.float32), np.ones(4, np.float32)),
+            "cuba": cuba((4,)),
+        }
+        nir.write(source, chain((2, 6, 6), nodes, (4,)))
+    refused = 0
+    places = _every_dataset(source)
+    for place in places:
+        broken = tmp_path / "broken.nir"
+        shutil.copy(source, broken)
+        with h5py.File(broken, "r+") as file:
+            del file[place]
+            file[place] = GARBAGE[what]
+        try:
+            network = read_nir(broken, dt=None if kind == "on the grid" else DT)
+            assert network.shapes
+        except DeployError as error:
+            assert "\n" not in str(error), place
+            refused += 1
+    assert refused > len(places) // 3

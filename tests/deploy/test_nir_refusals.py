@@ -78,8 +78,8 @@ CONVOLUTIONS: dict[str, tuple[nir.NIRNode, str]] = {
     "groups that do not divide": (conv2d(full((4, 2, 3, 3), 1), (6, 6), groups=3), r"node: groups \(=3\)"),
     "a kernel larger than the image": (conv2d(full((4, 2, 7, 7), 1), (6, 6)), "node: a window of"),
     "wrong input channels": (conv2d(full((4, 3, 3, 3), 1), (6, 6)), r"node: weight .* takes \(3, H, W\)"),
-    "a stride of 0": (conv2d(full((4, 2, 3, 3), 1), (6, 6), stride=0), "node: stride"),
-    "a negative padding": (conv2d(full((4, 2, 3, 3), 1), (6, 6), padding=-1), "node: padding"),
+    "a stride of 0": (conv2d(full((4, 2, 3, 3), 1), (6, 6), stride=0), r"node \(Conv2d\): stride \(=0\)"),
+    "a negative padding": (conv2d(full((4, 2, 3, 3), 1), (6, 6), padding=-1), r"node \(Conv2d\): padding \(=-1\)"),
     "half of a Flatten": (nir.Flatten({"input": np.array([2, 6, 6])}, 2, -1), "node: Flatten from dimension 2"),
 }
 
@@ -117,6 +117,13 @@ def test_a_soft_reset_of_the_whole_graph_is_refused(tmp_path: Path) -> None:
     soft.metadata = {"reset": "subtract"}
     with pytest.raises(UnsupportedError, match="graph: reset"):
         reread(soft, tmp_path)
+
+
+def test_a_soft_reset_of_a_subgraph_is_refused(tmp_path: Path) -> None:
+    inner = graph({**ends((4,), (4,)), "lif": lif((4,))}, [("input", "lif"), ("lif", "output")], {"reset": "subtract"})
+    outer = graph({**ends((4,), (4,)), "sub": inner}, [("input", "sub"), ("sub", "output")])
+    with pytest.raises(UnsupportedError, match="sub: reset"):
+        reread(outer, tmp_path)
 
 
 def test_a_parameter_that_is_missing_or_too_many_is_named(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 
 from deploy.errors import UnsupportedError
 from deploy.network import Array, Delay, Network
-from deploy.nir_io.nodes import KNOWN
+from deploy.nir_io.fields import KNOWN
 from deploy.nir_io.support import example_graphs, support_table
 
 
