@@ -18,7 +18,9 @@ from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Netwo
 from deploy.nir_io import read_nir, write_nir
 from deploy.parameters import compare_parameter
 from deploy.passes.to_float import to_float
-from deploy.runners import floating
+from deploy.quantize import quantize
+from deploy.runners import floating, integer
+from tests.deploy.nir_graphs import chain, conv2d, cuba, if_, reread, spikes
 
 BINNING = Binning(step_us=1000, steps=300, height=34, width=34, max_count=3)
 
@@ -370,3 +372,37 @@ def test_integrate_and_fire_with_a_bias_puts_it_on_its_synapse(tmp_path: Path) -
     )
     with pytest.raises(UnsupportedError, match=r"lif.*bias"):
         write_nir(float_network(lif=fire), tmp_path / "m.nir")
+
+
+def test_a_graph_from_elsewhere_survives_quantising_writing_and_reading(tmp_path: Path) -> None:
+    """IF neurons, a strided convolution with biases, SumPool2d, a recurrent CubaLIF: the integers run as before."""
+    rng = np.random.default_rng(7)
+
+    def weights(*shape: int, spread: float = 0.5) -> Any:
+        return rng.normal(0, spread, shape).astype(np.float32)
+
+    nodes: dict[str, nir.NIRNode] = {
+        "conv": conv2d(weights(4, 2, 3, 3), (12, 12), stride=2, padding=1, bias=weights(4, spread=0.1)),
+        "if1": if_((4, 6, 6), 2.0),
+        "pool": nir.SumPool2d(kernel_size=np.array([2, 2]), stride=np.array([2, 2]), padding=np.array([0, 0])),
+        "flat": nir.Flatten({"input": np.array([4, 3, 3])}, 0, -1),
+        "fc": nir.Affine(weights(8, 36), weights(8, spread=0.1)),
+        "cuba": cuba((8,)),
+        "out": nir.Affine(weights(5, 8), weights(5, spread=0.1)),
+        "li": nir.LI(tau=np.full(5, 1e-3, np.float32), r=np.full(5, 10, np.float32), v_leak=np.zeros(5, np.float32)),
+    }
+    written = chain((2, 12, 12), nodes, (5,))
+    written.nodes["back"] = nir.Linear(weights(8, 8, spread=0.2))
+    written.edges += [("cuba", "back"), ("back", "cuba")]
+    network = reread(written, tmp_path)
+    frames = spikes(rng, 12, 60, 2, 12, 12)
+    quantised = quantize(network, frames)
+    write_nir(quantised, tmp_path / "ready.nir")
+    read = read_nir(tmp_path / "ready.nir")
+    assert_same(quantised, read)
+    before, after = integer.run(quantised, frames), integer.run(read, frames)
+    for name in ("if1", "cuba"):
+        assert before.spikes[name].mean() > 0.01
+        assert np.array_equal(before.spikes[name], after.spikes[name])
+    assert np.array_equal(before.v["li"], after.v["li"])
+    assert np.mean(floating.run(network, frames).predictions == after.predictions) > 0.8
