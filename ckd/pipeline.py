@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import platform
 import time
 from dataclasses import dataclass, replace
@@ -85,6 +86,10 @@ def carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) ->
     fabric = Fabric(accelerator=config.machine.accelerator, devices="auto" if _torchrun() else 1,
                     precision=config.machine.precision)  # fmt: skip
     fabric.launch()
+    if config.machine.deterministic:
+        # cuBLAS asks for this variable before it promises the same result twice.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
     run = _Stages(config, out, material, fabric, reporter)
     run.check()
     if fabric.is_global_zero and not resume:

@@ -79,6 +79,35 @@ def test_without_distillation_only_the_student_is_trained(tmp_path: Path) -> Non
     assert load_run(out).summary["test_accuracy"] == summary["test_accuracy"]
 
 
+def test_curves_are_drawn_into_the_run_folder(tiny_run: Path) -> None:
+    from matplotlib.image import imread
+
+    picture = imread(tiny_run / "curves.png")
+    assert picture.shape[0] > 300 and picture.std() > 0.05
+
+
+def test_tensorboard_gets_every_number_of_the_metrics(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="tensorboard is an extra")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    out = tmp_path / "watched"
+    assert main([*TINY, "--no-distill", "--tensorboard", "--out", str(out)]) == 0
+    events = EventAccumulator(str(out / "tensorboard" / "student"))
+    events.Reload()
+    records = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    logged = {scalar.step: scalar.value for scalar in events.Scalars("loss")}
+    assert logged == pytest.approx({record["step"]: record["loss"] for record in records})
+    assert {"spike_rate/lif1", "validation_accuracy_per_step/3", "synaptic_operations"} <= set(events.Tags()["scalars"])
+
+
+def test_a_dry_run_prints_shapes_and_trains_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "dry"
+    assert main([*TINY, "--dry-run", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "event: (4, 8, 2, 26, 26)" in said and "logits: (4, 8, 10)" in said and "labels_per_class: 2" in said
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
