@@ -23,7 +23,7 @@ from deploy.grid import DECAY_BITS, STATE_BITS, U_WRAP, V_MAX
 
 Array = NDArray[Any]
 
-LANES = (16, 32, 64, 128)
+LANES = (8, 16, 32, 64, 128)
 """How many output channels are summed together: widths that vector registers hold whole."""
 
 TILE = 1024
@@ -113,18 +113,16 @@ def _view(typing: Any, array: Any, start: Any, size: Any) -> Any:
 
 @_instructions
 def _add_rows(typing: Any, total: Any, weight: Any, index: Any, start: Any, stop: Any, offset: Any) -> Any:
-    """total (lanes,) += weight[index[k] + offset] for k from start to stop, in registers; lanes is one of `LANES`.
+    """total (lanes,) int32 += the rows weight[index[k] + offset] int16 for k from start to stop.
 
-    Left to itself the compiler reads and writes the total for every row, as it cannot know that it is no row.
+    They are added up in registers and in int16. Left to itself the compiler reads and writes the total for every row.
     """
     word = ir.IntType(64)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        arrays = [
-            context.make_array(kind)(context, builder, value)
-            for kind, value in zip(signature.args[:3], args[:3], strict=True)
-        ]
         start, stop, offset = args[3:]
+        kinds = zip(signature.args[:3], args[:3], strict=True)
+        arrays = [context.make_array(kind)(context, builder, value) for kind, value in kinds]
         lanes = builder.extract_value(arrays[0].shape, 0)
         for width in LANES:
             with builder.if_then(builder.icmp_unsigned("==", lanes, word(width))):
@@ -133,31 +131,28 @@ def _add_rows(typing: Any, total: Any, weight: Any, index: Any, start: Any, stop
 
     def add_rows_of(builder: Any, lanes: int, data: Any, start: Any, stop: Any, offset: Any) -> None:
         total, weight, index = data
-        vector = ir.VectorType(ir.IntType(16), lanes)
-
-        def at(pointer: Any) -> Any:
-            return builder.bitcast(pointer, vector.as_pointer())
-
-        before, entry = builder.load(at(total), align=2), builder.block
+        narrow, wide = (ir.VectorType(ir.IntType(bits), lanes) for bits in (16, 32))
+        entry = builder.block
         loop, done = builder.append_basic_block(), builder.append_basic_block()
         builder.cbranch(builder.icmp_signed("<", start, stop), loop, done)
 
         builder.position_at_end(loop)
-        k, so_far = builder.phi(word), builder.phi(vector)
+        k, so_far = builder.phi(word), builder.phi(narrow)
         row = builder.add(builder.zext(builder.load(builder.gep(index, [k])), word), offset)
-        read = builder.load(at(builder.gep(weight, [builder.mul(row, word(lanes))])), align=2)
-        after, following = builder.add(so_far, read), builder.add(k, word(1))
+        at = builder.bitcast(builder.gep(weight, [builder.mul(row, word(lanes))]), narrow.as_pointer())
+        after, following = builder.add(so_far, builder.load(at, align=2)), builder.add(k, word(1))
         k.add_incoming(start, entry)
         k.add_incoming(following, loop)
-        so_far.add_incoming(before, entry)
+        so_far.add_incoming(narrow(None), entry)
         so_far.add_incoming(after, loop)
         builder.cbranch(builder.icmp_signed("<", following, stop), loop, done)
 
         builder.position_at_end(done)
-        result = builder.phi(vector)
-        result.add_incoming(before, entry)
-        result.add_incoming(after, loop)
-        builder.store(result, at(total), align=2)
+        rows = builder.phi(narrow)
+        rows.add_incoming(narrow(None), entry)
+        rows.add_incoming(after, loop)
+        to = builder.bitcast(total, wide.as_pointer())
+        builder.store(builder.add(builder.load(to, align=4), builder.sext(rows, wide)), to, align=4)
 
     return types.void(total, weight, index, start, stop, offset), generate
 
@@ -183,66 +178,58 @@ def _list_events(
     column * channels + channel: a row of weights for a kernel whose left edge lies on column 0.
     """
     channels, places = s.in_channels // s.groups, s.in_height * s.in_width
-    step = (r * x.shape[1] + t) * x.shape[2]
+    at = (r * x.shape[1] + t) * x.shape[2]
     for g in range(s.groups):
         begins = _view(starts, (slot * s.groups + g) * (places + 1), places + 1)
-        for i in range(s.in_height):
-            for j in range(s.in_width):
-                begins[i * s.in_width + j] = n
-                counts = _view(x, step + (i * s.in_width + j) * s.in_channels + g * channels, channels)
-                if bits > 1:
-                    for c in range(channels):
-                        for _ in range(counts[c]):
-                            index[n] = j * channels + c
-                            n += 1
-                else:
-                    found, to = np.uintp(0), _view(index, n, channels)
-                    for c in range(channels):
-                        # Written in any case and kept if there is an event: no branch to mispredict.
-                        to[found] = j * channels + c
-                        found += np.uintp(counts[c])
-                    n += np.int64(found)
+        for place in range(places):
+            begins[place] = n
+            row = place % s.in_width * channels
+            counts = _view(x, at + place * s.in_channels + g * channels, channels)
+            if bits > 1:
+                for c in range(channels):
+                    for _ in range(counts[c]):
+                        index[n] = row + c
+                        n += 1
+            else:
+                found, to = np.uintp(0), _view(index, n, channels)
+                for c in range(channels):
+                    # Written in any case and kept if there is an event: no branch to mispredict.
+                    to[found] = row + c
+                    found += np.uintp(counts[c])
+                n += np.int64(found)
         begins[places] = n
     return n
 
 
 @_inline
-def _sum_place(
-    place: int, s: Synapse, b: int, starts: Array, slot: int, index: Array, part: Array, total: Array
-) -> None:
-    """total (lanes,) int32 = the sums of block b at a place of the output; part is room for them in int16."""
+def _sum_tile(first: int, count: int, s: Synapse, b: int, starts: Array, slot: int, index: Array, total: Array) -> None:
+    """total (count * lanes,) int32 = the sums of block b at `count` places of the output from `first` on."""
+    lanes, channels = s.weight.shape[2], s.in_channels // s.groups
     places, group = s.in_height * s.in_width, b // (s.weight.shape[0] // s.groups)
-    channels = s.in_channels // s.groups
     begins = _view(starts, (slot * s.groups + group) * (places + 1), places + 1)
-    top = place // s.out_width * s.stride_h - s.padding_h
-    left = place % s.out_width * s.stride_w - s.padding_w
-    total[:] = 0
-    room = s.limit
-    for ki in range(s.kernel_h):
-        row = top + ki * s.dilation_h
-        if row < 0 or row >= s.in_height:
-            continue
-        for piece in range(s.pieces):
-            column = left + piece * s.dilation_w
-            low, high = max(column, 0), min(column + s.span, s.in_width)
-            if high <= low:
+    i, j = first // s.out_width, first % s.out_width
+    for n in range(total.size):
+        total[n] = 0
+    for q in range(count):
+        top, left = i * s.stride_h - s.padding_h, j * s.stride_w - s.padding_w
+        for ki in range(s.kernel_h):
+            row = top + ki * s.dilation_h
+            if row < 0 or row >= s.in_height:
                 continue
-            start, stop = begins[row * s.in_width + low], begins[row * s.in_width + high]
-            if start == stop:
-                continue
-            if room == s.limit:
-                part[:] = 0
-            offset = ((ki * s.pieces + piece) * s.span - column) * channels + b * s.weight.shape[1]
-            while stop - start > room:
-                _add_rows(part, s.weight, index, start, start + room, offset)
-                start += room
-                room = s.limit
-                _add(total, part)
-                part[:] = 0
-            _add_rows(part, s.weight, index, start, stop, offset)
-            room -= stop - start
-    if room < s.limit:
-        _add(total, part)
+            for piece in range(s.pieces):
+                column = left + piece * s.dilation_w
+                low, high = max(column, 0), min(column + s.span, s.in_width)
+                if high <= low:
+                    continue
+                start, stop = begins[row * s.in_width + low], begins[row * s.in_width + high]
+                offset = ((ki * s.pieces + piece) * s.span - column) * channels + b * s.weight.shape[1]
+                while start < stop:
+                    end = min(stop, start + s.limit)
+                    _add_rows(_view(total, q * lanes, lanes), s.weight, index, start, end, offset)
+                    start = end
+        j += 1
+        if j == s.out_width:
+            i, j = i + 1, 0
 
 
 @_inline
@@ -354,7 +341,7 @@ def step_layer(
     lanes = s.weight.shape[2]
     per_group, blocks = s.out_channels // s.groups, s.weight.shape[0] // s.groups
     places = spikes.shape[2]
-    part, total, fired = np.empty(lanes, np.int16), np.empty(TILE, np.int32), np.empty(TILE, np.uint8)
+    total, padded = np.empty(TILE, np.int32), np.empty(TILE, np.uint8)
     starts, index = _room_for_events(x, s)
     for r in range(x.shape[0]):
         begin = 0
@@ -369,19 +356,19 @@ def step_layer(
                         first, size = place * lanes, count * lanes
                         at = (r * s.weight.shape[0] + b) * u.shape[2] + first
                         a, tile_u, tile_v = _view(total, 0, size), _view(u, at, size), _view(v, at, size)
-                        for q in range(count):
-                            to = _view(total, q * lanes, lanes)
-                            _sum_place(place + q, s, b, starts, t - begin, index, part, to)
+                        _sum_tile(place, count, s, b, starts, t - begin, index, a)
                         if s.exponent != 0:
                             _shift(a, s.exponent)
                         out = ((r * x.shape[1] + t) * places + place) * s.out_channels + channel
                         if base.size:
                             for q in range(count):
                                 _add(_view(a, q * lanes, width), _view(base, out + q * s.out_channels, width))
+                        in_place = width == lanes and width == s.out_channels
+                        fired = _view(spikes, out, size) if in_place else _view(padded, 0, size)
                         wrapped, saturated = _update(a, cells, b, first * cells.per_place, tile_u, tile_v, fired)
                         overflow[r, 0] += wrapped
                         overflow[r, 1] += saturated
-                        for q in range(count):
+                        for q in range(0 if in_place else count):
                             _copy(_view(spikes, out + q * s.out_channels, width), _view(fired, q * lanes, width))
                         if v_out.size:
                             for c in range(width):
@@ -396,7 +383,7 @@ def weighted_sums(x: Array, s: Synapse, out: Array) -> None:
     """out (R, T, places, channels) int32 = the synaptic sums of x (R, T, places in * channels in) uint8."""
     lanes = s.weight.shape[2]
     per_group, blocks = s.out_channels // s.groups, s.weight.shape[0] // s.groups
-    part, total = np.empty(lanes, np.int16), np.empty(lanes, np.int32)
+    total = np.empty(lanes, np.int32)
     starts, index = _room_for_events(x, s)
     for r in range(x.shape[0]):
         begin = 0
@@ -407,7 +394,7 @@ def weighted_sums(x: Array, s: Synapse, out: Array) -> None:
                 width = min(lanes, (b // blocks + 1) * per_group - channel)
                 for t in range(begin, end):
                     for place in range(out.shape[2]):
-                        _sum_place(place, s, b, starts, t - begin, index, part, total)
+                        _sum_tile(place, 1, s, b, starts, t - begin, index, total)
                         _shift(total, s.exponent)
                         at = ((r * x.shape[1] + t) * out.shape[2] + place) * s.out_channels + channel
                         _copy(_view(out, at, width), total)
@@ -430,3 +417,14 @@ def sum_windows(x: Array, kernel: Any, stride: Any, padding: Any, out: Array) ->
                             seen = x[r, t, row, column]
                             for c in range(total.size):
                                 total[c] += seen[c]
+
+
+@_compile
+def channels_last(x: Array, out: Array) -> None:
+    """out (R, T, places, C) = x (R, T, C, places), both uint8."""
+    for r in range(x.shape[0]):
+        for t in range(x.shape[1]):
+            step, to = x[r, t], out[r, t]
+            for c in range(step.shape[0]):
+                for place in range(step.shape[1]):
+                    to[place, c] = step[c, place]

@@ -18,7 +18,7 @@ from deploy.runners._ops import apply
 from deploy.runners.integer.bounds import arriving, gains, largest_values
 from deploy.runners.integer.prepared import Layer, flattens_in_place, hollow, synapses
 from deploy.runners.integer.threads import for_slices
-from deploy.runners.kernels import SUM_LIMIT, Synapse, step_layer, sum_windows, weighted_sums
+from deploy.runners.kernels import SUM_LIMIT, Synapse, channels_last, step_layer, sum_windows, weighted_sums
 
 INT32_LIMIT = 1 << 31
 
@@ -65,7 +65,17 @@ class IntegerArithmetic:
     def enter(self, frames: Values) -> Array:
         counts = _as_counts(self._settled(frames))
         self._largest_count = max(self._largest_count, int(counts.max(initial=0)))
-        return _channel_last(counts)
+        steps, shape = counts.shape[:2], self._network.input_shape
+        if len(shape) == 1:
+            return counts
+        out = np.empty((*steps, *shape[1:], shape[0]), np.uint8)
+        for_slices(
+            lambda r: channels_last(
+                counts[r].reshape(-1, shape[0], prod(shape[1:])), out[r].reshape(-1, prod(shape[1:]), shape[0])
+            ),
+            steps[0],
+        )
+        return out
 
     def synapse(self, name: str, x: Values) -> Values:
         x = _as_counts(self._settled(x))
