@@ -65,17 +65,11 @@ class IntegerArithmetic:
     def enter(self, frames: Values) -> Array:
         counts = _as_counts(self._settled(frames))
         self._largest_count = max(self._largest_count, int(counts.max(initial=0)))
-        steps, shape = counts.shape[:2], self._network.input_shape
-        if len(shape) == 1:
-            return counts
-        out = np.empty((*steps, *shape[1:], shape[0]), np.uint8)
-        for_slices(
-            lambda r: channels_last(
-                counts[r].reshape(-1, shape[0], prod(shape[1:])), out[r].reshape(-1, prod(shape[1:]), shape[0])
-            ),
-            steps[0],
-        )
-        return out
+        recordings, steps, channels, *size = counts.shape
+        planes = counts.reshape(recordings, steps, channels, prod(size))
+        out = np.empty((recordings, steps, prod(size), channels), np.uint8)
+        for_slices(lambda r: channels_last(planes[r], out[r]), recordings)
+        return out.reshape(recordings, steps, *size, channels)
 
     def synapse(self, name: str, x: Values) -> Values:
         x = _as_counts(self._settled(x))
