@@ -10,8 +10,8 @@ from deploy.divergence import Explanation, explain
 from deploy.divergence.evidence import own_differences, pick
 from deploy.divergence.replay import Setup
 from deploy.errors import DeployError, RunnerError
+from deploy.models import ModelFile, load_model
 from deploy.network import Array, Network
-from deploy.nir_io import read_nir
 from deploy.runners import GRID_RUNNERS, run
 from deploy.trace import Trace, load_trace
 
@@ -60,15 +60,16 @@ def check(
     """
     trace_path = trace or (first if first.suffix == ".trace" else first.with_suffix(".trace"))
     expected = load_trace(trace_path)
-    reference = _model(first)
+    model = _model(first)
+    reference = _network(model)
     frames = None if expected.frames is None else expected.frames[:recordings]
     if against is not None:
-        expected = _run(_needed(reference, first), _given(frames, trace_path), against, expected)
+        expected = _run(_needed(model, first), _given(frames, trace_path), against, expected)
     if second is not None and second.suffix == ".trace":
-        found, tested = load_trace(second), _model(second) or reference
+        found, tested = load_trace(second), _network(_model(second)) or reference
     else:
-        tested = _needed(_model(second) if second is not None else reference, second or first)
-        found = _run(tested, _given(frames, trace_path), on, expected)
+        runs = _needed(_model(second) if second is not None else model, second or first)
+        found, tested = _run(runs, _given(frames, trace_path), on, expected), _network(runs) or reference
     verdict = compare(expected, found)
     rounded = None
     if not verdict and tested is not None and frames is not None and not tested.on_grid:
@@ -87,13 +88,21 @@ def check(
     )
 
 
-def _model(path: Path) -> Network | None:
+def _model(path: Path) -> Network | ModelFile | None:
     """The model of a path: itself, or the one beside a trace; None where there is none."""
     model = path.with_suffix(".nir") if path.suffix == ".trace" else path
-    return read_nir(model) if model.is_file() or model is path else None
+    return load_model(model) if model.is_file() or model is path else None
 
 
-def _needed(network: Network | None, path: Path) -> Network:
+def _network(model: Network | ModelFile | None) -> Network | None:
+    """What explains a difference: the network itself, for a model file the .nir of its name beside it."""
+    if isinstance(model, ModelFile):
+        beside = model.path.with_suffix(".nir")
+        return _network(load_model(beside)) if beside.is_file() else None
+    return model
+
+
+def _needed(network: Network | ModelFile | None, path: Path) -> Network | ModelFile:
     if network is None:
         raise DeployError(f"{path}: its model does not lie beside it, and a simulator needs one; give a .nir file")
     return network
@@ -105,7 +114,7 @@ def _given(frames: Array | None, path: Path) -> Array:
     return frames
 
 
-def _run(network: Network, frames: Array, on: str, like: Trace) -> Trace:
+def _run(network: Network | ModelFile, frames: Array, on: str, like: Trace) -> Trace:
     """A run that keeps as many states as the other trace holds."""
     if on in GRID_RUNNERS and not network.on_grid:
         raise RunnerError(

@@ -7,6 +7,7 @@ import numpy as np
 
 from ckd.events import find_recordings, load_frames
 from deploy.errors import DeployError, ModelError
+from deploy.models import ModelFile
 from deploy.network import Array, Network
 from deploy.trace import load_trace
 
@@ -22,7 +23,7 @@ class Recordings:
 
 
 def choose_recordings(
-    network: Network, model: Path, events: Path | None, frames: Path | None, limit: int | None
+    network: Network | ModelFile, model: Path, events: Path | None, frames: Path | None, limit: int | None
 ) -> Recordings:
     """What the options of a command say: recordings, a frames file, or else the trace beside the model.
 
@@ -41,7 +42,7 @@ def choose_recordings(
     return from_trace(beside, limit)
 
 
-def from_events(network: Network, folder: Path, limit: int | None = None) -> Recordings:
+def from_events(network: Network | ModelFile, folder: Path, limit: int | None = None) -> Recordings:
     """Read recordings <class>/<file> with the model's own binning; the labels are the folder names.
 
     Raises:

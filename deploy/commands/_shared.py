@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from deploy.models import ModelFile
 from deploy.network import Array, Network
 from deploy.runners import GRID_RUNNERS
 
@@ -17,12 +18,12 @@ SLOW_RECORDINGS = 10
 
 def recording_limit(asked: int | None, on: str) -> int | None:
     """How many recordings to take; None: all."""
-    return asked if asked is not None or not on.startswith("lava") else SLOW_RECORDINGS
+    return asked if asked is not None or not on.startswith(("lava", "netx")) else SLOW_RECORDINGS
 
 
-def fit_to_runner(network: Network, on: str, frames: Array) -> Network:
+def fit_to_runner(network: Network | ModelFile, on: str, frames: Array) -> Network | ModelFile:
     """The network as the runner takes it: a float network for a chip is put on the grid here and now, and says so."""
-    if on not in GRID_RUNNERS or network.on_grid:
+    if isinstance(network, ModelFile) or on not in GRID_RUNNERS or network.on_grid:
         return network
     from deploy.quantize import quantize
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from deploy.commands._console import warn_of_overflows
 from deploy.commands._shared import Model, fit_to_runner, recording_limit
-from deploy.nir_io import read_nir
+from deploy.models import load_model
 from deploy.recordings import choose_recordings
 from deploy.runners import run
 from deploy.trace import Trace
@@ -24,9 +24,9 @@ class Run:
     """
 
     model: Model
-    """A .nir file."""
+    """A .nir file, or an .onnx or .net file for its own simulator."""
     on: str = "integer"
-    """The simulator: integer, float, lava or lava-float."""
+    """The simulator: integer, float, lava, lava-float, loihi2, onnx or netx."""
     events: Path | None = None
     """Recordings, one folder per class. Default: the frames in the trace beside the model."""
     frames: Path | None = None
@@ -43,7 +43,7 @@ class Run:
     """Print a program's view of the result."""
 
     def execute(self) -> int:
-        network = read_nir(self.model, step_us=self.step_us, steps=self.steps)
+        network = load_model(self.model, step_us=self.step_us, steps=self.steps)
         limit = recording_limit(self.recordings, self.on)
         recordings = choose_recordings(network, self.model, self.events, self.frames, limit)
         network = fit_to_runner(network, self.on, recordings.frames)

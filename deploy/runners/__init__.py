@@ -8,6 +8,7 @@ from functools import partial
 from importlib import import_module
 
 from deploy.errors import RunnerError
+from deploy.models import ModelFile
 from deploy.network import Array, Network
 from deploy.trace import Trace
 
@@ -22,18 +23,20 @@ RUNNERS: dict[str, Callable[[], Callable[..., Trace]]] = {
     "lava": partial(_load, "lava"),
     "lava-float": lambda: partial(_load("lava"), floating=True),
     "loihi2": partial(_load, "loihi2"),
+    "onnx": partial(_load, "onnx"),
+    "netx": partial(_load, "netx"),
 }
 """By the name that `--on` takes, how to get the runner's `run` function."""
 
-GRID_RUNNERS = frozenset({"integer", "lava", "loihi2"})
+GRID_RUNNERS = frozenset({"integer", "lava", "loihi2", "netx"})
 """Runners that take networks on the grid."""
 
 
-def run(network: Network, frames: Array, *, on: str = "integer", keep_states: int = 0) -> Trace:
+def run(network: Network | ModelFile, frames: Array, *, on: str = "integer", keep_states: int = 0) -> Trace:
     """Run a network over recordings.
 
     Args:
-        network: on the grid for the runners in `GRID_RUNNERS`.
+        network: on the grid for the runners in `GRID_RUNNERS`. A model file runs on its own simulator alone.
         frames: (R, T, *input_shape) counts from 0 to 255.
         on: the runner's name, one of `RUNNERS`.
         keep_states: for how many recordings the potentials and currents of every layer are kept.
@@ -44,6 +47,8 @@ def run(network: Network, frames: Array, *, on: str = "integer", keep_states: in
     """
     if on not in RUNNERS:
         raise RunnerError(f"runner {on!r} is not known; use one of {', '.join(RUNNERS)}")
+    if isinstance(network, ModelFile) and on != network.runner:
+        raise RunnerError(f"{network.path}: runs --on {network.runner} alone, not on {on}; give {on} a .nir file")
     expected = network.input_shape
     if frames.ndim != len(expected) + 2 or frames.shape[2:] != expected:
         raise RunnerError(f"frames of shape {frames.shape} do not fit; this network takes (R, T, {str(expected)[1:]}")

@@ -30,7 +30,13 @@ def predict(
 
     A tie goes to the lowest index, on every runner alike.
     """
-    name = output_layer(network)
+    return vote(output_layer(network), spikes, v, shifts, steps)
+
+
+def vote(
+    name: str, spikes: Mapping[str, Array], v: Mapping[str, Array], shifts: Mapping[str, int], steps: int
+) -> Array:
+    """As `predict`, where the name of the output layer is known."""
     first = shifts[name]
     votes = spikes[name][:, first : first + steps].sum(axis=1) if name in spikes else v[name][:, first + steps - 1]
     return votes.reshape(len(votes), -1).argmax(axis=1).astype(np.int64)

@@ -1,0 +1,52 @@
+"""Model files of any format: a .nir file becomes a `Network`; in others the file itself is what runs, a `ModelFile`."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from ckd.events import Binning
+from deploy.errors import ModelError
+from deploy.network import Network, Shape
+
+FORMATS = {".onnx": "deploy.onnx_io", ".net": "deploy.netx_io"}
+"""By ending, the package whose `read` takes such a file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFile:
+    """A model in the format of one simulator, which runs the file itself.
+
+    runner: the only name of `deploy.runners.RUNNERS` that takes it. layers: names of the neuron layers, in order of
+    execution. on_grid: whether it holds integers. The rest is as in `Network`.
+    """
+
+    path: Path
+    runner: str
+    input_shape: Shape
+    layers: tuple[str, ...]
+    on_grid: bool
+    binning: Binning | None = None
+    classes: tuple[str, ...] = ()
+
+
+def load_model(path: Path, *, step_us: int | None = None, steps: int | None = None) -> Network | ModelFile:
+    """Read a model file by its ending: .nir, .onnx or .net; anything else is taken for NIR.
+
+    Args:
+        path: the file.
+        step_us, steps: as for `deploy.nir_io.read_nir`; an .onnx or .net file says them itself.
+
+    Raises:
+        ModelError: missing, damaged, or not written by ckd-export.
+        UnsupportedError: something that cannot be run as it stands.
+    """
+    path = Path(path)
+    if path.suffix not in FORMATS:
+        from deploy.nir_io import read_nir
+
+        return read_nir(path, step_us=step_us, steps=steps)
+    if step_us is not None or steps is not None:
+        raise ModelError(f"{path}: a {path.suffix} file says its own step and steps; leave out --step-us and --steps")
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file; ckd-export --to {path.suffix[1:].replace('net', 'netx')} writes one")
+    return import_module(FORMATS[path.suffix]).read(path)

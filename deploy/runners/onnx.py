@@ -1,0 +1,130 @@
+"""Runs one-step ONNX graphs (`deploy.onnx_io`) in onnxruntime, on the CPU, feeding the states back step by step."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from deploy.errors import RunnerError
+from deploy.models import ModelFile
+from deploy.network import Array, Network
+from deploy.onnx_io._package import package
+from deploy.onnx_io.graph import NEXT
+from deploy.runners._common import vote
+from deploy.trace import Trace, digest, join_traces, software_versions
+
+SPIKES = ".spikes"
+
+
+def run(model: Network | ModelFile, frames: Array, *, keep_states: int = 0, batch: int = 64) -> Trace:
+    """Run a model over recordings.
+
+    Args:
+        model: an .onnx file of ours, or a network, which is written as ONNX in memory.
+        frames: (R, T, *input_shape) counts from 0 to 255.
+        keep_states: for how many of the recordings u and v are kept whole; 0 keeps no digests either.
+        batch: recordings run together.
+
+    Raises:
+        RunnerError: the extra onnx is not installed, or frames with larger counts than the model is made for.
+        UnsupportedError, GridError: a network that cannot be written as ONNX.
+    """
+    started = time.perf_counter()
+    most = 255 if model.binning is None else model.binning.max_count
+    if frames.max(initial=0) > most:
+        raise RunnerError(f"frames hold counts up to {frames.max()}, the model's binning says at most {most}")
+    session = _session(model)
+    parts = [
+        _run_batch(session, model.on_grid, frames[i : i + batch], max(0, keep_states - i), keep_states > 0)
+        for i in range(0, len(frames), batch)
+    ]
+    return join_traces(
+        parts,
+        frames=frames,
+        classes=model.classes,
+        binning=model.binning,
+        runner="onnx",
+        device="cpu",
+        seconds=time.perf_counter() - started,
+        versions=software_versions("ckd", "numpy", "onnx", "onnxruntime"),
+    )
+
+
+def _session(model: Network | ModelFile) -> Any:
+    runtime = package("onnxruntime")
+    if isinstance(model, ModelFile):
+        source: Any = str(model.path)
+    else:
+        from deploy.onnx_io import to_onnx
+
+        source = to_onnx(model).SerializeToString()
+    try:
+        return runtime.InferenceSession(source, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises many kinds
+        raise RunnerError(f"onnxruntime cannot load the model ({str(error).strip().splitlines()[0]})") from error
+
+
+def _run_batch(session: Any, on_grid: bool, frames: Array, keep: int, states: bool) -> Trace:
+    kept: dict[str, dict[str, list[Array]]] = {kind: {} for kind in ("spikes", "u", "v", "u_digest", "v_digest")}
+    last: dict[str, Array] = {}
+    for last in _steps(session, frames):
+        for layer in _layers(last):
+            if layer + SPIKES in last:
+                kept["spikes"].setdefault(layer, []).append(last[layer + SPIKES].astype(bool))
+            for kind in ("u", "v"):
+                state = _as_kept(last[f"{layer}.{kind}{NEXT}"])
+                readout = kind == "v" and layer + SPIKES not in last
+                if states or readout:
+                    kept[kind].setdefault(layer, []).append(state if readout else state[:keep])
+                if states and on_grid:
+                    kept[f"{kind}_digest"].setdefault(layer, []).append(digest(state[:, None])[:, 0])
+    joined = {
+        kind: {layer: np.stack(steps, axis=1) for layer, steps in layers.items()} for kind, layers in kept.items()
+    }
+    shifts = dict.fromkeys(_layers(last), 0)
+    output = session.get_modelmeta().custom_metadata_map["output_layer"]
+    predictions = vote(output, joined["spikes"], joined["v"], shifts, frames.shape[1])
+    return Trace(
+        spikes=joined["spikes"],
+        u=joined["u"],
+        v=joined["v"],
+        u_digest=joined["u_digest"],
+        v_digest=joined["v_digest"],
+        predictions=predictions,
+        shifts=shifts,
+    )
+
+
+def _steps(session: Any, frames: Array) -> Iterator[dict[str, Array]]:
+    """The outputs of every step, by name."""
+    inputs = {value.name: value for value in session.get_inputs()}
+    names = [value.name for value in session.get_outputs()]
+    feeds = {
+        name: np.zeros((len(frames), *value.shape[1:]), _TYPES[value.type])
+        for name, value in inputs.items()
+        if name != "frame"
+    }
+    frame_type = _TYPES[inputs["frame"].type]
+    for t in range(frames.shape[1]):
+        frame = np.ascontiguousarray(frames[:, t], frame_type)
+        outputs = dict(zip(names, session.run(names, {"frame": frame, **feeds}), strict=True))
+        feeds = {name: outputs[name + NEXT] for name in feeds}
+        yield outputs
+
+
+def _layers(outputs: dict[str, Array]) -> list[str]:
+    end = f".v{NEXT}"
+    return [name.removesuffix(end) for name in outputs if name.endswith(end)]
+
+
+def _as_kept(state: Array) -> Array:
+    """Integers as a trace keeps them: 24 bits of a state fit int32."""
+    return state.astype(np.int32) if state.dtype == np.int64 else state
+
+
+_TYPES = {
+    "tensor(uint8)": np.uint8,
+    "tensor(int64)": np.int64,
+    "tensor(float)": np.float32,
+}
