@@ -1,6 +1,7 @@
 """Compare two traces spike by spike: equal, or the first layer, step and neuron where they are not."""
 
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -148,18 +149,19 @@ def _compare_layer(expected: Trace, found: Trace, layer: str, recordings: int) -
     differences, states, states_differing = [], 0, 0
     spiking = layer in expected.spikes
     counts = {"neuron_steps": 0, "expected_spikes": 0, "found_spikes": 0, "differing": 0}
+    shape = expected.neuron_shape(layer)
+    if shape != found.neuron_shape(layer):
+        raise TraceError(f"{layer}: has neurons {shape} and {found.neuron_shape(layer)}; are the traces of one model?")
     if spiking:
-        a, b = (trace.aligned("spikes", layer)[:recordings] for trace in (expected, found))
-        if a.shape != b.shape:
-            raise TraceError(f"{layer}: the traces have shapes {a.shape} and {b.shape}; are they of one model?")
-        unequal = a != b
+        a, b = (trace.packed(layer)[:recordings] for trace in (expected, found))
+        unequal = a ^ b
         counts = {
-            "neuron_steps": a.size,
-            "expected_spikes": int(a.sum()),
-            "found_spikes": int(b.sum()),
-            "differing": int(unequal.sum()),
+            "neuron_steps": recordings * expected.steps * prod(shape),
+            "expected_spikes": _count_bits(a),
+            "found_spikes": _count_bits(b),
+            "differing": _count_bits(unequal),
         }
-        differences += _earliest(layer, "spike", unequal, a, b)
+        differences += _earliest_spike(layer, unequal, b, shape)
     for kind in ("v", "u"):
         compared = _compare_state(expected, found, layer, kind, recordings)
         if compared is not None:
@@ -194,6 +196,37 @@ def _compare_state(
         apart = apart.reshape(*apart.shape[:2], -1).any(axis=2)
         unequal = apart if len(apart) > len(unequal) else unequal
     return (unequal, differences) if len(unequal) else None
+
+
+def _earliest_spike(layer: str, unequal: Array, found: Array, shape: tuple[int, ...]) -> list[Difference]:
+    """The first set bit of `unequal` (R, T, bytes), earliest step first."""
+    if not unequal.any():
+        return []
+    recording, step = _first_index(unequal.any(axis=2))
+    bits, spikes = (np.unpackbits(rows[recording, step], count=prod(shape)) for rows in (unequal, found))
+    at = int(bits.argmax())
+    neuron = tuple(int(i) for i in np.unravel_index(at, shape))
+    return [
+        Difference(
+            layer=layer,
+            step=step,
+            recording=recording,
+            neuron=neuron,
+            what="spike",
+            expected=1 - int(spikes[at]),
+            found=int(spikes[at]),
+        )
+    ]
+
+
+def _count_bits(packed: Array) -> int:
+    if hasattr(np, "bitwise_count"):
+        return int(np.bitwise_count(packed).sum(dtype=np.int64))
+    return int(_BITS[packed].sum(dtype=np.int64))
+
+
+_BITS = np.array([value.bit_count() for value in range(256)], np.uint8)
+"""For numpy 1, which cannot count bits."""
 
 
 def _earliest(layer: str, what: str, unequal: Array, a: Array, b: Array) -> list[Difference]:

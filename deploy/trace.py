@@ -5,11 +5,11 @@ layer under `layers` with what was recorded of `spikes` (bits packed along the n
 attribute), `u`, `v`, `u_digest` and `v_digest`. A layer is read when it is asked for.
 """
 
-import hashlib
 import json
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ckd.events import Binning, write_then_rename
+from deploy.checksum import digest
 from deploy.errors import TraceError
 
-FORMAT_VERSION = 1
+__all__ = ["FORMAT_VERSION", "Trace", "digest", "join_traces", "load_trace", "software_versions"]
+
+FORMAT_VERSION = 2
 
 Array = NDArray[Any]
 
@@ -32,7 +35,7 @@ class Trace:
     spikes: (R, T', ...) bool by neuron name; a readout, which never spikes, is not there.
     u, v: (R', T', ...) synaptic current and potential after the reset, of the first R' <= R recordings; v of a readout
         is always there, for all R.
-    u_digest, v_digest: (R, T') uint64, a checksum over the neurons of each step (see `digest`).
+    u_digest, v_digest: (R, T') uint64, a checksum over the neurons of each step (`deploy.checksum`).
     predictions: (R,) index of the class.
     shifts: the step at which each layer sees the first input; T' = T + the largest one. All 0 when layer-synchronous.
     overflows: by layer, how often u wrapped or v saturated; a sound network has none.
@@ -66,12 +69,18 @@ class Trace:
         """Every layer of neurons, in order of execution."""
         return tuple(self.shifts)
 
-    @property
+    @cached_property
     def steps(self) -> int:
         """T, the steps of input."""
-        first = self.layers[0]
-        values = self.spikes[first] if first in self.spikes else self.v[first]
-        return values.shape[1] - max(self.shifts.values())
+        return self._shape(self.layers[0])[1] - max(self.shifts.values())
+
+    def neuron_shape(self, layer: str) -> tuple[int, ...]:
+        """The shape of a layer's neurons; a file is not read for it."""
+        return self._shape(layer)[2:]
+
+    def _shape(self, layer: str) -> tuple[int, ...]:
+        values = self.spikes if layer in self.spikes else self.v
+        return values.shape(layer) if isinstance(values, _Lazy) else values[layer].shape
 
     @property
     def accuracy(self) -> float | None:
@@ -82,6 +91,14 @@ class Trace:
         """`kind` ("spikes", "u", "v", "u_digest" or "v_digest") of `layer`, its own delay taken off: (R, T, ...)."""
         shift = self.shifts[layer]
         return getattr(self, kind)[layer][:, shift : shift + self.steps]
+
+    def packed(self, layer: str) -> Array:
+        """The spikes of `layer`, its own delay taken off, as bits: (R, T, ceil(neurons / 8)) uint8."""
+        shift = self.shifts[layer]
+        if isinstance(self.spikes, _Lazy):
+            return self.spikes.packed(layer)[:, shift : shift + self.steps]
+        spikes = np.asarray(self.spikes[layer][:, shift : shift + self.steps], bool)
+        return np.packbits(spikes.reshape(*spikes.shape[:2], -1), axis=-1)
 
     def save(self, path: Path) -> None:
         """Write the trace to one file; a crash leaves no half-written file behind."""
@@ -147,23 +164,6 @@ def join_traces(parts: Sequence[Trace], **metadata: Any) -> Trace:
     )
 
 
-def digest(states: Array) -> NDArray[np.uint64]:
-    """A 64-bit checksum of the neurons of each recording and step: all voltages can be compared at 8 bytes each.
-
-    Args:
-        states: (R, T, ...) integers; taken as int32.
-
-    Returns:
-        (R, T) uint64 (BLAKE2b).
-    """
-    rows = np.ascontiguousarray(states, dtype="<i4")
-    out = np.empty(rows.shape[:2], np.uint64)
-    for r in range(rows.shape[0]):
-        for t in range(rows.shape[1]):
-            out[r, t] = int.from_bytes(hashlib.blake2b(rows[r, t].tobytes(), digest_size=8).digest(), "little")
-    return out
-
-
 def software_versions(*packages: str) -> dict[str, str]:
     """Python's version and those of `packages`, for a trace's metadata."""
     from importlib.metadata import version
@@ -189,6 +189,19 @@ class _Lazy(Mapping[str, Array]):
             return value
         neurons = int(np.prod(shape[2:]))
         return np.unpackbits(value, axis=-1, count=neurons).astype(bool).reshape(shape)
+
+    def packed(self, layer: str) -> Array:
+        """Spikes as they lie in the file: (R, T', ceil(neurons / 8)) uint8."""
+        with h5py.File(self._path, "r") as file:
+            return _dataset(file, layer, self._kind)[()]
+
+    def shape(self, layer: str) -> tuple[int, ...]:
+        """(R, T', ...) of a layer."""
+        shape = self._shapes[layer]
+        if shape is not None:
+            return shape
+        with h5py.File(self._path, "r") as file:
+            return _dataset(file, layer, self._kind).shape
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._shapes)

@@ -105,11 +105,10 @@ def cuts(shape: Shape, chip: Chip) -> Iterator[list[Tile]]:
         for groups in range(1, channels + 1)
         for bands in range(1, height + 1)
         if _largest(channels, groups) * _largest(height, bands) * _largest(width, across) <= chip.neurons_per_core
-        and bands * groups * across <= 2 * chip.cores
     ]
-    if not ways:
-        ways = [(channels * height * across, channels, height)]
-    for _, groups, bands in sorted(ways):
+    # Far beyond the chip no finer cut is worth trying; the coarsest tells how far.
+    ways = sorted(ways)[:1] + [way for way in sorted(ways)[1:] if way[0] <= 2 * chip.cores]
+    for _, groups, bands in ways:
         yield [
             Tile(channel_range, rows, columns)
             for rows in even_ranges(height, bands)
