@@ -36,11 +36,11 @@ LAYOUTS = {
         obtain="put recordings into recordings/<class>/<file> and images into images/<class>/<file>",
     ),
     "n-caltech101": Layout(
-        recordings=("Caltech101", "NCALTECH101/Caltech101", "ncaltech101/Caltech101"),
-        stills=("101_ObjectCategories", "caltech101/101_ObjectCategories", "caltech101"),
+        recordings=("ncaltech101/NCALTECH101/Caltech101", "NCALTECH101/Caltech101", "Caltech101"),
+        stills=("caltech101/101_ObjectCategories", "101_ObjectCategories"),
         same_images=True,
         left_out=frozenset({"BACKGROUND_Google"}),
-        obtain="download N-Caltech101 (tonic.datasets.NCALTECH101) and Caltech101 (torchvision.datasets.Caltech101)",
+        obtain="python -m ckd.download n-caltech101 ROOT fetches it",
     ),
     "cep-dvs": Layout(
         recordings=("event", "events", "recordings"),
@@ -52,7 +52,7 @@ LAYOUTS = {
         recordings=("CIFAR10DVS", "recordings"),
         stills=("cifar10", "images"),
         same_images=False,
-        obtain="download CIFAR10-DVS (tonic.datasets.CIFAR10DVS) and CIFAR10 images as cifar10/<class>/<file>",
+        obtain="python -m ckd.download cifar10-dvs ROOT fetches it",
     ),
 }
 

@@ -233,6 +233,13 @@ def test_a_data_set_that_is_not_there_says_how_to_come_by_it(tmp_path: Path) -> 
             open_source(data)
 
 
+def test_what_nobody_offers_for_download_is_said_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from ckd.download import main
+
+    assert main(["cep-dvs", str(tmp_path / "data")]) == 2
+    assert "ask its authors" in capsys.readouterr().err and not (tmp_path / "data").exists()
+
+
 @pytest.mark.parametrize(("name", "classes"), [("n-caltech101", 100), ("cep-dvs", 20)])
 def test_paper_presets_build_their_student_and_take_one_step(name: str, classes: int) -> None:
     from lightning_fabric import Fabric

@@ -1,0 +1,88 @@
+"""python -m ckd.download: fetch a data set by the library that knows it, laid out as its preset expects.
+
+Example:
+  python -m ckd.download n-caltech101 DATA
+  python -m ckd.train --preset n-caltech101 --data-root DATA
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from ckd.console import run_command
+from ckd.errors import DatasetError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to fetch, and where to."""
+
+    dataset: tyro.conf.Positional[Literal["n-caltech101", "cifar10-dvs", "cep-dvs"]]
+    root: tyro.conf.Positional[Path]
+    """Folder that becomes --data-root."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return run_command(lambda: _main(sys.argv[1:] if arguments is None else arguments))
+
+
+def _main(arguments: list[str]) -> int:
+    options = tyro.cli(Options, prog="python -m ckd.download", description=__doc__, args=arguments)
+    download(options.dataset, options.root)
+    print(f"ready: python -m ckd.train --preset {options.dataset} --data-root {options.root}")
+    return 0
+
+
+def download(dataset: str, root: Path) -> None:
+    """Fetch recordings and stills below `root`.
+
+    Raises:
+        DatasetError: a library is missing, the download failed, or nobody offers the data set for download.
+    """
+    if dataset == "cep-dvs":
+        raise DatasetError(
+            "cep-dvs: no library offers it; ask its authors, then put events into ROOT/event/<class>/<file> and images "
+            "into ROOT/rgb/<class>/<file>"
+        )
+    fetch = {"n-caltech101": _n_caltech101, "cifar10-dvs": _cifar10_dvs}[dataset]
+    try:
+        fetch(root)
+    except ImportError as error:
+        raise DatasetError(f"{dataset}: needs {error.name}: pip install 'ckd[events,vision]'") from None
+    except (OSError, RuntimeError) as error:
+        raise DatasetError(
+            f"{dataset}: cannot be downloaded here ({type(error).__name__}: {error}); download it on another machine "
+            f"with the same command and copy {root}"
+        ) from None
+
+
+def _n_caltech101(root: Path) -> None:
+    from tonic.datasets import NCALTECH101
+
+    NCALTECH101(str(root / "ncaltech101"))
+    from torchvision.datasets import Caltech101  # pyright: ignore[reportMissingImports]
+
+    Caltech101(str(root), download=True)
+
+
+def _cifar10_dvs(root: Path) -> None:
+    from tonic.datasets import CIFAR10DVS
+
+    CIFAR10DVS(str(root))
+    from torchvision.datasets import CIFAR10  # pyright: ignore[reportMissingImports]
+
+    stills = CIFAR10(str(root / "raw"), download=True)
+    counts: dict[str, int] = {}
+    for image, label in stills:
+        name = stills.classes[label]
+        counts[name] = counts.get(name, 0) + 1
+        folder = root / "cifar10" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        image.save(folder / f"{counts[name]:05d}.png")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
