@@ -191,7 +191,7 @@ def linear_nodes(draw: st.DrawFn) -> tuple[Any, Any, Any]:
     return Conv(weight=weight, bias=bias, **options), x, expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(linear_nodes())
 def test_synapses_and_pooling_are_pytorchs(case: tuple[Any, Any, Any]) -> None:
     node, x, expected = case

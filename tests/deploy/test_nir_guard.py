@@ -237,8 +237,11 @@ def _every_dataset(path: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("what", GARBAGE)
-@pytest.mark.parametrize("kind", ["foreign", "on the grid"])
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [("foreign", what) for what in GARBAGE]
+    + [("on the grid", what) for what in ("text", "a negative number", "nothing")],
+)
 def test_garbage_in_any_place_is_read_or_refused_in_one_line(tmp_path: Path, kind: str, what: str) -> None:
     """Every data set of a file is replaced in turn; anything but a network or one of our errors is a defect."""
     source = tmp_path / "source.nir"

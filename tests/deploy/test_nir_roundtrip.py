@@ -101,7 +101,7 @@ def networks(draw: st.DrawFn) -> Network:
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(networks())
 def test_on_the_grid_the_round_trip_is_the_identity(tmp_path: Path, network: Network) -> None:
     write_nir(network, tmp_path / "n.nir")
