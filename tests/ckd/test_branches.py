@@ -69,7 +69,8 @@ def test_every_epoch_sees_every_recording_once(make: Make) -> None:
 
 def test_a_batch_depends_on_the_step_alone(make: Make) -> None:
     first, second = make()[1], make()[1]
-    first(0), first(1)
+    for step in (0, 1):
+        first(step)
     one, other = first(7), second(7)
     assert one.mixed is not None and other.mixed is not None
     assert torch.equal(one.event, other.event) and torch.equal(one.mixed, other.mixed)
