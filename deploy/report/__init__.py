@@ -4,7 +4,7 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
-from ckd.files import write_then_rename
+from ckd.events import write_then_rename
 from deploy.checking import Checked
 from deploy.errors import DeployError
 from deploy.mapping import Mapping
