@@ -19,6 +19,9 @@ METHODS = ("spike-error", "max", "percentile")
 CLIPS = (1.0, 0.85, 0.93, 1.08, 1.17, 1.3, 1.5, 1.8, 2.2)
 """Scales that "spike-error" tries, as multiples of the largest at which no weight saturates; ties go to the first."""
 
+WEIGHT_COST = 1e-3
+"""What a change of all weights by their own size counts beside the error: it decides where few spikes arrive."""
+
 CALIBRATION = 64
 """Recordings that decide a scale; more change little and cost time."""
 
@@ -87,7 +90,7 @@ def quantize_layers(network: Network, frames: Array, *, weight_bits: int, method
             _Candidate.of(current, round_layer(layer, base * clip, weight_bits, clip=clip), given, wanted)
             for clip in _clips(layer, method)
         ]
-        best = min(tried, key=lambda candidate: candidate.error)
+        best = min(tried, key=lambda candidate: candidate.cost)
         current, given[name] = best.network, best.spikes
         layers.append(best.layer)
     report = tuple(change for layer in layers for change in layer.changes)
@@ -106,6 +109,11 @@ class _Candidate:
     layer: GridLayer
     spikes: Array
     error: float
+
+    @property
+    def cost(self) -> float:
+        changes = [change.relative_change for change in self.layer.changes if change.parameter == "weight"]
+        return self.error + WEIGHT_COST * max(changes)
 
     @classmethod
     def of(cls, before: Network, layer: GridLayer, given: Mapping[str, Array], wanted: Trace) -> "_Candidate":
