@@ -4,6 +4,7 @@ import json
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.errors import RunnerError
+from deploy.models import ModelFile
+from deploy.network import Network
+from deploy.netx_io import write_netx
 from deploy.runners.lava import LAVA_VERSION, late
 from deploy.runners.lava_parts import UNREACHABLE
 from deploy.runners.worker import run_worker
@@ -19,6 +23,24 @@ from deploy.trace import Trace, software_versions
 Array = NDArray[Any]
 
 WORKER = Path(__file__).parent / "workers" / "netx_worker.py"
+
+
+def run(model: Network | ModelFile, frames: Array, *, keep_states: int = 0) -> Trace:
+    """Run a .net file, or a network on the grid, which is written as one first. netx keeps no states of spiking layers.
+
+    Raises:
+        UnsupportedError, GridError: a network that netx cannot hold.
+        RunnerError: as `run_netx`.
+    """
+    del keep_states
+    if isinstance(model, ModelFile):
+        trace = run_netx(model.path, frames, names=model.layers)
+    else:
+        with tempfile.TemporaryDirectory(prefix="ckd-netx-") as name:
+            path = Path(name) / "model.net"
+            write_netx(model, path)
+            trace = run_netx(path, frames, names=list(model.neurons))
+    return replace(trace, classes=model.classes, binning=model.binning)
 
 
 def run_netx(path: Path, frames: Array, *, names: Sequence[str] = (), timeout: float = 1800.0) -> Trace:
