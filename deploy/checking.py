@@ -15,6 +15,9 @@ from deploy.network import Array, Network
 from deploy.runners import GRID_RUNNERS, run
 from deploy.trace import Trace, load_trace
 
+STATES = 256
+"""Recordings whose u and v are compared at every step; of any further ones, all spikes and the readout's potential."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
@@ -122,8 +125,31 @@ def _run(network: Network | ModelFile, frames: Array, on: str, like: Trace) -> T
             "check it --on float, or export it with --grid loihi2"
         )
     states = max((len(like.v[layer]) for layer in like.spikes if layer in like.v), default=0)
-    found = run(network, frames, on=on, keep_states=min(states, len(frames)))
+    found = run(network, frames[:STATES], on=on, keep_states=min(states, len(frames)))
+    if len(frames) > STATES:
+        found = _append(found, run(network, frames[STATES:], on=on), frames)
     return replace(found, labels=None if like.labels is None else like.labels[: len(frames)])
+
+
+def _append(first: Trace, rest: Trace, frames: Array) -> Trace:
+    """Both parts as one trace; states that only the first part holds stay those of its recordings."""
+
+    def both(kind: str) -> dict[str, Array]:
+        one, other = getattr(first, kind), getattr(rest, kind)
+        return {
+            name: np.concatenate([values, other[name]]) if name in other and len(other[name]) else values
+            for name, values in one.items()
+        }
+
+    return replace(
+        first,
+        spikes=both("spikes"),
+        v=both("v"),
+        predictions=np.concatenate([first.predictions, rest.predictions]),
+        frames=frames,
+        overflows={layer: count + rest.overflows[layer] for layer, count in first.overflows.items()},
+        seconds=first.seconds + rest.seconds,
+    )
 
 
 def _decided_by_rounding(network: Network, expected: Trace, found: Trace, frames: Array) -> dict[str, int] | None:

@@ -203,6 +203,10 @@ class _Lazy(Mapping[str, Array]):
         with h5py.File(self._path, "r") as file:
             return _dataset(file, layer, self._kind).shape
 
+    def __contains__(self, layer: object) -> bool:
+        # A Mapping looks a key up by reading its value, which here is a file's.
+        return layer in self._shapes
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._shapes)
 
@@ -226,5 +230,12 @@ def _dataset(file: h5py.File, layer: str, kind: str) -> h5py.Dataset:
     return dataset
 
 
+CHUNK_BYTES = 1 << 18
+
+
 def _compression(value: Array) -> dict[str, Any]:
-    return {"compression": "gzip", "compression_opts": 1, "shuffle": True} if value.size > 1024 else {}
+    """Whole recordings in chunks of about `CHUNK_BYTES`: they are read one after the other or some of them."""
+    if value.size <= 1024:
+        return {}
+    rows = max(1, min(len(value), CHUNK_BYTES // max(1, value.nbytes // len(value))))
+    return {"compression": "gzip", "compression_opts": 1, "shuffle": True, "chunks": (rows, *value.shape[1:])}
