@@ -31,7 +31,7 @@ def run_command(command: Callable[[], int]) -> int:
 class RichReporter:
     """A progress bar a stage, on stderr."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, shown: bool = True) -> None:
         self._progress = Progress(
             TextColumn("{task.description:<22}"),
             BarColumn(),
@@ -39,6 +39,7 @@ class RichReporter:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=Console(stderr=True),
+            disable=not shown,
         )
         self._task: Any = None
 

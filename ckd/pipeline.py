@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import platform
+import shutil
 import time
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -24,7 +25,7 @@ from ckd.events import Frames
 from ckd.files import write_then_rename
 from ckd.measure import measure
 from ckd.runs import build_student, read_weights, write_config, write_json, write_weights
-from ckd.split import Split, make_split, training_stills, write_split
+from ckd.split import Split, make_split, read_split, training_stills, write_split
 from ckd.teacher import build_teacher, load_teacher, teacher_accuracy, train_teacher
 
 CHECKPOINT = "checkpoint.pt"
@@ -82,7 +83,8 @@ def carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) ->
     """Train everything that is not trained yet, write the run folder, return the summary."""
     began = time.monotonic()
     reporter.stage("reading and filming", None)
-    material = prepare(config)
+    split_file = out / "split.json"
+    material = prepare(config, read_split(split_file) if resume and split_file.is_file() else None)
     fabric = Fabric(accelerator=config.machine.accelerator, devices="auto" if _torchrun() else 1,
                     precision=config.machine.precision)  # fmt: skip
     fabric.launch()
@@ -90,12 +92,15 @@ def carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) ->
         # cuBLAS asks for this variable before it promises the same result twice.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-    run = _Stages(config, out, material, fabric, reporter)
+    run = _Stages(config, out, material, fabric, reporter, resume=resume)
     run.check()
     if fabric.is_global_zero and not resume:
+        if (out / "config.yaml").is_file():
+            # Asked for with --overwrite; weights left in it would pass for this run's.
+            shutil.rmtree(out)
         out.mkdir(parents=True, exist_ok=True)
-        write_split(out / "split.json", material.split)
         write_config(out, config)
+        write_split(split_file, material.split)
     fabric.barrier()
     spent = run.seconds_before
     results: dict[str, Any] = {}
@@ -144,10 +149,12 @@ def _students(config: Config) -> dict[str, Config]:
 class _Stages:
     """The stages of a run, each skipped if its weights are there already."""
 
-    def __init__(self, config: Config, out: Path, material: Material, fabric: Fabric, reporter: Reporter) -> None:
+    def __init__(
+        self, config: Config, out: Path, material: Material, fabric: Fabric, reporter: Reporter, *, resume: bool
+    ) -> None:
         self._config, self._out, self._material = config, out, material
         self._fabric, self._reporter = fabric, reporter
-        self._saved = self._read_checkpoint()
+        self._saved = self._read_checkpoint() if resume else {}
         self.seconds_before = float(self._saved.get("seconds", 0.0))
         self._began = time.monotonic()
         self._last_save = time.monotonic()

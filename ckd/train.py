@@ -6,6 +6,7 @@ Example:
   python -m ckd.train --resume runs/few     go on after an interruption
 """
 
+import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,16 +87,29 @@ def _preset_of(arguments: list[str]) -> str:
 
 
 def _free_folder(options: Options, config: Config) -> Path:
+    """Where the run goes. Only the first of several processes writes, so only it looks whether the place is free."""
+    base = Path("runs") / f"{Path(config.preset).stem}-seed{config.seed}"
+    if not _first_process():
+        return options.out or base
     if options.out is None:
-        base = Path("runs") / f"{Path(config.preset).stem}-seed{config.seed}"
         candidates = [base, *(base.with_name(f"{base.name}-{n}") for n in range(2, 10_000))]
         return next(path for path in candidates if not path.exists())
     out = options.out
-    if out.exists() and not options.overwrite:
-        if (out / "config.yaml").is_file() and not (out / "summary.json").is_file():
+    ours = (out / "config.yaml").is_file()
+    if out.exists() and not out.is_dir():
+        raise RunError(f"--out {out}: is a file; give a folder")
+    if out.is_dir() and any(out.iterdir()) and not ours:
+        raise RunError(f"--out {out}: holds files that are no run's, which stay untouched; give another folder")
+    if ours and not options.overwrite:
+        if not (out / "summary.json").is_file():
             raise RunError(f"--out {out}: an unfinished run; continue it with --resume {out}, or give --overwrite")
         raise RunError(f"--out {out}: exists already; give another folder, or --overwrite")
     return out
+
+
+def _first_process() -> bool:
+    """torchrun tells every process its number."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _resume(path: Path, arguments: list[str]) -> int:
@@ -116,9 +130,10 @@ def _train(config: Config, out: Path, *, resume: bool) -> int:
 
     keep_freed_memory()
 
-    with RichReporter() as reporter:
+    with RichReporter(shown=_first_process()) as reporter:
         summary = carry_out(config, out, reporter, resume=resume)
-    results_table(summary, out)
+    if _first_process():
+        results_table(summary, out)
     return 0
 
 

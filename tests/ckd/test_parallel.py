@@ -19,10 +19,18 @@ RECIPE = [
 
 @pytest.mark.parametrize("batch_norm", ["joint", pytest.param("separate", marks=pytest.mark.long)])
 def test_two_gloo_processes_give_the_losses_of_one(batch_norm: str, tmp_path: Path) -> None:
-    worker = Path(__file__).with_name("parallel_worker.py")
     recipe = [*RECIPE, "--batch-norm", batch_norm]
-    one = _losses([sys.executable, str(worker)], recipe, tmp_path / "one")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(worker)]
+    one = _losses([sys.executable, "-m", "ckd.train"], recipe, tmp_path / "one")
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "ckd.train",
+    ]
     two = _losses(torchrun, recipe, tmp_path / "two")
     assert len(one) == len(two) == 20
     for a, b in zip(one, two, strict=True):

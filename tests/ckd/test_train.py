@@ -142,6 +142,21 @@ def test_a_run_folder_is_never_overwritten_unasked(tiny_run: Path, capsys: pytes
     assert (tiny_run / "student.safetensors").read_bytes() == before
 
 
+def test_overwriting_trains_anew_and_never_deletes_what_is_no_run(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "old"
+    shutil.copytree(tiny_run, out)
+    assert main([*TINY, "--no-distill", "--seed", "1", "--overwrite", "--out", str(out)]) == 0
+    assert (out / "student.safetensors").read_bytes() != (tiny_run / "student.safetensors").read_bytes()
+    assert not (out / "baseline.safetensors").exists()
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years of work")
+    assert main([*TINY, "--overwrite", "--out", str(mine)]) == 2
+    assert "no run" in capsys.readouterr().err and (mine / "thesis.txt").exists()
+
+
 def test_a_run_of_another_version_is_refused(tiny_run: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(tiny_run, other)
