@@ -17,13 +17,16 @@ from ckd.runs import Run, load_run
 from deploy.commands._console import show_parameters, warn_of_overflows
 from deploy.errors import DeployError
 from deploy.network import Network
-from deploy.nir_io import write_nir
+from deploy.netx_io import fit_to_netx
 from deploy.parameters import ParameterChange
 from deploy.quantize import quantize_layers
-from deploy.trace import Trace
+from export import to_netx, to_nir, to_onnx
 from export.finetune import finetune
 from export.fold import student_to_network
+from export.made import Made, refuse_foreign_trace
 from export.record import record_float, record_quantised
+
+FORMATS = {"nir": to_nir, "onnx": to_onnx, "netx": to_netx}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +38,11 @@ class Export:
 
     run: Annotated[Path, tyro.conf.Positional]
     """The run folder that python -m ckd.train wrote."""
-    to: Literal["nir"] = "nir"
-    """The format."""
+    to: Literal["nir", "onnx", "netx"] = "nir"
+    """The format. onnx also writes the teacher and the float student."""
     out: Path | None = None
-    """Where the model file goes; its trace lies beside it. Default: student.nir in the run folder."""
+    """Where the model file goes; its trace lies beside it. Default: student.nir, student.onnx or student_netx.net in
+    the run folder."""
     grid: Literal["loihi1", "loihi2", "none"] = "loihi2"
     """The integer grid; none keeps the float student."""
     weight_bits: int = 8
@@ -68,22 +72,31 @@ def main(args: list[str] | None = None) -> int:
 
 def export(plan: Export) -> tuple[dict[str, Any], tuple[ParameterChange, ...]]:
     """Write the model file and its trace; gives the figures and what became of each parameter."""
+    if plan.to == "netx" and plan.grid == "none":
+        raise DeployError("netx holds integers: give --to netx a grid, loihi1 or loihi2")
     run = load_run(plan.run)
     floating = student_to_network(run.student, binning=run.binning, classes=run.classes)
     frames, labels, names = run.recordings("test")
-    network, trace = floating, record_float(run.student, floating, frames, device=plan.device)
-    float_accuracy = float(np.mean(trace.predictions == labels))
+    float_trace = record_float(run.student, floating, frames, device=plan.device)
+    network, trace = floating, float_trace
     if plan.grid != "none":
         network = _on_grid(plan, run, floating)
         trace = record_quantised(network, frames, device=plan.device)
-    trace = replace(trace, labels=labels, names=names)
-    model = plan.out or run.path / "student.nir"
-    write_nir(network, model)
-    trace.save(model.with_suffix(".trace"))
-    return _figures(network, trace, model, float_accuracy), network.report
+    float_trace, trace = (replace(each, labels=labels, names=names) for each in (float_trace, trace))
+    form = FORMATS[plan.to]
+    model = plan.out or run.path / f"{form.STEM}{form.ENDING}"
+    refuse_foreign_trace(model, trace)
+    made = Made(run=run, floating=floating, float_trace=float_trace, network=network, trace=trace)
+    files = form.write(made, model)
+    return _figures(made, files), network.report
 
 
 def _on_grid(plan: Export, run: Run, floating: Network) -> Network:
+    network = _quantised(plan, run, floating)
+    return fit_to_netx(network) if plan.to == "netx" else network
+
+
+def _quantised(plan: Export, run: Run, floating: Network) -> Network:
     quantisation = quantize_layers(
         floating, calibration(run), weight_bits=plan.weight_bits, method="spike-error", chip=plan.grid
     )
@@ -100,13 +113,15 @@ def calibration(run: Run) -> np.ndarray:
     return np.concatenate([run.recordings(part)[0] for part in ("validation", "train")])
 
 
-def _figures(network: Network, trace: Trace, model: Path, float_accuracy: float) -> dict[str, Any]:
+def _figures(made: Made, files: list[Path]) -> dict[str, Any]:
+    trace = made.trace
     return {
-        "model": str(model),
-        "trace": str(model.with_suffix(".trace")),
-        "grid": network.grid or "none",
+        "model": str(files[-2]),
+        "trace": str(files[-1]),
+        "files": [str(file) for file in files],
+        "grid": made.network.grid or "none",
         "recordings": trace.recordings,
-        "float_accuracy": float_accuracy,
+        "float_accuracy": made.float_trace.accuracy,
         "accuracy": trace.accuracy,
         "rates": {layer: float(spikes.mean()) for layer, spikes in trace.spikes.items()},
         "overflows": dict(trace.overflows),
@@ -122,7 +137,7 @@ def _print_report(result: dict[str, Any], changes: tuple[ParameterChange, ...]) 
     console.print(f"exported ({result['grid']}) {result['accuracy']:.2%}")
     console.print(f"spikes per neuron and step: {rates}", highlight=False)
     warn_of_overflows(console, result["overflows"])
-    console.print(f"wrote {result['model']} and {result['trace']}", soft_wrap=True)
+    console.print(f"wrote {', '.join(result['files'])}", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -52,4 +52,4 @@ def _value(dataset: Any) -> str:
     """A string as lava-dl writes it: alone, or as an array of one."""
     value = dataset[()] if isinstance(dataset, h5py.Dataset) else b""
     value = value[0] if getattr(value, "shape", ()) else value
-    return value.decode("ascii", "replace")
+    return value.decode("ascii", "replace") if isinstance(value, bytes) else ""
