@@ -42,6 +42,7 @@ _V_MAX = np.int32(V_MAX)
 _BITS = np.int32(DECAY_BITS)
 _LOW = np.int32((1 << DECAY_BITS) - 1)
 _STATE_BITS = np.int32(STATE_BITS)
+_SIGN = np.int32(31)
 
 _compile = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 _instructions: Any = intrinsic
@@ -80,6 +81,8 @@ class Cells(NamedTuple):
     """Parameters of a layer's neurons, each (blocks, one tile or all places * lanes) int32, padded with zeros.
 
     keep_u and keep_v are what is left of 4096 after a step. A neuron that never spikes has the largest threshold.
+    `immediate`: nothing is left of u. `within`: it is proven that moreover u does not wrap, v does not saturate and
+    v * keep_v stays within int32.
     """
 
     keep_u: Array
@@ -88,6 +91,7 @@ class Cells(NamedTuple):
     bias: Array
     immediate: bool
     per_place: bool
+    within: bool
 
 
 @_instructions
@@ -185,18 +189,15 @@ def _list_events(
             begins[place] = n
             row = place % s.in_width * channels
             counts = _view(x, at + place * s.in_channels + g * channels, channels)
-            if bits > 1:
-                for c in range(channels):
-                    for _ in range(counts[c]):
-                        index[n] = row + c
-                        n += 1
-            else:
-                found, to = np.uintp(0), _view(index, n, channels)
-                for c in range(channels):
-                    # Written in any case and kept if there is an event: no branch to mispredict.
-                    to[found] = row + c
-                    found += np.uintp(counts[c])
-                n += np.int64(found)
+            found, to = np.uintp(0), _view(index, n, index.size - n)
+            for c in range(channels):
+                # Written in any case and kept where something is counted: no branch to mispredict.
+                to[found] = row + c
+                if bits > 1:
+                    for more in range(1, max(np.int64(counts[c]), 4)):
+                        to[found + np.uintp(more)] = row + c
+                found += np.uintp(counts[c])
+            n += np.int64(found)
         begins[places] = n
     return n
 
@@ -212,14 +213,14 @@ def _sum_tile(first: int, count: int, s: Synapse, b: int, starts: Array, slot: i
         total[n] = 0
     for q in range(count):
         top, left = i * s.stride_h - s.padding_h, j * s.stride_w - s.padding_w
-        for ki in range(s.kernel_h):
-            row = top + ki * s.dilation_h
-            if row < 0 or row >= s.in_height:
+        for piece in range(s.pieces):
+            column = left + piece * s.dilation_w
+            low, high = max(column, 0), min(column + s.span, s.in_width)
+            if high <= low:
                 continue
-            for piece in range(s.pieces):
-                column = left + piece * s.dilation_w
-                low, high = max(column, 0), min(column + s.span, s.in_width)
-                if high <= low:
+            for ki in range(s.kernel_h):
+                row = top + ki * s.dilation_h
+                if row < 0 or row >= s.in_height:
                     continue
                 start, stop = begins[row * s.in_width + low], begins[row * s.in_width + high]
                 offset = ((ki * s.pieces + piece) * s.span - column) * channels + b * s.weight.shape[1]
@@ -267,10 +268,20 @@ def _update(a: Array, cells: Cells, b: int, first: int, u: Array, v: Array, spik
 
     Takes sums a below `SUM_LIMIT`. Returns how often u wrapped and v saturated.
     """
-    wrapped, saturated = np.int32(0), np.int32(0)
     at = b * cells.bias.shape[1] + first
     keep_u, keep_v = _view(cells.keep_u, at, a.size), _view(cells.keep_v, at, a.size)
     threshold, bias = _view(cells.threshold, at, a.size), _view(cells.bias, at, a.size)
+    if cells.within:
+        for n in range(a.size):
+            product = np.int32(v[n] * keep_v[n])
+            kept = np.int32(np.int32(product + np.int32(np.int32(product >> _SIGN) & _LOW)) >> _BITS)
+            u[n] = np.int32(a[n] << _STATE_BITS)
+            potential = np.int32(np.int32(kept + u[n]) + bias[n])
+            spike = potential > threshold[n]
+            v[n] = np.int32(0) if spike else potential
+            spikes[n] = spike
+        return np.int32(0), np.int32(0)
+    wrapped, saturated = np.int32(0), np.int32(0)
     for n in range(a.size):
         current = np.int32(a[n] << _STATE_BITS)
         if not cells.immediate:
@@ -293,7 +304,7 @@ def _list_steps(x: Array, r: int, begin: int, s: Synapse, starts: Array, index: 
     n, t = 0, begin
     while t < x.shape[1] and t - begin < starts.shape[0]:
         events, bits = _count(x, r, t)
-        if t > begin and n + events >= index.size:
+        if t > begin and n + events + 4 > index.size:
             break
         n = _list_events(x, r, t, bits, s, n, starts, t - begin, index)
         t += 1
@@ -309,8 +320,8 @@ def _room_for_events(x: Array, s: Synapse) -> tuple[Array, Array]:
             most = max(most, _count(x, r, t)[0])
     places = s.in_height * s.in_width
     steps = min(x.shape[1], max(1, INDEX_BUFFER // (s.groups * (places + 1))))
-    # One more than can be listed, as `_list_events` writes before it knows.
-    return np.empty((steps, s.groups, places + 1), np.int64), np.empty(most + 1, np.uint32)
+    # More than can be listed, as `_list_events` writes before it knows.
+    return np.empty((steps, s.groups, places + 1), np.int64), np.empty(most + 4, np.uint32)
 
 
 @_compile

@@ -15,7 +15,7 @@ from deploy.errors import GridError
 from deploy.grid import shift_weighted_sum
 from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Network, Shape, SumPool
 from deploy.runners._ops import apply
-from deploy.runners.integer.bounds import arriving, gains, largest_values
+from deploy.runners.integer.bounds import arriving, gains, largest_values, stays_within
 from deploy.runners.integer.prepared import Layer, flattens_in_place, hollow, synapses
 from deploy.runners.integer.threads import for_slices
 from deploy.runners.kernels import SUM_LIMIT, Synapse, channels_last, step_layer, sum_windows, weighted_sums
@@ -86,6 +86,8 @@ class IntegerArithmetic:
         assert isinstance(node, GridNeuron)
         inputs, synapse, base = self._into_kernel(name, x)
         steps, places, channels = inputs.shape[:2], prod(node.shape[1:]), node.shape[0]
+        within = stays_within(node, arriving(self._network, name, self.bounds))
+        cells = layer.cells._replace(within=within)
         readout = node.vth is None
         spikes = np.empty((*steps, places, channels), np.uint8)
         kept = (*steps, channels, places) if self._states or readout else (steps[0], 0, 0, 0)
@@ -93,7 +95,7 @@ class IntegerArithmetic:
 
         def step(r: slice) -> None:
             states = (layer.u[r], layer.v[r], spikes[r], u[r], v[r], layer.overflow[r])
-            step_layer(inputs[r], synapse, base[r], layer.cells, *states)
+            step_layer(inputs[r], synapse, base[r], cells, *states)
 
         for_slices(step, steps[0])
         spikes = spikes.reshape(*steps, *node.shape[1:], channels)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from deploy.grid import DECAY_ONE, DU_IMMEDIATE, STATE_BITS, V_MAX
 from deploy.network import Conv, Dense, GridNeuron, Input, Network, Node, SumPool
 
 
@@ -48,3 +49,16 @@ def _gain(node: Node) -> int:
             return node.kernel[0] * node.kernel[1]
         case _:
             raise AssertionError(node)
+
+
+def stays_within(node: GridNeuron, largest_sum: float) -> bool:
+    """Whether, for sums of at most this magnitude, u cannot wrap, v cannot saturate and v * (4096 - dv) fits int32.
+
+    A step adds at most A = 2^6 sums + bias to v and keeps (4096 - dv) / 4096 of it: |v| never passes 4096 A / dv.
+    """
+    slowest = int(node.dv.min())
+    if slowest == 0 or (node.du != DU_IMMEDIATE).any():
+        return False
+    added = largest_sum * (1 << STATE_BITS) + int(np.abs(node.bias.astype(np.int64)).max())
+    largest = added * DECAY_ONE / slowest
+    return largest <= V_MAX and largest * (DECAY_ONE - slowest) < 1 << 31

@@ -177,7 +177,7 @@ def _cells(node: GridNeuron, synapse: Synapse) -> Cells:
         for name, value in full.items()
     }
     # With nothing kept of it, the current is what arrives. Only the real channels count: padding holds zeros.
-    return Cells(**tiled, immediate=bool((full["keep_u"] == 0).all()), per_place=per_place)
+    return Cells(**tiled, immediate=bool((full["keep_u"] == 0).all()), per_place=per_place, within=False)
 
 
 def _in_blocks(value: Array, groups: int, lanes: int) -> Array:

@@ -1,6 +1,8 @@
 """Run a network on the grid: whole recordings at once, or step by step with the state kept."""
 
 import time
+from dataclasses import replace
+from functools import cache
 from math import prod
 
 import numpy as np
@@ -40,16 +42,17 @@ def run(
         for i in range(0, len(frames), batch)
     ]
 
-    return join_traces(
-        parts,
-        frames=frames,
-        classes=network.classes,
-        binning=network.binning,
-        runner="integer",
-        device="cpu",
-        seconds=time.perf_counter() - started,
-        versions=software_versions("ckd", "numpy", "numba"),
-    )
+    metadata = {
+        "frames": frames,
+        "classes": network.classes,
+        "binning": network.binning,
+        "runner": "integer",
+        "device": "cpu",
+        "versions": _versions(),
+        "seconds": time.perf_counter() - started,
+    }
+    # One part is whole already; joining would copy every spike.
+    return replace(parts[0], **metadata) if len(parts) == 1 else join_traces(parts, **metadata)
 
 
 class Simulator:
@@ -98,6 +101,12 @@ def _run_batch(network: Network, frames: Array, keep: int, states: bool, schedul
         schedule=schedule,
         overflows=simulator.overflows,
     )
+
+
+@cache
+def _versions() -> dict[str, str]:
+    # Looking them up takes as long as some thousand steps of a small network.
+    return software_versions("ckd", "numpy", "numba")
 
 
 def _bytes_per_recording(network: Network, steps: int, states: bool) -> int:
