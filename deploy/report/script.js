@@ -34,9 +34,6 @@
   // The picture opens where there is something to see.
   const first = DATA.layers.findIndex((one) => one.differs);
   if (first >= 0) layer.value = first;
-  // The picture opens where there is something to see.
-  const first = DATA.layers.findIndex((one) => one.differs);
-  if (first >= 0) layer.value = first;
   const whole = () => { view = { t0: 0, t1: DATA.steps, n0: 0, n1: DATA.layers[layer.value].neurons.length }; draw(); };
   const load = async () => {
     const packed = DATA.recordings[recording.value].bits, at = 2 * layer.value;
