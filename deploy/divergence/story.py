@@ -86,7 +86,7 @@ def _causes(explanation: Explanation) -> list[str]:
     for cause in explanation.causes:
         lines.append(f"cause: {cause}")
         if cause.verified:
-            lines.append("  proof: putting this one thing right again gives the other run, bit for bit")
+            lines.append("  proof: this alone turns one run into the other, bit for bit")
         if cause.others:
             lines.append(f"  on these recordings the same as: {'; '.join(cause.others[:SHOWN])}")
     if explanation.unexplained:

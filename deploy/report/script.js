@@ -34,11 +34,16 @@
   // The picture opens where there is something to see.
   const first = DATA.layers.findIndex((one) => one.differs);
   if (first >= 0) layer.value = first;
+  const hint = document.getElementById("hint"), how = hint.textContent;
+  const tell = () => {
+    const { neurons, of } = DATA.layers[layer.value];
+    hint.textContent = how + (neurons.length < of ? ` Drawn: ${neurons.length} of ${of} neurons, those that differ first.` : "");
+  };
   const whole = () => { view = { t0: 0, t1: DATA.steps, n0: 0, n1: DATA.layers[layer.value].neurons.length }; draw(); };
   const load = async () => {
     const packed = DATA.recordings[recording.value].bits, at = 2 * layer.value;
     bits = [await inflate(packed[at]), await inflate(packed[at + 1])];
-    whole();
+    whole(); tell();
   };
 
   const LEFT = 62, BOTTOM = 30, TOP = 8, RIGHT = 10;

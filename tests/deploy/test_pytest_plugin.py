@@ -1,0 +1,61 @@
+"""What a user's own project gets: options, and a fixture whose failure tells the story."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deploy.nir_io import write_nir
+from deploy.runners import run
+from tests.deploy.test_report import damaged
+from tests.equivalence.networks import convolutional, frames_for
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PROJECT = """
+def test_chip(assert_same_spikes):
+    assert_same_spikes("student.trace", "chip.trace", model="student.nir")
+
+
+def test_itself(assert_same_spikes):
+    assert_same_spikes("student.trace", "student.trace")
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A user's project: a model, its trace, a wrong trace, and a test."""
+    rng = np.random.default_rng(0)
+    network = convolutional(rng)
+    frames = frames_for(rng, network, 4)
+    write_nir(network, tmp_path / "student.nir")
+    run(network, frames, keep_states=4).save(tmp_path / "student.trace")
+    chip = run(damaged(network), frames, keep_states=4)
+    replace(chip, runner="chip").save(tmp_path / "chip.trace")
+    (tmp_path / "test_mine.py").write_text(PROJECT)
+    return tmp_path
+
+
+def pytest_in(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *args]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_a_failing_users_test_tells_the_story(project: Path) -> None:
+    done = pytest_in(project)
+    assert done.returncode == 1 and "1 failed, 1 passed" in done.stdout
+    for part in ("neuron-steps differ", "first difference: layer lif2", "cause:", "1 weight(s) differ: [1, 2, 0, 1]"):
+        assert part in done.stdout
+
+
+def test_the_shipped_checks_take_a_model_of_the_users(project: Path) -> None:
+    checks = str(ROOT / "tests" / "equivalence")
+    good = pytest_in(ROOT, checks, "--model", str(project / "student.nir"))
+    assert good.returncode == 0, good.stdout
+    wrong = str(project / "chip.trace")
+    bad = pytest_in(ROOT, checks, "--model", str(project / "student.nir"), "--model-trace", wrong)
+    assert bad.returncode == 1 and "first difference: layer lif2" in bad.stdout
+    assert "test_what_runs_is_what_was_trained[integer]" in bad.stdout
