@@ -41,7 +41,7 @@ def refuse_foreign_trace(model: Path, trace: Trace) -> None:
     if others and path.is_file() and not _same(load_trace(path), trace):
         raise DeployError(
             f"{path}: proves {others[0].name}, which was exported with other options; give --out another name, or "
-            f"export {others[0].name} again with these options afterwards and remove it now"
+            f"remove {others[0].name}"
         )
 
 
