@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deploy import grid
+from deploy.counts import largest_counts
 from deploy.errors import GridError, UnsupportedError
 from deploy.network import Array, Conv, Dense, GridNeuron, Network, Shape, SumPool
 from deploy.runners.schedule import Walk
@@ -59,20 +60,6 @@ class IntegerNetwork(nn.Module):
         arithmetic = _TorchArithmetic(self, states)
         Walk(self.network, arithmetic, schedule).advance(frames, frames.shape[1])
         return arithmetic.activity()
-
-
-def largest_counts(network: Network, max_count: int) -> dict[str, int]:
-    """For every node that can feed a synapse, the largest element of its output: 1 after a neuron, more if pooled."""
-    counts = {network.input: max_count}
-    for name in network.order[1:]:
-        node = network.nodes[name]
-        if isinstance(node, GridNeuron):
-            counts[name] = 1
-        elif not isinstance(node, Dense | Conv):
-            # A source without an entry lies on a recurrent edge, over which spikes travel.
-            window = node.kernel[0] * node.kernel[1] if isinstance(node, SumPool) else 1
-            counts[name] = window * sum(counts.get(source, 1) for source in network.sources(name))
-    return counts
 
 
 def channel_groups(name: str, weight: Array, max_input: int) -> list[slice]:

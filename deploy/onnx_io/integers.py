@@ -13,7 +13,7 @@ import numpy as np
 
 from deploy.errors import GridError
 from deploy.grid import DU_IMMEDIATE
-from deploy.network import Array, Conv, Dense, GridNeuron, Network, SumPool
+from deploy.network import Array, Conv, Dense, GridNeuron, SumPool
 from deploy.onnx_io.graph import NEXT, Graph
 
 SUMS, SPIKES = np.int64, np.uint8
@@ -43,20 +43,6 @@ def planes(name: str, weight: Array) -> list[Plane]:
         Plane(((weight >> 8) + 128).astype(np.uint8), 128, 256),
         Plane((weight & 255).astype(np.uint8), 0, 1),
     ]
-
-
-def largest_counts(network: Network, max_count: int) -> dict[str, int]:
-    """For every node that can feed a synapse, the largest element of its output: 1 after a neuron, more if pooled."""
-    counts = {network.input: max_count}
-    for name in network.order:
-        node = network.nodes[name]
-        if isinstance(node, GridNeuron):
-            counts[name] = 1
-        elif name not in counts and not isinstance(node, Dense | Conv):
-            window = prod(node.kernel) if isinstance(node, SumPool) else 1
-            # A source without an entry lies on a recurrent edge, over which spikes travel.
-            counts[name] = window * sum(counts.get(source, 1) for source in network.sources(name))
-    return counts
 
 
 def add_synapse(graph: Graph, name: str, node: Dense | Conv, x: str, largest: int) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ckd.events import write_then_rename
+from deploy.counts import largest_counts
 from deploy.errors import UnsupportedError
 from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Neuron, Output, Scale, SumPool
 from deploy.nir_io.metadata import to_metadata
@@ -54,7 +55,7 @@ class _Writer:
         self.types = _value_types(network)
         self.graph = Graph(network.input_shape, self.types[network.input])
         most = integers.COUNT_MAX if network.binning is None else network.binning.max_count
-        self.counts = integers.largest_counts(network, most)
+        self.counts = largest_counts(network, most)
         self.late = {source: f"{source}.before" for source, _ in sorted(network.recurrent_edges)}
         for source, name in self.late.items():
             self.graph.state(name, network.shapes[source], self.types[source])

@@ -28,6 +28,7 @@ from deploy.network import (
     Scale,
     SumPool,
 )
+from deploy.nir_io.support import support_table
 from deploy.runners import floating, integer
 from tests.deploy.plain import Array, cells, chain, even, events, small
 
@@ -336,6 +337,20 @@ def test_an_onnx_file_runs_on_onnxruntime_alone(small_network: Network, small_fr
     model = load_model(tmp_path / "student.onnx")
     with pytest.raises(RunnerError, match=r"runs --on onnx alone, not on integer; give integer a \.nir file"):
         deploy.run(model, small_frames, on="integer")
+
+
+def test_every_nir_node_that_lies_on_the_grid_runs_in_onnx_as_in_the_integer_simulator() -> None:
+    tried: list[Network] = []
+
+    def column(network: Network, frames: Array) -> None:
+        tried.append(network)
+        expected, found = integer.run(network, frames, keep_states=4), runner.run(network, frames, keep_states=4)
+        for kind in ("spikes", "u", "v"):
+            for name, values in getattr(expected, kind).items():
+                np.testing.assert_array_equal(getattr(found, kind)[name], values, err_msg=name)
+
+    rows = support_table({"in ONNX": column}).strip().split("\n")[2:]
+    assert len(tried) == len(rows) and all(row.split("|")[-2].strip() == "yes" for row in rows)
 
 
 def test_the_missing_extra_is_named(small_network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
