@@ -60,7 +60,7 @@ class TeacherConfig:
     teacher: str = "vgg"
     """vgg, resnet18, torchvision:NAME, timm:NAME, or the path of a saved teacher.safetensors of the same kind."""
     teacher_iterations: int = 300
-    teacher_batch: int = 128
+    teacher_batch: int = 64
     teacher_lr: float = 2e-3
 
 

@@ -58,7 +58,8 @@ def train_teacher(
     """
     plan = config.teacher
     size = config.data.size
-    teacher.to(device).train()
+    # Convolutions on a CPU are about a third faster when the channels lie innermost.
+    teacher.to(device=device, memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
     optimiser = torch.optim.AdamW(teacher.parameters(), lr=plan.teacher_lr, weight_decay=0.01)
     images, labels = torch.from_numpy(stills.images), torch.from_numpy(stills.labels)
     generator = torch.Generator().manual_seed(config.seed * 2 + 1)
@@ -66,6 +67,7 @@ def train_teacher(
         rows = torch.randint(len(images), (plan.teacher_batch,), generator=generator)
         geometry = draw_geometry(len(rows), config.augment, size, generator)
         rgb = move(placed(images[rows].to(device).float() / 255, size), geometry, smooth=True)
+        rgb = rgb.contiguous(memory_format=torch.channels_last)
         loss = F.cross_entropy(teacher(rgb), labels[rows].to(device))
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, plan.teacher_iterations, peak=plan.teacher_lr, warmup=20)
