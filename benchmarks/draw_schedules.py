@@ -1,6 +1,6 @@
 """The schedules of training as pictures, from the very functions that training calls.
 
-    python -m benchmarks.draw_schedules        writes docs/schedules.png
+python -m benchmarks.draw_schedules        writes docs/schedules.png
 """
 
 from pathlib import Path
