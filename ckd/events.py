@@ -1,4 +1,4 @@
-"""Recordings of an event camera, and how they become frames. Numpy only: the deploy wing imports this file.
+"""Recordings of an event camera, and how they become frames. Imports numpy only: the deploy wing uses this.
 
 An event says that at time `t` (microseconds) the light on pixel (`x`, `y`) rose (`p` = 1) or fell (`p` = 0).
 """
@@ -82,20 +82,37 @@ def to_frames(events: Events, binning: Binning, *, name: str = "recording") -> F
     """
     if len(events) == 0:
         raise RecordingError(f"{name}: holds no events; nothing can be classified from it, remove it")
-    x, y, t, p = (events[field].astype(np.int64) for field in ("x", "y", "t", "p"))
+    events = np.ascontiguousarray(events, EVENT_DTYPE)
+    frames = np.zeros((binning.steps, *binning.frame_shape), np.uint8)
+    if count_frames(events, int(events["t"][0]), binning, frames, name=name):
+        # Not in order of time after all: looking for the first event costs another pass.
+        frames[:] = 0
+        count_frames(events, int(events["t"].min()), binning, frames, name=name)
+    return frames
+
+
+def count_frames(events: Events, start: int, binning: Binning, frames: Frames, *, name: str = "recording") -> int:
+    """Count further events into frames (T, 2, H, W), whose first step begins at `start` microseconds.
+
+    Returns:
+        how many events came before `start` and were left out.
+
+    Raises:
+        RecordingError: events outside the sensor.
+    """
+    from ckd.binning import count_events
+
+    bad, early = count_events(events, start, binning.step_us, binning.max_count, frames)
+    if not bad:
+        return early
+    x, y, p = (events[field] for field in "xyp")
     outside = (x < 0) | (x >= binning.width) | (y < 0) | (y >= binning.height) | (p < 0) | (p > 1)
-    if outside.any():
-        first = int(np.argmax(outside))
-        raise RecordingError(
-            f"{name}: {int(outside.sum())} of {len(events)} events lie outside the sensor, the first at "
-            f"x={x[first]}, y={y[first]}, p={p[first]}; allowed are 0 <= x < {binning.width}, "
-            f"0 <= y < {binning.height}, p 0 or 1; was it recorded by another camera?"
-        )
-    step = (t - t.min()) // binning.step_us
-    kept = step < binning.steps
-    cell = ((step * 2 + p) * binning.height + y) * binning.width + x
-    counts = np.bincount(cell[kept], minlength=binning.steps * 2 * binning.height * binning.width)
-    return np.minimum(counts, binning.max_count).astype(np.uint8).reshape(binning.steps, *binning.frame_shape)
+    first = int(np.argmax(outside))
+    raise RecordingError(
+        f"{name}: {int(outside.sum())} of {len(events)} events lie outside the sensor, the first at "
+        f"x={x[first]}, y={y[first]}, p={p[first]}; allowed are 0 <= x < {binning.width}, "
+        f"0 <= y < {binning.height}, p 0 or 1; was it recorded by another camera?"
+    )
 
 
 def read_recording(path: Path) -> Events:
@@ -174,7 +191,11 @@ def load_frames(paths: list[Path], binning: Binning) -> Frames:
 
 def _read_nmnist(path: Path) -> Events:
     """x, y, then one bit of polarity and 23 bits of time (Orchard et al. 2015)."""
-    raw = np.fromfile(path, np.uint8)
+    return decode_nmnist(np.fromfile(path, np.uint8), path)
+
+
+def decode_nmnist(raw: NDArray[np.uint8], path: Path) -> Events:
+    """Events from bytes of an N-MNIST file; `path` is named where they are no whole events."""
     if len(raw) % 5:
         raise RecordingError(
             f"{path}: {len(raw)} bytes is no multiple of 5, the size of an event; the file is truncated, copy it again"

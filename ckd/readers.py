@@ -65,12 +65,31 @@ def _read_npz(path: Path) -> tuple[Any, ...]:
 def _read_prophesee(path: Path) -> tuple[Any, ...]:
     from expelliarmus import Wizard
 
-    encodings = ["dat"] if path.suffix == ".dat" else ["evt3", "evt2"]
-    for encoding in encodings:
-        stored = Wizard(encoding=encoding).read(str(path))
-        if len(stored):
-            return tuple(stored[name] for name in "xytp")
-    raise RecordingError(f"{path}: holds no events that {' or '.join(encodings)} can read")
+    stored = Wizard(encoding=prophesee_encoding(path)).read(str(path))
+    if stored is None:
+        raise RecordingError(f"{path}: expelliarmus cannot read it; copy it again")
+    return tuple(stored[name] for name in "xytp")
+
+
+def prophesee_encoding(path: Path) -> str:
+    """What the header of a Prophesee file says of its events: "dat", "evt2" or "evt3".
+
+    Raises:
+        RecordingError: a .raw file whose header names neither EVT2 nor EVT3.
+    """
+    if path.suffix == ".dat":
+        return "dat"
+    header = b""
+    with path.open("rb") as file:
+        for line in file:
+            if not line.startswith(b"%"):
+                break
+            header += line.lower()
+    # "% evt 3.0" or "% format EVT3;height=720;width=1280".
+    for encoding, words in {"evt3": (b"evt 3.0", b"evt3"), "evt2": (b"evt 2.0", b"evt2;", b"evt2\n")}.items():
+        if any(word in header for word in words):
+            return encoding
+    raise RecordingError(f"{path}: its header says neither EVT2 nor EVT3; convert it with Metavision, to .dat say")
 
 
 def _read_aedat4(path: Path) -> tuple[Any, ...]:
