@@ -72,6 +72,7 @@ def main() -> None:
         trace = run(network, frames, keep_states=8)
         replace(trace, labels=trace.predictions).save(model.with_suffix(".trace"))
         simulating, checking = [], []
+        checked = check(model)
         for _ in range(3):
             started = time.perf_counter()
             run(network, frames)

@@ -71,7 +71,7 @@ def build(rng: np.random.Generator) -> Network:
         "readout": cells(5, vth=None, dv=0, bias=rng.integers(-500, 500, 5)),
         "output": Output(),
     }
-    bits = dict.fromkeys(("lif1", "lif2", "lif3", "readout"), 7)
+    bits = {name: 7 for name, one in nodes.items() if isinstance(one, GridNeuron)}
     return Network(nodes=nodes, edges=tuple(itertools.pairwise(nodes)), binning=BINNING, grid="loihi2", scale_bits=bits)
 
 
@@ -205,7 +205,7 @@ def inject(fault: Fault, folder: Path, network: Network, events: list[Array], fr
 
 
 def by_brute_force(expected: Trace, found: Trace) -> tuple[str, int, int, tuple[int, ...], str] | None:
-    """The first difference (layer, step, recording, neuron, what), value by value: step, layer, spikes before states."""
+    """The first difference (layer, step, recording, neuron, what), one by one: step, layer, spikes before states."""
     for step in range(expected.steps):
         for layer in expected.layers:
             for kinds in (("spikes",), ("v", "u")):

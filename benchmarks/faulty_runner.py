@@ -54,12 +54,12 @@ def run(network: Network, frames: Array, faults: Faults) -> Trace:
             now: dict[str, Array] = {}
             for name in network.order:
                 node = network.nodes[name]
-                x = sum(now[source] for source in network.sources(name))
+                x = sum((now[source] for source in network.sources(name)), start=np.zeros((), np.int64))
                 if isinstance(node, Input):
                     now[name] = frame.astype(np.int64).ravel()
                 elif name in synapses:
                     exponent = 0 if faults.no_exponent else getattr(node, "weight_exp", 0)
-                    total = synapses[name] @ x
+                    total: Array = synapses[name] @ x
                     now[name] = total << exponent if exponent >= 0 else total >> -exponent
                 elif isinstance(node, GridNeuron):
                     now[name] = cells[name].advance(np.asarray(x))

@@ -202,7 +202,7 @@ def _earliest_spike(layer: str, unequal: Array, found: Array, shape: tuple[int, 
     """The first set bit of `unequal` (R, T, bytes), earliest step first."""
     if not unequal.any():
         return []
-    recording, step = _first_index(unequal.any(axis=2))
+    recording, step = _first_index(np.asarray(unequal.any(axis=2)))
     bits, spikes = (np.unpackbits(rows[recording, step], count=prod(shape)) for rows in (unequal, found))
     at = int(bits.argmax())
     neuron = tuple(int(i) for i in np.unravel_index(at, shape))

@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "ckd_runner" in metafunc.fixturenames:
-        names = [name.strip() for name in metafunc.config.getoption("--on").split(",") if name.strip()]
+        names = [name.strip() for name in str(metafunc.config.getoption("--on")).split(",") if name.strip()]
         metafunc.parametrize("ckd_runner", names, scope="session")
 
 

@@ -21,6 +21,7 @@ from deploy.divergence.story import story
 from deploy.network import Array, Conv, Dense, GridNeuron, Input, Network, Neuron, Output
 from deploy.nir_io import write_nir
 from deploy.runners import run
+from deploy.runners.integer import run as run_integer
 from deploy.trace import Trace
 from export.record import record_quantised
 from tests.equivalence.networks import convolutional, dense, frames_for
@@ -112,6 +113,16 @@ def test_without_the_other_model_the_weight_is_solved_from_the_trace(
     assert isinstance(good, Conv)
     assert cause.side == "trace" and cause.verified
     assert f"[3, 1, 2, 0] is {good.weight[3, 1, 2, 0]} there" in cause.text
+
+
+def test_a_pipelined_run_is_explained_as_well(network: Network, frames: Array, expected: Trace) -> None:
+    pipelined = run_integer(network, frames, keep_states=6, schedule="pipelined")
+    assert compare(expected, pipelined)
+    bad = changed_weight(network, "conv2", (3, 1, 2, 0), -60)
+    found = run_integer(bad, frames, keep_states=6, schedule="pipelined")
+    for tested in (bad, network):
+        (cause,) = explain(expected, found, reference=network, tested=tested).causes
+        assert cause.kind == "weight" and cause.verified
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Traces in NIR's own container."""
 
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
@@ -13,13 +14,17 @@ from deploy.runners.integer import run as run_integer
 from tests.equivalence.networks import convolutional, frames_for
 
 
+def read(path: Path) -> Any:
+    return nir.read_data(str(path))
+
+
 def test_nir_reads_back_the_spikes_and_the_readouts_potential(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     network = convolutional(rng)
     frames = frames_for(rng, network, 3)
     trace = run(network, frames)
     write_nir_data(trace, tmp_path / "spikes.nir", dt=1e-3)
-    data = nir.read_data(tmp_path / "spikes.nir")
+    data = read(tmp_path / "spikes.nir")
     for layer, spikes in trace.spikes.items():
         held = data.nodes[layer].observables["spikes"]
         assert held.dt == 1e-3
@@ -33,7 +38,7 @@ def test_a_pipelined_trace_is_written_aligned(tmp_path: Path) -> None:
     frames = frames_for(rng, network, 2)
     write_nir_data(run_integer(network, frames), tmp_path / "a.nir", dt=1e-3)
     write_nir_data(run_integer(network, frames, schedule="pipelined"), tmp_path / "b.nir", dt=1e-3)
-    a, b = (nir.read_data(tmp_path / name) for name in ("a.nir", "b.nir"))
+    a, b = (read(tmp_path / name) for name in ("a.nir", "b.nir"))
     for layer, node in a.nodes.items():
         for kind, one in node.observables.items():
             assert np.array_equal(one.data, b.nodes[layer].observables[kind].data)

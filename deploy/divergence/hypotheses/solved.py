@@ -16,13 +16,18 @@ SAMPLES = 20_000
 
 
 def recorded_states(setup: Setup, layer: str, trace: Trace) -> tuple[Array, Array] | None:
-    """u and v (R', T, *shape) int64 of the first recordings, where the trace holds both and starts from rest."""
-    if layer not in trace.u or layer not in trace.v or not len(trace.u[layer]) or trace.shifts[layer]:
+    """u and v (R', T, *shape) int64 of the first recordings, from rest on; None where the trace does not hold both."""
+    if layer not in trace.u or layer not in trace.v or not len(trace.u[layer]):
         return None
     if not isinstance(setup.network.nodes[layer], GridNeuron):
         return None
-    u = trace.u[layer].astype(np.int64)
-    return u, trace.v[layer][: len(u)].astype(np.int64)
+    u = trace.aligned("u", layer).astype(np.int64)
+    return u, trace.aligned("v", layer)[: len(u)].astype(np.int64)
+
+
+def window(trace: Trace, layer: str) -> slice:
+    """The raw steps in which a layer sees the input; its state is zeroed when they begin."""
+    return slice(trace.shifts[layer], trace.shifts[layer] + trace.steps)
 
 
 @hypothesis("weight", "synapse")
@@ -37,10 +42,11 @@ def solved_weights(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate
     assert isinstance(cell, GridNeuron)
     before = np.concatenate([np.zeros_like(u[:, :1]), u[:, :-1]], axis=1)
     came = (u - grid.toward_zero(before * (grid.DECAY_ONE - 1 - np.asarray(cell.du, np.int64)), grid.DECAY_BITS)) >> 6
-    left = came - seen.sums[layer][: len(u)]
+    steps = window(trace, layer)
+    left = came - seen.sums[layer][: len(u), steps]
     weight = np.array(node.weight, np.int64)
     for out in np.flatnonzero(np.moveaxis(left, 2, 0).reshape(left.shape[2], -1).any(axis=1)):
-        change = _solve(node, seen.arriving[name][: len(u)], left[:, :, out], int(out))
+        change = _solve(node, seen.arriving[name][: len(u), steps], left[:, :, out], int(out))
         if change is None:
             return
         weight[out] += change
@@ -129,10 +135,10 @@ def solved_bias(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
 def solved_threshold(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """The threshold between the highest silent potential and the lowest that spiked."""
     cell = setup.network.nodes[layer]
-    if not isinstance(cell, GridNeuron) or layer not in trace.spikes or cell.vth is None or trace.shifts[layer]:
+    if not isinstance(cell, GridNeuron) or layer not in trace.spikes or cell.vth is None:
         return
-    potential = replay(setup, along=trace, only=frozenset([layer])).potential[layer]
-    spiked = trace.spikes[layer]
+    potential = replay(setup, along=trace, only=frozenset([layer])).potential[layer][:, window(trace, layer)]
+    spiked = trace.aligned("spikes", layer)
     if spiked.all() or not spiked.any():
         return
     highest, lowest = int(potential[~spiked].max()), int(potential[spiked].min())
@@ -147,5 +153,5 @@ def solved_threshold(setup: Setup, layer: str, trace: Trace) -> Iterator[Candida
 def _transitions(trace: Trace, layer: str, u: Array, v: Array) -> tuple[Array, Array, Array, Array]:
     """The potential before, u and v of each step, and where v is not the reset after a spike."""
     before = np.concatenate([np.zeros_like(v[:, :1]), v[:, :-1]], axis=1)
-    kept = ~trace.spikes[layer][: len(v)] if layer in trace.spikes else np.ones(v.shape, bool)
+    kept = ~trace.aligned("spikes", layer)[: len(v)] if layer in trace.spikes else np.ones(v.shape, bool)
     return before, u, v, kept
