@@ -67,7 +67,7 @@ def _read_prophesee(path: Path) -> tuple[Any, ...]:
 
     stored = Wizard(encoding=prophesee_encoding(path)).read(str(path))
     if stored is None:
-        raise RecordingError(f"{path}: expelliarmus cannot read it; copy it again")
+        raise RecordingError(f"{path}: cannot be read by expelliarmus; copy it again")
     return tuple(stored[name] for name in "xytp")
 
 
