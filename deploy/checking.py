@@ -15,7 +15,7 @@ from deploy.network import Array, Network
 from deploy.runners import GRID_RUNNERS, run
 from deploy.trace import Trace, load_trace
 
-STATES = 256
+STATES = 512
 """Recordings whose u and v are compared at every step; of any further ones, all spikes and the readout's potential."""
 
 

@@ -39,7 +39,12 @@ def property_test(examples: int) -> Callable[[], None]:
     def test() -> None:
         spikes = []
 
-        @settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+        @settings(
+            max_examples=examples,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+        )
         @given(cases(), st.sampled_from(SCHEDULES))
         def equal(case: tuple[Network, Array], schedule: str) -> None:
             spikes.append(check(*case, schedule))
