@@ -12,19 +12,12 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
 from numpy.typing import NDArray
 
 from deploy.grid import DECAY_BITS, STATE_BITS, U_WRAP, V_MAX
+from deploy.runners.vectors import add_rows, view
 
 Array = NDArray[Any]
-
-LANES = (8, 16, 32, 64, 128)
-"""How many output channels are summed together: widths that vector registers hold whole."""
 
 TILE = 1024
 """Neurons updated together: few enough for the sums to stay in the innermost cache."""
@@ -45,7 +38,6 @@ _STATE_BITS = np.int32(STATE_BITS)
 _SIGN = np.int32(31)
 
 _compile = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
-_instructions: Any = intrinsic
 _inline = numba.njit(nogil=True, boundscheck=False, error_model="numpy")
 
 
@@ -94,78 +86,11 @@ class Cells(NamedTuple):
     within: bool
 
 
-@_instructions
-def _view(typing: Any, array: Any, start: Any, size: Any) -> Any:
-    """array.ravel()[start : start + size] of a contiguous array, for nothing.
-
-    A slice counts references and may begin at a negative place, which keeps loops from becoming vector code.
-    """
-    of = types.Array(array.dtype, 1, "C")
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        source = context.make_array(array)(context, builder, args[0])
-        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(array.dtype)))
-        view = context.make_array(of)(context, builder)
-        shape = cgutils.pack_array(builder, [args[2]])
-        strides = cgutils.pack_array(builder, [itemsize])
-        data = builder.gep(source.data, [args[1]])
-        populate_array(view, data=data, shape=shape, strides=strides, itemsize=itemsize, meminfo=None)
-        return view._getvalue()
-
-    return of(array, types.intp, types.intp), generate
-
-
-@_instructions
-def _add_rows(typing: Any, total: Any, weight: Any, index: Any, start: Any, stop: Any, offset: Any) -> Any:
-    """total (lanes,) int32 += the rows weight[index[k] + offset] int16 for k from start to stop.
-
-    They are added up in registers and in int16. Left to itself the compiler reads and writes the total for every row.
-    """
-    word = ir.IntType(64)
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        start, stop, offset = args[3:]
-        kinds = zip(signature.args[:3], args[:3], strict=True)
-        arrays = [context.make_array(kind)(context, builder, value) for kind, value in kinds]
-        lanes = builder.extract_value(arrays[0].shape, 0)
-        for width in LANES:
-            with builder.if_then(builder.icmp_unsigned("==", lanes, word(width))):
-                add_rows_of(builder, width, [array.data for array in arrays], start, stop, offset)
-        return context.get_dummy_value()
-
-    def add_rows_of(builder: Any, lanes: int, data: Any, start: Any, stop: Any, offset: Any) -> None:
-        total, weight, index = data
-        narrow, wide = (ir.VectorType(ir.IntType(bits), lanes) for bits in (16, 32))
-        entry = builder.block
-        loop, done = builder.append_basic_block(), builder.append_basic_block()
-        builder.cbranch(builder.icmp_signed("<", start, stop), loop, done)
-
-        builder.position_at_end(loop)
-        k, so_far = builder.phi(word), builder.phi(narrow)
-        row = builder.add(builder.zext(builder.load(builder.gep(index, [k])), word), offset)
-        at = builder.bitcast(builder.gep(weight, [builder.mul(row, word(lanes))]), narrow.as_pointer())
-        after, following = builder.add(so_far, builder.load(at, align=2)), builder.add(k, word(1))
-        k.add_incoming(start, entry)
-        k.add_incoming(following, loop)
-        so_far.add_incoming(narrow(None), entry)
-        so_far.add_incoming(after, loop)
-        builder.cbranch(builder.icmp_signed("<", following, stop), loop, done)
-
-        builder.position_at_end(done)
-        rows = builder.phi(narrow)
-        rows.add_incoming(narrow(None), entry)
-        rows.add_incoming(after, loop)
-        to = builder.bitcast(total, wide.as_pointer())
-        builder.store(builder.add(builder.load(to, align=4), builder.sext(rows, wide)), to, align=4)
-
-    return types.void(total, weight, index, start, stop, offset), generate
-
-
 @_inline
 def _count(x: Array, r: int, t: int) -> Any:
     """How many events step t of recording r holds, and the bits that occur in its counts."""
     total, bits = np.int64(0), np.uint8(0)
-    step = _view(x, (r * x.shape[1] + t) * x.shape[2], x.shape[2])
+    step = view(x, (r * x.shape[1] + t) * x.shape[2], x.shape[2])
     for n in range(step.size):
         total += np.int64(step[n])
         bits |= step[n]
@@ -184,12 +109,12 @@ def _list_events(
     channels, places = s.in_channels // s.groups, s.in_height * s.in_width
     at = (r * x.shape[1] + t) * x.shape[2]
     for g in range(s.groups):
-        begins = _view(starts, (slot * s.groups + g) * (places + 1), places + 1)
+        begins = view(starts, (slot * s.groups + g) * (places + 1), places + 1)
         for place in range(places):
             begins[place] = n
             row = place % s.in_width * channels
-            counts = _view(x, at + place * s.in_channels + g * channels, channels)
-            found, to = np.uintp(0), _view(index, n, index.size - n)
+            counts = view(x, at + place * s.in_channels + g * channels, channels)
+            found, to = np.uintp(0), view(index, n, index.size - n)
             for c in range(channels):
                 # Written in any case and kept where something is counted: no branch to mispredict.
                 to[found] = row + c
@@ -207,7 +132,7 @@ def _sum_tile(first: int, count: int, s: Synapse, b: int, starts: Array, slot: i
     """total (count * lanes,) int32 = the sums of block b at `count` places of the output from `first` on."""
     lanes, channels = s.weight.shape[2], s.in_channels // s.groups
     places, group = s.in_height * s.in_width, b // (s.weight.shape[0] // s.groups)
-    begins = _view(starts, (slot * s.groups + group) * (places + 1), places + 1)
+    begins = view(starts, (slot * s.groups + group) * (places + 1), places + 1)
     i, j = first // s.out_width, first % s.out_width
     for n in range(total.size):
         total[n] = 0
@@ -226,7 +151,7 @@ def _sum_tile(first: int, count: int, s: Synapse, b: int, starts: Array, slot: i
                 offset = ((ki * s.pieces + piece) * s.span - column) * channels + b * s.weight.shape[1]
                 while start < stop:
                     end = min(stop, start + s.limit)
-                    _add_rows(_view(total, q * lanes, lanes), s.weight, index, start, end, offset)
+                    add_rows(view(total, q * lanes, lanes), s.weight, index, start, end, offset)
                     start = end
         j += 1
         if j == s.out_width:
@@ -269,8 +194,8 @@ def _update(a: Array, cells: Cells, b: int, first: int, u: Array, v: Array, spik
     Takes sums a below `SUM_LIMIT`. Returns how often u wrapped and v saturated.
     """
     at = b * cells.bias.shape[1] + first
-    keep_u, keep_v = _view(cells.keep_u, at, a.size), _view(cells.keep_v, at, a.size)
-    threshold, bias = _view(cells.threshold, at, a.size), _view(cells.bias, at, a.size)
+    keep_u, keep_v = view(cells.keep_u, at, a.size), view(cells.keep_v, at, a.size)
+    threshold, bias = view(cells.threshold, at, a.size), view(cells.bias, at, a.size)
     if cells.within:
         for n in range(a.size):
             product = np.int32(v[n] * keep_v[n])
@@ -329,6 +254,7 @@ def step_layer(
     x: Array,
     s: Synapse,
     base: Array,
+    places: int,
     cells: Cells,
     u: Array,
     v: Array,
@@ -336,6 +262,7 @@ def step_layer(
     u_out: Array,
     v_out: Array,
     overflow: Array,
+    sums: Array,
 ) -> None:
     """Take a layer, neurons and the synapse that feeds them, through T steps of R recordings.
 
@@ -343,15 +270,16 @@ def step_layer(
         x: (R, T, places in * channels in) uint8, what enters the synapse.
         s: the synapse.
         base: (R, T, places * channels) int32, sums to add to the synapse's, or empty.
+        places: of the output.
         cells: the neurons.
         u, v: (R, blocks, places * lanes) int32, the state, changed in place.
         spikes: (R, T, places, channels) uint8, written.
         u_out, v_out: (R, T, channels, places) int32, the state after each step, written unless empty.
         overflow: (R, 2) int64, to which it adds how often u wrapped and v saturated.
+        sums: (R, T, places * channels) int32; unless empty, the sums are written there and no neuron is stepped.
     """
     lanes = s.weight.shape[2]
     per_group, blocks = s.out_channels // s.groups, s.weight.shape[0] // s.groups
-    places = spikes.shape[2]
     total, padded = np.empty(TILE, np.int32), np.empty(TILE, np.uint8)
     starts, index = _room_for_events(x, s)
     for r in range(x.shape[0]):
@@ -366,21 +294,25 @@ def step_layer(
                         count = min(TILE // lanes, places - place)
                         first, size = place * lanes, count * lanes
                         at = (r * s.weight.shape[0] + b) * u.shape[2] + first
-                        a, tile_u, tile_v = _view(total, 0, size), _view(u, at, size), _view(v, at, size)
+                        a, tile_u, tile_v = view(total, 0, size), view(u, at, size), view(v, at, size)
                         _sum_tile(place, count, s, b, starts, t - begin, index, a)
                         if s.exponent != 0:
                             _shift(a, s.exponent)
                         out = ((r * x.shape[1] + t) * places + place) * s.out_channels + channel
                         if base.size:
                             for q in range(count):
-                                _add(_view(a, q * lanes, width), _view(base, out + q * s.out_channels, width))
+                                _add(view(a, q * lanes, width), view(base, out + q * s.out_channels, width))
+                        if sums.size:
+                            for q in range(count):
+                                _copy(view(sums, out + q * s.out_channels, width), view(a, q * lanes, width))
+                            continue
                         in_place = width == lanes and width == s.out_channels
-                        fired = _view(spikes, out, size) if in_place else _view(padded, 0, size)
+                        fired = view(spikes, out, size) if in_place else view(padded, 0, size)
                         wrapped, saturated = _update(a, cells, b, first * cells.per_place, tile_u, tile_v, fired)
                         overflow[r, 0] += wrapped
                         overflow[r, 1] += saturated
                         for q in range(0 if in_place else count):
-                            _copy(_view(spikes, out + q * s.out_channels, width), _view(fired, q * lanes, width))
+                            _copy(view(spikes, out + q * s.out_channels, width), view(fired, q * lanes, width))
                         if v_out.size:
                             for c in range(width):
                                 for q in range(count):
@@ -390,44 +322,19 @@ def step_layer(
 
 
 @_compile
-def weighted_sums(x: Array, s: Synapse, out: Array) -> None:
-    """out (R, T, places, channels) int32 = the synaptic sums of x (R, T, places in * channels in) uint8."""
-    lanes = s.weight.shape[2]
-    per_group, blocks = s.out_channels // s.groups, s.weight.shape[0] // s.groups
-    total = np.empty(lanes, np.int32)
-    starts, index = _room_for_events(x, s)
-    for r in range(x.shape[0]):
-        begin = 0
-        while begin < x.shape[1]:
-            end = _list_steps(x, r, begin, s, starts, index)
-            for b in range(s.weight.shape[0]):
-                channel = b // blocks * per_group + b % blocks * lanes
-                width = min(lanes, (b // blocks + 1) * per_group - channel)
-                for t in range(begin, end):
-                    for place in range(out.shape[2]):
-                        _sum_tile(place, 1, s, b, starts, t - begin, index, total)
-                        _shift(total, s.exponent)
-                        at = ((r * x.shape[1] + t) * out.shape[2] + place) * s.out_channels + channel
-                        _copy(_view(out, at, width), total)
-            begin = end
-
-
-@_compile
 def sum_windows(x: Array, kernel: Any, stride: Any, padding: Any, out: Array) -> None:
     """out (R, T, H', W', C) = the sums over windows of x (R, T, H, W, C) uint8, in a type that holds them."""
-    for r in range(x.shape[0]):
-        for t in range(x.shape[1]):
-            for i in range(out.shape[2]):
-                top = i * stride[0] - padding[0]
-                for j in range(out.shape[3]):
-                    left = j * stride[1] - padding[1]
-                    total = out[r, t, i, j]
-                    total[:] = 0
-                    for row in range(max(top, 0), min(top + kernel[0], x.shape[2])):
-                        for column in range(max(left, 0), min(left + kernel[1], x.shape[3])):
-                            seen = x[r, t, row, column]
-                            for c in range(total.size):
-                                total[c] += seen[c]
+    recordings, steps, height, width, channels = x.shape
+    out[:] = 0
+    for step in range(recordings * steps):
+        for i in range(out.shape[2]):
+            top = i * stride[0] - padding[0]
+            for j in range(out.shape[3]):
+                left = j * stride[1] - padding[1]
+                total = view(out, ((step * out.shape[2] + i) * out.shape[3] + j) * channels, channels)
+                for row in range(max(top, 0), min(top + kernel[0], height)):
+                    for column in range(max(left, 0), min(left + kernel[1], width)):
+                        _add(total, view(x, ((step * height + row) * width + column) * channels, channels))
 
 
 @_compile

@@ -15,10 +15,10 @@ from deploy.errors import GridError
 from deploy.grid import shift_weighted_sum
 from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Network, Shape, SumPool
 from deploy.runners._ops import apply
-from deploy.runners.integer.bounds import arriving, gains, largest_values, stays_within
-from deploy.runners.integer.prepared import Layer, flattens_in_place, hollow, synapses
+from deploy.runners.integer.bounds import arriving, largest_values, stays_within
+from deploy.runners.integer.prepared import NO_CELLS, Layer, Prepared, hollow
 from deploy.runners.integer.threads import for_slices
-from deploy.runners.kernels import SUM_LIMIT, Synapse, channels_last, step_layer, sum_windows, weighted_sums
+from deploy.runners.kernels import SUM_LIMIT, Synapse, channels_last, step_layer, sum_windows
 
 INT32_LIMIT = 1 << 31
 
@@ -37,14 +37,11 @@ Values = Array | Waiting
 class IntegerArithmetic:
     """`deploy.runners.schedule.Arithmetic` in integers; keeps what the layers give until it is taken."""
 
-    def __init__(self, network: Network, recordings: int, states: bool) -> None:
-        self._network, self._states = network, states
-        self._in_place = flattens_in_place(network)
-        self._synapses = synapses(network)
-        self.layers = {name: Layer.of(name, network, self._synapses, recordings) for name in network.neurons}
+    def __init__(self, network: Network, prepared: Prepared, recordings: int, states: bool) -> None:
+        self._network, self._states, self._prepared = network, states, prepared
+        self.layers = {name: Layer.of(name, network, prepared.synapses, recordings) for name in network.neurons}
         self._largest_count = 0
-        gain = gains(network)
-        self._bounds = cache(lambda count: largest_values(network, gain, count))
+        self._bounds = cache(lambda count: largest_values(network, prepared.gains, count))
         self._kept: dict[str, dict[str, list[Array]]] = {"spikes": {}, "u": {}, "v": {}}
 
     @property
@@ -85,26 +82,27 @@ class IntegerArithmetic:
         layer, node = self.layers[name], self._network.nodes[name]
         assert isinstance(node, GridNeuron)
         inputs, synapse, base = self._into_kernel(name, x)
-        steps, places, channels = inputs.shape[:2], prod(node.shape[1:]), node.shape[0]
+        recordings, steps, channels, places = *inputs.shape[:2], node.shape[0], prod(node.shape[1:])
         within = stays_within(node, arriving(self._network, name, self.bounds))
         cells = layer.cells._replace(within=within)
         readout = node.vth is None
-        spikes = np.empty((*steps, places, channels), np.uint8)
-        kept = (*steps, channels, places) if self._states or readout else (steps[0], 0, 0, 0)
+        spikes = np.empty((recordings, steps, places, channels), np.uint8)
+        kept = (recordings, steps, channels, places) if self._states or readout else (recordings, 0, 0, 0)
         u, v = np.empty((2, *kept), np.int32)
+        no_sums = np.empty((recordings, 0, 0), np.int32)
 
         def step(r: slice) -> None:
-            states = (layer.u[r], layer.v[r], spikes[r], u[r], v[r], layer.overflow[r])
-            step_layer(inputs[r], synapse, base[r], cells, *states)
+            states = (layer.u[r], layer.v[r], spikes[r], u[r], v[r], layer.overflow[r], no_sums[r])
+            step_layer(inputs[r], synapse, base[r], places, cells, *states)
 
-        for_slices(step, steps[0])
-        spikes = spikes.reshape(*steps, *node.shape[1:], channels)
+        for_slices(step, recordings)
+        spikes = spikes.reshape(recordings, steps, *node.shape[1:], channels)
         if not readout:
             self._keep("spikes", name, _channel_first(spikes.view(bool)))
         if self._states:
-            self._keep("u", name, u.reshape(*steps, *node.shape))
+            self._keep("u", name, u.reshape(recordings, steps, *node.shape))
         if self._states or readout:
-            self._keep("v", name, v.reshape(*steps, *node.shape))
+            self._keep("v", name, v.reshape(recordings, steps, *node.shape))
         return spikes
 
     def reset(self, name: str) -> None:
@@ -112,7 +110,7 @@ class IntegerArithmetic:
 
     def flatten(self, x: Values) -> Array:
         settled = self._settled(x)
-        ordered = settled if self._in_place else np.ascontiguousarray(_channel_first(settled))
+        ordered = settled if self._prepared.in_place else np.ascontiguousarray(_channel_first(settled))
         return ordered.reshape(*settled.shape[:2], -1)
 
     def zeros(self, shape: Shape, like: Values, steps: int) -> Array:
@@ -159,19 +157,26 @@ class IntegerArithmetic:
 
     def _sums(self, name: str, x: Array) -> Array:
         """A synapse's sums (R, T, H, W, C), in int32 where they are proven to fit."""
-        synapse, shape = self._synapses[name], self._network.shapes[name]
+        synapse, shape = self._prepared.synapses[name], self._network.shapes[name]
         if synapse is None or self.bounds[name] >= INT32_LIMIT:
             return self._wide_sums(name, x)
-        out = np.empty((*x.shape[:2], prod(shape[1:]), shape[0]), np.int32)
-        flat = _flat(x)
-        for_slices(lambda r: weighted_sums(flat[r], synapse, out[r]), len(x))
+        flat, places = _flat(x), prod(shape[1:])
+        out = np.empty((*x.shape[:2], places * shape[0]), np.int32)
+        none, empty = np.empty((len(x), 0, 0, 0), np.int32), np.empty((len(x), 0, 0), np.int32)
+        no_spikes, overflow = np.empty((len(x), 0, 0, 0), np.uint8), np.empty((len(x), 2), np.int64)
+
+        def step(r: slice) -> None:
+            states = (empty[r], empty[r], no_spikes[r], none[r], none[r], overflow[r], out[r])
+            step_layer(flat[r], synapse, empty[r], places, NO_CELLS, *states)
+
+        for_slices(step, len(x))
         return out.reshape(*x.shape[:2], *shape[1:], shape[0])
 
     def _wide_sums(self, name: str, x: Array) -> Array:
         """The same in int64, slowly: no network that fits a chip needs it."""
         network, node, source = self._network, self._network.nodes[name], self._network.sources(name)[0]
         assert isinstance(node, Dense | Conv)
-        if self._in_place and isinstance(network.nodes[source], Flatten):
+        if self._prepared.in_place and isinstance(network.nodes[source], Flatten):
             channels, *size = network.shapes[network.sources(source)[0]]
             x = _channel_first(x.reshape(*x.shape[:2], *size, channels)).reshape(*x.shape[:2], -1)
         wide = replace(node, weight=node.weight.astype(np.int64))

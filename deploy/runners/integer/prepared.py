@@ -7,21 +7,39 @@ import numpy as np
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError
 from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Network, Pair, Scale, Shape
-from deploy.runners.kernels import LANES, TILE, Cells, Synapse
+from deploy.runners.integer.bounds import gains
+from deploy.runners.kernels import TILE, Cells, Synapse
+from deploy.runners.vectors import LANES
 
 _INT16_MAX = (1 << 15) - 1
 _NEVER = (1 << 31) - 1
 """A threshold that no potential passes."""
 
+NO_CELLS = Cells(*np.empty((4, 1, 0), np.int32), immediate=False, per_place=False, within=False)
+"""For sums that no neuron takes in yet."""
 
-def synapses(network: Network) -> dict[str, Synapse | None]:
-    """By name, every dense layer and convolution for the kernels; None where a weight does not fit int16.
 
-    Raises:
-        GridError: weights that are no integers.
-        UnsupportedError: a node that the grid does not have.
+@dataclass(frozen=True)
+class Prepared:
+    """What of a network is the same for every recording.
+
+    synapses: by name, every dense layer and convolution for the kernels; None where a weight does not fit int16.
+    gains: see `bounds.gains`.
+    in_place: whether Flatten leaves the channels innermost, because the dense layers' weights are in that order.
     """
-    in_place = flattens_in_place(network)
+
+    synapses: dict[str, Synapse | None]
+    gains: dict[str, int]
+    in_place: bool
+
+    @classmethod
+    def of(cls, network: Network) -> "Prepared":
+        """Raises GridError for weights that are no integers, UnsupportedError for nodes that the grid does not have."""
+        in_place = flattens_in_place(network)
+        return cls(_synapses(network, in_place), gains(network), in_place)
+
+
+def _synapses(network: Network, in_place: bool) -> dict[str, Synapse | None]:
     prepared: dict[str, Synapse | None] = {}
     for name, node in network.nodes.items():
         if isinstance(node, Scale):

@@ -11,6 +11,7 @@ from deploy.errors import UnsupportedError
 from deploy.network import Array, Network
 from deploy.runners._common import predict
 from deploy.runners.integer.arithmetic import IntegerArithmetic, Values
+from deploy.runners.integer.prepared import Prepared
 from deploy.runners.schedule import Walk, shifts
 from deploy.trace import Trace, digest, join_traces, software_versions
 
@@ -37,8 +38,10 @@ def run(
     started = time.perf_counter()
     states = keep_states > 0
     batch = max(1, min(batch, BATCH_BYTES // _bytes_per_recording(network, frames.shape[1], states)))
+    # Off the grid, the simulator says so.
+    prepared = Prepared.of(network) if network.on_grid else None
     parts = [
-        _run_batch(network, frames[i : i + batch], max(0, keep_states - i), states, schedule)
+        _run_batch(network, prepared, frames[i : i + batch], max(0, keep_states - i), states, schedule)
         for i in range(0, len(frames), batch)
     ]
 
@@ -58,13 +61,24 @@ def run(
 class Simulator:
     """Several recordings in the middle of a run. `advance` takes further steps and keeps the state."""
 
-    def __init__(self, network: Network, recordings: int, *, schedule: str = "synchronous", states: bool = False):
-        """With `states`, `advance` also returns u and v of every layer; those of a readout are always there."""
+    def __init__(
+        self,
+        network: Network,
+        recordings: int,
+        *,
+        schedule: str = "synchronous",
+        states: bool = False,
+        prepared: Prepared | None = None,
+    ):
+        """With `states`, `advance` also returns u and v of every layer; those of a readout are always there.
+
+        `prepared`, of the same network, saves preparing it again.
+        """
         if not network.on_grid:
             raise UnsupportedError(
                 "the integer simulator runs networks on the grid; put this one there: ckd-deploy compile"
             )
-        self._arithmetic = IntegerArithmetic(network, recordings, states)
+        self._arithmetic = IntegerArithmetic(network, prepared or Prepared.of(network), recordings, states)
         self._walk = Walk[Values](network, self._arithmetic, schedule)
 
     @property
@@ -82,12 +96,14 @@ class Simulator:
         return self._arithmetic.take()
 
 
-def _run_batch(network: Network, frames: Array, keep: int, states: bool, schedule: str) -> Trace:
+def _run_batch(
+    network: Network, prepared: Prepared | None, frames: Array, keep: int, states: bool, schedule: str
+) -> Trace:
     steps, shift = frames.shape[1], shifts(network, schedule)
     later = max(shift.values())
     if later:
         frames = np.concatenate([frames, np.zeros((len(frames), later, *frames.shape[2:]), frames.dtype)], axis=1)
-    simulator = Simulator(network, len(frames), schedule=schedule, states=states)
+    simulator = Simulator(network, len(frames), schedule=schedule, states=states, prepared=prepared)
     result = simulator.advance(frames)
     spikes, u, v = result["spikes"], result["u"], result["v"]
     return Trace(

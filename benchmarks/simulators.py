@@ -1,0 +1,206 @@
+"""How fast the integer simulator is beside the others, as ratios from one run.
+
+    python -m benchmarks.simulators [--threads 1] [--peers PYTHON] [--quick]
+
+Beside it: the float student in PyTorch on this processor (same network, batch, threads), Lava's fixed_pt models, and
+brian2 and nengo-loihi where PYTHON is an interpreter that has them. What is missing is said and left out. Times are the
+best of several, taken in turns, in processor seconds where both sides run in this process, so that other work on the
+machine does not count. A peer's compiling and starting does not count; ours is compiled before.
+"""
+
+import argparse
+import json
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.networks import PAPER, SMALL, at_activity, events, mlp, small_conv, stack, vgg
+from deploy.errors import RunnerError
+from deploy.network import Conv, Dense, GridNeuron, Network
+from deploy.runners import integer, lava
+
+RATES = (0.01, 0.05, 0.1, 0.2, 0.3)
+console = Console()
+
+
+def best_of(
+    functions: list[Callable[[], Any]], repeats: int, clock: Callable[[], float] = time.process_time
+) -> list[float]:
+    """Seconds of the fastest of several runs of each; they take turns, so that a busy machine is busy for all."""
+    best = [float("inf")] * len(functions)
+    for _ in range(repeats):
+        for i, function in enumerate(functions):
+            started = clock()
+            function()
+            best[i] = min(best[i], clock() - started)
+    return best
+
+
+def memory_speed() -> float:
+    """Bytes a second that one core copies, counted once read and once written."""
+    source = np.ones(1 << 28, np.uint8)
+    target = np.empty_like(source)
+    (seconds,) = best_of([lambda: np.copyto(target, source)], 5)
+    return 2 * source.nbytes / seconds
+
+
+def beside_pytorch(repeats: int) -> Table:
+    """The float student's forward, batch norm folded into the convolutions, against the same network on the grid."""
+    import torch
+
+    table = Table("network", "activity", "PyTorch ms/step", "ckd ms/step", "ratio", "asked", title="Float student, CPU")
+    for label, widths, size, padding, shape in (
+        (f"{SMALL}, 34 x 34", SMALL, 34, 0, (64, 20)),
+        ("the paper's VGG, 48 x 48", PAPER, 48, 1, (4, 10)),
+    ):
+        student = float_student(widths, size, padding)
+        network = vgg(widths, size, padding)
+        for rate in RATES:
+            ready = at_activity(network, rate)
+            frames = events(ready, *shape, rate)
+            x = torch.from_numpy(np.moveaxis(frames, 1, 0).astype(np.float32))
+            trace = integer.run(ready, frames)
+            assert abs(np.mean([s.mean() for n, s in trace.spikes.items() if "conv" in n]) - rate) < rate / 3
+
+            def forward(student: Any = student, x: Any = x) -> None:
+                with torch.inference_mode():
+                    student(x)
+
+            theirs, ours = best_of([forward, lambda r=ready, f=frames: integer.run(r, f)], repeats)
+            steps = shape[0] * shape[1]
+            row = (f"{rate:.0%}", f"{theirs / steps * 1e3:.3f}", f"{ours / steps * 1e3:.3f}", f"{theirs / ours:.2f}")
+            table.add_row(label, *row, ">= 3" if rate <= 0.1 else ">= 1")
+    return table
+
+
+def float_student(widths: str, size: int, padding: int) -> Any:
+    import torch
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    from ckd.student import build_vgg
+
+    student = build_vgg(widths, input_shape=(2, size, size), classes=10, first_padding=padding).eval()
+    for name, module in student.nodes.items():
+        if name.startswith("conv"):
+            norm: Any = student.nodes[name.replace("conv", "bn")]
+            student.nodes[name] = fuse_conv_bn_eval(module, norm)  # pyright: ignore
+            student.nodes[name.replace("conv", "bn")] = torch.nn.Identity()
+    return student
+
+
+def beside_lava(repeats: int, steps: int) -> Table:
+    """Steps a second of Lava's fixed_pt models, one recording after the other, and of a batch of ours."""
+    table = Table("network", "Lava steps/s", "ckd steps/s", "ratio", "asked", title="Lava fixed_pt")
+    for label, network, recordings, asked in (
+        ("2312-512-256-10, 5 % input", at_activity(mlp(2312, 512, 256, 10), 0.05), 64, 150),
+        ("34x34x2 - conv 8 - conv 16 - 10, 5 % input", at_activity(small_conv(), 0.05), 64, 1000),
+    ):
+        frames = events(network, recordings, 100, 0.05)
+        try:
+            theirs = lava_speed(network, steps)
+        except RunnerError as error:
+            console.print(f"Lava is left out: {error}")
+            return table
+        (seconds,) = best_of([lambda n=network, f=frames: integer.run(n, f)], repeats, time.perf_counter)
+        ours = recordings * frames.shape[1] / seconds
+        table.add_row(label, f"{theirs:.0f}", f"{ours:.0f}", f"{ours / theirs:.0f}", f">= {asked}")
+    return table
+
+
+def lava_speed(network: Network, steps: int) -> float:
+    """Steps a second from the difference between a long run and a short one: starting does not count."""
+    seconds = []
+    for length in (steps // 10, steps):
+        started = time.perf_counter()
+        spikes = lava.run(network, events(network, 1, length, 0.05)).spikes
+        seconds.append(time.perf_counter() - started)
+        assert all(layer.any() for layer in spikes.values())
+    return (steps - steps // 10) / (seconds[1] - seconds[0])
+
+
+def beside_brian2_and_nengo(python: str | None, repeats: int, steps: int) -> Table:
+    """One recording through the MLP: the simulation alone, without compiling."""
+    table = Table("simulator", "steps/s", "spikes by layer", "ckd is faster by", "asked", title="2312-512-256-10, 5 %")
+    network = at_activity(mlp(2312, 512, 256, 10), 0.05)
+    frames = events(network, 1, steps, 0.05)
+    (ours,) = best_of([lambda: integer.run(network, frames)], repeats, time.perf_counter)
+    counts = [int(layer.sum()) for layer in integer.run(network, frames).spikes.values()]
+    table.add_row("ckd integer", f"{steps / ours:.0f}", str(counts), "1", "")
+    for name in ("brian2", "nengo_loihi"):
+        try:
+            done = peer(python, name, network, frames[0])
+        except RunnerError as error:
+            console.print(f"{name} is left out: {error}")
+            continue
+        ratio = f"{done['seconds'] / ours:.1f}"
+        table.add_row(name, f"{steps / done['seconds']:.0f}", str(done["spikes"]), ratio, ">= 5")
+    return table
+
+
+def peer(python: str | None, name: str, network: Network, frames: NDArray[np.uint8]) -> dict[str, Any]:
+    if python is None:
+        raise RunnerError(f"give --peers PYTHON, an interpreter with {name}")
+    with tempfile.TemporaryDirectory() as folder:
+        thresholds = [int(n.vth) for n in network.neurons.values() if isinstance(n, GridNeuron) and n.vth is not None]
+        np.save(Path(folder) / "frames.npy", frames)
+        np.save(Path(folder) / "thresholds.npy", thresholds)
+        dense = [node for node in network.nodes.values() if isinstance(node, Dense)]
+        for i, node in enumerate(dense):
+            np.save(Path(folder) / f"weight{i}.npy", node.weight)
+        script = Path(__file__).parent / "peers" / f"{name}_mlp.py"
+        ran = subprocess.run([python, script, folder], capture_output=True, text=True, check=False)
+        if ran.returncode:
+            raise RunnerError(ran.stderr.strip().splitlines()[-1])
+        return json.loads((Path(folder) / "done.json").read_text())
+
+
+def synaptic_operations(repeats: int) -> Table:
+    """A 3 x 3 convolution from 32 to 64 channels at 34 x 34 pixels with its neurons, one core."""
+    table = Table("activity", "G synaptic operations/s", "us/step", "asked", title="conv 32 -> 64, one core")
+    network = vgg("32-64", 34)
+    keep = {name: node for name, node in network.nodes.items() if name not in ("flatten", "dense", "dense_lif")}
+    threads = numba.get_num_threads()
+    numba.set_num_threads(1)
+    for rate in RATES:
+        ready = at_activity(network.replace(nodes=keep, edges=tuple(zip(keep, list(keep)[1:], strict=False))), rate)
+        name, conv = [(n, node) for n, node in ready.nodes.items() if isinstance(node, Conv)][1]
+        alone = stack({name: conv}, (32, 34, 34))
+        alone = alone.replace(nodes={**alone.nodes, f"{name}_lif": ready.nodes[f"{name}_lif"]})
+        frames = events(alone, 4, 50, rate)
+        (seconds,) = best_of([lambda n=alone, f=frames: integer.run(n, f)], repeats)
+        operations = int(frames.sum()) * 64 * 9
+        row = (f"{operations / seconds / 1e9:.1f}", f"{seconds / 200 * 1e6:.0f}")
+        table.add_row(f"{rate:.0%}", *row, ">= 4" if rate == 0.1 else "")
+    numba.set_num_threads(threads)
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=1, help="threads of the simulator and of PyTorch")
+    parser.add_argument("--peers", help="an interpreter that has brian2 and nengo-loihi")
+    parser.add_argument("--quick", action="store_true", help="fewer repeats and shorter runs of the slow peers")
+    options = parser.parse_args()
+    import torch
+
+    torch.set_num_threads(options.threads)
+    numba.set_num_threads(options.threads)
+    repeats, steps = (2, 200) if options.quick else (5, 1000)
+    console.print(f"Threads: {options.threads}. One core copies {memory_speed() / 1e9:.1f} GB/s (read and written).")
+    console.print(synaptic_operations(repeats))
+    console.print(beside_pytorch(repeats))
+    console.print(beside_brian2_and_nengo(options.peers, repeats, steps))
+    console.print(beside_lava(repeats, steps))
+
+
+if __name__ == "__main__":
+    main()
