@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from deploy import cluster
 from deploy.commands._console import warn_of_overflows
 from deploy.commands._shared import Model, fit_to_runner, recording_limit
 from deploy.models import load_model
@@ -37,6 +38,8 @@ class Run:
     """Step length in microseconds, where the file does not say it."""
     steps: int | None = None
     """Steps per recording, where the file does not say it."""
+    cluster: str | None = None
+    """Share the recordings out over the Ray cluster at this address, say auto or host:6379."""
     trace: Path | None = None
     """Write the spikes to this trace file."""
     json: bool = False
@@ -47,7 +50,10 @@ class Run:
         limit = recording_limit(self.recordings, self.on)
         recordings = choose_recordings(network, self.model, self.events, self.frames, limit)
         network = fit_to_runner(network, self.on, recordings.frames)
-        trace = run(network, recordings.frames, on=self.on)
+        if self.cluster is None:
+            trace = run(network, recordings.frames, on=self.on)
+        else:
+            trace = cluster.run(network, recordings.frames, address=self.cluster, on=self.on)
         trace = replace(trace, labels=recordings.labels, names=recordings.names)
         if self.trace is not None:
             trace.save(self.trace)
