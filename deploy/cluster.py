@@ -71,7 +71,7 @@ def run(
 
 def _connect(address: str) -> Any:
     try:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise RunnerError("running on a cluster needs Ray: pip install 'ckd[cluster]'") from None
     if not ray.is_initialized():
