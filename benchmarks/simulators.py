@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.networks import PAPER, SMALL, at_activity, events, mlp, small_conv, stack, vgg
+from benchmarks.networks import PAPER, SMALL, at_activity, events, mlp, small_conv, stack, vgg, weights
 from deploy.errors import RunnerError
 from deploy.network import Conv, Dense, GridNeuron, Network
 from deploy.runners import integer, lava
@@ -166,17 +166,15 @@ def peer(python: str | None, name: str, network: Network, frames: NDArray[np.uin
 def synaptic_operations(repeats: int) -> Table:
     """A 3 x 3 convolution from 32 to 64 channels at 34 x 34 pixels with its neurons, one core."""
     table = Table("activity", "G synaptic operations/s", "us/step", "asked", title="conv 32 -> 64, one core")
-    network = vgg("32-64", 34)
-    keep = {name: node for name, node in network.nodes.items() if name not in ("flatten", "dense", "dense_lif")}
+    network = stack(
+        {"conv": Conv(weight=weights(np.random.default_rng(0), 64, 32, 3, 3), padding=(1, 1))}, (32, 34, 34)
+    )
     threads = numba.get_num_threads()
     numba.set_num_threads(1)
     for rate in RATES:
-        ready = at_activity(network.replace(nodes=keep, edges=tuple(zip(keep, list(keep)[1:], strict=False))), rate)
-        name, conv = [(n, node) for n, node in ready.nodes.items() if isinstance(node, Conv)][1]
-        alone = stack({name: conv}, (32, 34, 34))
-        alone = alone.replace(nodes={**alone.nodes, f"{name}_lif": ready.nodes[f"{name}_lif"]})
-        frames = events(alone, 4, 50, rate)
-        (seconds,) = best_of([lambda n=alone, f=frames: integer.run(n, f)], repeats)
+        ready = at_activity(network, rate)
+        frames = events(ready, 4, 50, rate)
+        (seconds,) = best_of([lambda n=ready, f=frames: integer.Simulator(n, 4).advance(f)], repeats)
         operations = int(frames.sum()) * 64 * 9
         row = (f"{operations / seconds / 1e9:.1f}", f"{seconds / 200 * 1e6:.0f}")
         table.add_row(f"{rate:.0%}", *row, ">= 4" if rate == 0.1 else "")

@@ -2,7 +2,7 @@
 
 For each place of the output the rows of weights of the inputs that spiked there are added up in vector registers, and
 the sums go straight into the neurons, tile by tile: they never reach memory. A dense layer is a convolution of a 1 x 1
-image. What every array holds is said at `Synapse`, `Cells` and `step_layer`.
+image. What every array holds is said at `Synapse` and `Cells` (deploy/runners/layer_data.py) and at `step_layer`.
 
 Everything stays in one file because numba's cache on disk looks at the file of the outermost function alone: were the
 inner ones elsewhere, a change to them would go unnoticed and old code would run.
@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.grid import DECAY_BITS, STATE_BITS, U_WRAP, V_MAX
-from deploy.runners.vectors import add_rows, view
+from deploy.runners.layer_data import Cells, Synapse
+from deploy.runners.vectors import add_rows, load_word, view
 
 Array = NDArray[Any]
 
@@ -36,54 +37,25 @@ _BITS = np.int32(DECAY_BITS)
 _LOW = np.int32((1 << DECAY_BITS) - 1)
 _STATE_BITS = np.int32(STATE_BITS)
 _SIGN = np.int32(31)
+_1, _2, _3 = np.uintp(1), np.uintp(2), np.uintp(3)
 
 _compile = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 _inline = numba.njit(nogil=True, boundscheck=False, error_model="numpy")
 
 
-class Synapse(NamedTuple):
-    """Weights and geometry of a convolution, in the order in which they are read.
+class Listed(NamedTuple):
+    """The rows to add for some steps: room for them, and where they are.
 
-    weight (groups * blocks, rows, lanes) int16: row (ki * kernel_w + kj) * in_channels / groups + c holds what input
-    channel c adds through tap (ki, kj). The columns of a kernel are `pieces` runs of `span` neighbouring ones: one run
-    unless the kernel is dilated. After `limit` rows a sum could leave int16. No synapse at all has kernel_h 0.
+    Rows of a step with `coded` 0 are events: those of place p of group g stand from rows[starts[step, g, p]] up to
+    rows[starts[step, g, p + 1]], each as column * channels + channel, which is a row of weights for a kernel whose
+    left edge lies on column 0. Else they are rows of the table, kernel_h * words for every place of the output, from
+    rows[starts[step, 0, 0]] on. `padded` holds a step with its border of zeros.
     """
 
-    weight: Array
-    limit: int
-    exponent: int
-    groups: int
-    in_height: int
-    in_width: int
-    in_channels: int
-    out_width: int
-    out_channels: int
-    kernel_h: int
-    pieces: int
-    span: int
-    stride_h: int
-    stride_w: int
-    padding_h: int
-    padding_w: int
-    dilation_h: int
-    dilation_w: int
-
-
-class Cells(NamedTuple):
-    """Parameters of a layer's neurons, each (blocks, one tile or all places * lanes) int32, padded with zeros.
-
-    keep_u and keep_v are what is left of 4096 after a step. A neuron that never spikes has the largest threshold.
-    `immediate`: nothing is left of u. `within`: it is proven that moreover u does not wrap, v does not saturate and
-    v * keep_v stays within int32.
-    """
-
-    keep_u: Array
-    keep_v: Array
-    threshold: Array
-    bias: Array
-    immediate: bool
-    per_place: bool
-    within: bool
+    starts: Array
+    rows: Array
+    coded: Array
+    padded: Array
 
 
 @_inline
@@ -98,18 +70,12 @@ def _count(x: Array, r: int, t: int) -> Any:
 
 
 @_inline
-def _list_events(
-    x: Array, r: int, t: int, bits: int, s: Synapse, n: Any, starts: Array, slot: int, index: Array
-) -> Any:
-    """List the events of step t of recording r from index[n] on: a count of 3 is 3 events. Returns where they end.
-
-    They stand group by group and place by place, those of place p of group g from starts[slot, g, p] on, each as
-    column * channels + channel: a row of weights for a kernel whose left edge lies on column 0.
-    """
-    channels, places = s.in_channels // s.groups, s.in_height * s.in_width
+def _list_events(x: Array, r: int, t: int, bits: int, s: Synapse, n: Any, listed: Listed, slot: int) -> Any:
+    """List the events of step t of recording r from index[n] on: a count of 3 is 3 events. Returns where they end."""
+    channels, places, index = s.in_channels // s.groups, s.in_height * s.in_width, listed.rows
     at = (r * x.shape[1] + t) * x.shape[2]
     for g in range(s.groups):
-        begins = view(starts, (slot * s.groups + g) * (places + 1), places + 1)
+        begins = view(listed.starts, (slot * s.groups + g) * (places + 1), places + 1)
         for place in range(places):
             begins[place] = n
             row = place % s.in_width * channels
@@ -119,7 +85,8 @@ def _list_events(
                 # Written in any case and kept where something is counted: no branch to mispredict.
                 to[found] = row + c
                 if bits > 1:
-                    for more in range(1, max(np.int64(counts[c]), 4)):
+                    to[found + _1] = to[found + _2] = to[found + _3] = row + c
+                    for more in range(4, counts[c]):
                         to[found + np.uintp(more)] = row + c
                 found += np.uintp(counts[c])
             n += np.int64(found)
@@ -128,14 +95,46 @@ def _list_events(
 
 
 @_inline
-def _sum_tile(first: int, count: int, s: Synapse, b: int, starts: Array, slot: int, index: Array, total: Array) -> None:
+def _list_codes(x: Array, r: int, t: int, s: Synapse, places: int, n: Any, listed: Listed, slot: int) -> Any:
+    """List the rows of the table for step t of recording r from index[n] on. Returns where they end."""
+    line, wide = s.in_width * s.in_channels, (s.in_width + 2 * s.padding_w) * s.in_channels
+    at = (r * x.shape[1] + t) * x.shape[2]
+    for i in range(s.in_height):
+        inside = view(listed.padded, (i + s.padding_h) * wide + s.padding_w * s.in_channels, line)
+        _copy(inside, view(x, at + i * line, line))
+    listed.starts[slot, 0, 0] = n
+    rest = np.uint64(s.span * s.in_channels - 8 * (s.words - 1))
+    last = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(np.uint64(64) - np.uint64(8) * rest)
+    to, k = view(listed.rows, n, places * s.kernel_h * s.words), 0
+    for i in range(places // s.out_width):
+        for j in range(s.out_width):
+            for ki in range(s.kernel_h):
+                begin = (i * s.stride_h + ki * s.dilation_h) * wide + j * s.stride_w * s.in_channels
+                for w in range(s.words):
+                    word = load_word(listed.padded, begin + 8 * w)
+                    word &= last if w == s.words - 1 else np.uint64(0xFFFFFFFFFFFFFFFF)
+                    # The lowest bits of eight bytes, gathered in the highest byte.
+                    code = np.uint64(word * np.uint64(0x0102040810204080)) >> np.uint64(56)
+                    to[k] = np.int64(code) + (ki * s.words + w) * 256
+                    k += 1
+    return n + k
+
+
+@_inline
+def _sum_tile(first: int, count: int, s: Synapse, b: int, listed: Listed, slot: int, total: Array) -> None:
     """total (count * lanes,) int32 = the sums of block b at `count` places of the output from `first` on."""
-    lanes, channels = s.weight.shape[2], s.in_channels // s.groups
+    lanes, channels, index = s.weight.shape[2], s.in_channels // s.groups, listed.rows
     places, group = s.in_height * s.in_width, b // (s.weight.shape[0] // s.groups)
-    begins = view(starts, (slot * s.groups + group) * (places + 1), places + 1)
-    i, j = first // s.out_width, first % s.out_width
+    begins = view(listed.starts, (slot * s.groups + group) * (places + 1), places + 1)
     for n in range(total.size):
         total[n] = 0
+    if listed.coded[slot]:
+        rows = s.kernel_h * s.words
+        for q in range(count):
+            start = begins[0] + (first + q) * rows
+            add_rows(view(total, q * lanes, lanes), s.table, index, start, start + rows, b * s.table.shape[1])
+        return
+    i, j = first // s.out_width, first % s.out_width
     for q in range(count):
         top, left = i * s.stride_h - s.padding_h, j * s.stride_w - s.padding_w
         for piece in range(s.pieces):
@@ -224,29 +223,38 @@ def _update(a: Array, cells: Cells, b: int, first: int, u: Array, v: Array, spik
 
 
 @_inline
-def _list_steps(x: Array, r: int, begin: int, s: Synapse, starts: Array, index: Array) -> int:
-    """List the events of steps of recording r from `begin` on, as many as there is room for; returns the step after."""
+def _list_steps(x: Array, r: int, begin: int, s: Synapse, places: int, listed: Listed) -> int:
+    """List the rows of steps of recording r from `begin` on, as many as there is room for; returns the step after."""
     n, t = 0, begin
-    while t < x.shape[1] and t - begin < starts.shape[0]:
+    while t < x.shape[1] and t - begin < listed.coded.size:
         events, bits = _count(x, r, t)
-        if t > begin and n + events + 4 > index.size:
+        coded = s.words > 0 and bits <= 1
+        more = places * s.kernel_h * s.words if coded else events
+        if t > begin and n + more + 4 > listed.rows.size:
             break
-        n = _list_events(x, r, t, bits, s, n, starts, t - begin, index)
+        listed.coded[t - begin] = coded
+        if coded:
+            n = _list_codes(x, r, t, s, places, n, listed, t - begin)
+        else:
+            n = _list_events(x, r, t, bits, s, n, listed, t - begin)
         t += 1
     return t
 
 
 @_inline
-def _room_for_events(x: Array, s: Synapse) -> tuple[Array, Array]:
-    """Where the events of some steps are listed: starts (steps, groups, places + 1) and the index of rows."""
-    most = INDEX_BUFFER
+def _room(x: Array, s: Synapse, places: int) -> Listed:
+    """Room for the rows of at least one step, and of as many as the cache holds."""
+    most = max(INDEX_BUFFER, places * s.kernel_h * s.words)
     for r in range(x.shape[0]):
         for t in range(x.shape[1]):
             most = max(most, _count(x, r, t)[0])
-    places = s.in_height * s.in_width
-    steps = min(x.shape[1], max(1, INDEX_BUFFER // (s.groups * (places + 1))))
-    # More than can be listed, as `_list_events` writes before it knows.
-    return np.empty((steps, s.groups, places + 1), np.int64), np.empty(most + 4, np.uint32)
+    inputs = s.in_height * s.in_width + 1
+    steps = min(x.shape[1], max(1, INDEX_BUFFER // (s.groups * inputs)))
+    height, width = s.in_height + 2 * s.padding_h, s.in_width + 2 * s.padding_w
+    # A bit more than needed: events are written before it is known that they are some, words read past the end.
+    padded = np.zeros((height * width * s.in_channels if s.words else 0) + 8, np.uint8)
+    starts, index = np.empty((steps, s.groups, inputs), np.int64), np.empty(most + 4, np.uint32)
+    return Listed(starts, index, np.empty(steps, np.uint8), padded)
 
 
 @_compile
@@ -281,11 +289,11 @@ def step_layer(
     lanes = s.weight.shape[2]
     per_group, blocks = s.out_channels // s.groups, s.weight.shape[0] // s.groups
     total, padded = np.empty(TILE, np.int32), np.empty(TILE, np.uint8)
-    starts, index = _room_for_events(x, s)
+    listed = _room(x, s, places)
     for r in range(x.shape[0]):
         begin = 0
         while begin < x.shape[1]:
-            end = _list_steps(x, r, begin, s, starts, index)
+            end = _list_steps(x, r, begin, s, places, listed)
             for b in range(s.weight.shape[0]):
                 channel = b // blocks * per_group + b % blocks * lanes
                 width = min(lanes, (b // blocks + 1) * per_group - channel)
@@ -295,7 +303,7 @@ def step_layer(
                         first, size = place * lanes, count * lanes
                         at = (r * s.weight.shape[0] + b) * u.shape[2] + first
                         a, tile_u, tile_v = view(total, 0, size), view(u, at, size), view(v, at, size)
-                        _sum_tile(place, count, s, b, starts, t - begin, index, a)
+                        _sum_tile(place, count, s, b, listed, t - begin, a)
                         if s.exponent != 0:
                             _shift(a, s.exponent)
                         out = ((r * x.shape[1] + t) * places + place) * s.out_channels + channel
@@ -319,30 +327,3 @@ def step_layer(
                                     u_out[r, t, channel + c, place + q] = tile_u[q * lanes + c]
                                     v_out[r, t, channel + c, place + q] = tile_v[q * lanes + c]
             begin = end
-
-
-@_compile
-def sum_windows(x: Array, kernel: Any, stride: Any, padding: Any, out: Array) -> None:
-    """out (R, T, H', W', C) = the sums over windows of x (R, T, H, W, C) uint8, in a type that holds them."""
-    recordings, steps, height, width, channels = x.shape
-    out[:] = 0
-    for step in range(recordings * steps):
-        for i in range(out.shape[2]):
-            top = i * stride[0] - padding[0]
-            for j in range(out.shape[3]):
-                left = j * stride[1] - padding[1]
-                total = view(out, ((step * out.shape[2] + i) * out.shape[3] + j) * channels, channels)
-                for row in range(max(top, 0), min(top + kernel[0], height)):
-                    for column in range(max(left, 0), min(left + kernel[1], width)):
-                        _add(total, view(x, ((step * height + row) * width + column) * channels, channels))
-
-
-@_compile
-def channels_last(x: Array, out: Array) -> None:
-    """out (R, T, places, C) = x (R, T, C, places), both uint8."""
-    for r in range(x.shape[0]):
-        for t in range(x.shape[1]):
-            step, to = x[r, t], out[r, t]
-            for c in range(step.shape[0]):
-                for place in range(step.shape[1]):
-                    to[place, c] = step[c, place]

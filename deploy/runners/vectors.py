@@ -1,8 +1,9 @@
-"""Two things that numba cannot say of itself, written in LLVM's vector instructions, which every processor has.
+"""Three things that numba cannot say of itself, written in LLVM's vector instructions, which every processor has.
 
 Numba's cache does not notice a change to this file: whoever makes one touches kernels.py as well.
 """
 
+import sys
 from typing import Any
 
 from llvmlite import ir
@@ -82,3 +83,18 @@ def add_rows(typing: Any, total: Any, weight: Any, index: Any, start: Any, stop:
         builder.store(builder.add(builder.load(to, align=4), builder.sext(rows, wide)), to, align=4)
 
     return types.void(total, weight, index, start, stop, offset), generate
+
+
+@_instructions
+def load_word(typing: Any, array: Any, start: Any) -> Any:
+    """The eight bytes of a contiguous uint8 array from `start` on, as one number, the first byte lowest."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        source = context.make_array(array)(context, builder, args[0])
+        at = builder.bitcast(builder.gep(source.data, [args[1]]), ir.IntType(64).as_pointer())
+        word = builder.load(at, align=1)
+        if sys.byteorder == "little":
+            return word
+        return builder.call(builder.module.declare_intrinsic("llvm.bswap", [ir.IntType(64)]), [word])
+
+    return types.uint64(array, types.intp), generate

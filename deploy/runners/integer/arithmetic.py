@@ -18,7 +18,9 @@ from deploy.runners._ops import apply
 from deploy.runners.integer.bounds import arriving, largest_values, stays_within
 from deploy.runners.integer.prepared import NO_CELLS, Layer, Prepared, hollow
 from deploy.runners.integer.threads import for_slices
-from deploy.runners.kernels import SUM_LIMIT, Synapse, channels_last, step_layer, sum_windows
+from deploy.runners.kernels import SUM_LIMIT, step_layer
+from deploy.runners.layer_data import Synapse
+from deploy.runners.layouts import channels_last, sum_windows
 
 INT32_LIMIT = 1 << 31
 
@@ -63,6 +65,8 @@ class IntegerArithmetic:
         counts = _as_counts(self._settled(frames))
         self._largest_count = max(self._largest_count, int(counts.max(initial=0)))
         recordings, steps, channels, *size = counts.shape
+        if not size:
+            return counts
         planes = counts.reshape(recordings, steps, channels, prod(size))
         out = np.empty((recordings, steps, prod(size), channels), np.uint8)
         for_slices(lambda r: channels_last(planes[r], out[r]), recordings)

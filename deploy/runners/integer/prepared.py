@@ -8,10 +8,14 @@ from deploy import grid
 from deploy.errors import GridError, UnsupportedError
 from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Network, Pair, Scale, Shape
 from deploy.runners.integer.bounds import gains
-from deploy.runners.kernels import TILE, Cells, Synapse
+from deploy.runners.kernels import TILE
+from deploy.runners.layer_data import Cells, Synapse
 from deploy.runners.vectors import LANES
 
 _INT16_MAX = (1 << 15) - 1
+TABLE_BYTES = 1 << 17
+"""A kernel that sees so few inputs that its table fits this gets one; adding up events beats one out of cache."""
+
 _NEVER = (1 << 31) - 1
 """A threshold that no potential passes."""
 
@@ -70,7 +74,7 @@ def without_inputs(out_channels: int) -> Synapse:
 
 def hollow(synapse: Synapse) -> Synapse:
     """The same, but it brings nothing."""
-    return synapse._replace(kernel_h=0, in_height=0, in_width=0)
+    return synapse._replace(kernel_h=0, words=0, in_height=0, in_width=0)
 
 
 def _synapse(name: str, node: Dense | Conv, network: Network, in_place: bool) -> Synapse | None:
@@ -97,8 +101,13 @@ def _arranged(
     weight: Array, limit: int, exponent: int, inputs: Shape, outputs: Shape, kernel: Pair, node: Conv
 ) -> Synapse:
     one_run = node.dilation[1] == 1
+    words = -(-kernel[1] * inputs[2] // 8)
+    table_bytes = len(weight) * kernel[0] * words * 256 * weight.shape[2] * 2
+    few = node.groups == 1 and one_run and limit >= weight.shape[1] > 0 and table_bytes <= TABLE_BYTES
     return Synapse(
         weight=weight,
+        table=_table(weight, kernel[0], words) if few else np.empty((0, 0, weight.shape[2]), np.int16),
+        words=words if few else 0,
         limit=limit,
         exponent=exponent,
         groups=node.groups,
@@ -127,6 +136,15 @@ def _blocks(node: Conv) -> Array:
     padded = np.zeros((node.groups, -(-columns // lanes) * lanes, rows), np.int16)
     padded[:, :columns] = node.weight.transpose(0, 2, 3, 1).reshape(node.groups, columns, rows)
     return np.ascontiguousarray(padded.reshape(-1, lanes, rows).transpose(0, 2, 1))
+
+
+def _table(weight: Array, kernel_h: int, words: int) -> Array:
+    """The sums of each eight neighbouring rows of a kernel's row, for the 256 ways in which they can be chosen."""
+    blocks, rows, lanes = weight.shape
+    padded = np.zeros((blocks, kernel_h, words * 8, lanes), np.int16)
+    padded[:, :, : rows // kernel_h] = weight.reshape(blocks, kernel_h, -1, lanes)
+    chosen = (np.arange(256)[:, None] >> np.arange(8) & 1).astype(np.int16)
+    return np.ascontiguousarray(chosen @ padded.reshape(-1, 8, lanes)).reshape(blocks, -1, lanes)
 
 
 def _lanes(channels: int) -> int:
