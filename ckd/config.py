@@ -145,7 +145,7 @@ class Machine:
 
     accelerator: str = "cpu"
     """cpu, cuda or auto."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
     deterministic: bool = False
     """Refuse algorithms whose result may vary from run to run."""
     checkpoint_seconds: float = 60.0

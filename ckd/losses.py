@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ckd.precision import at_least_float32
+
 EPSILON = 1e-7
 
 
@@ -61,10 +63,10 @@ def linear_cka(x: Tensor, y: Tensor) -> Tensor:
         x: (T, N, features), and `y` likewise (other features allowed).
 
     Returns:
-        (T,), in float32 also under mixed precision.
+        (T,), in float32 or better also under mixed precision.
     """
     with torch.autocast(x.device.type, enabled=False):
-        gram_x, gram_y = (_centred_gram(features.float()) for features in (x, y))
+        gram_x, gram_y = (_centred_gram(at_least_float32(features)) for features in (x, y))
         norms = gram_x.norm(dim=(1, 2)) * gram_y.norm(dim=(1, 2))
         return (gram_x * gram_y).sum((1, 2)) / (norms + EPSILON)
 

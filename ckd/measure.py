@@ -34,7 +34,7 @@ def measure(student: Student, frames: Frames, labels: NDArray[np.int64], *, batc
     """Run a student in eval mode over (R, T, 2, H, W) frames."""
     was_training = student.training
     student.eval()
-    device = next(student.parameters()).device
+    weight = next(student.parameters())
     active = dict.fromkeys(["input", *student.nodes], 0.0)
     cells = dict.fromkeys(active, 0)
 
@@ -44,7 +44,7 @@ def measure(student: Student, frames: Frames, labels: NDArray[np.int64], *, batc
 
     logits = []
     for start in range(0, len(frames), batch):
-        part = torch.from_numpy(frames[start : start + batch]).to(device).transpose(0, 1).float()
+        part = torch.from_numpy(frames[start : start + batch]).to(weight.device).transpose(0, 1).to(weight.dtype)
         count("input", part)
         logits.append(student(part, observe=count).logits.cpu())
     student.train(was_training)

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from ckd import lif_kernels
+from ckd.precision import at_least_float32
 
 
 class Piecewise(torch.autograd.Function):
@@ -68,9 +69,9 @@ class LIF(Leaky):
 
         Returns:
             spikes (T, ...) of 0 and 1 in the dtype of `current`, and the membrane potential before the reset
-            (T, ...) in float32: under mixed precision the state would lose spikes near the threshold.
+            (T, ...) in float32 or better: under mixed precision the state would lose spikes near the threshold.
         """
-        spikes, potential = FusedLIF.apply(current.float(), self.beta, self.threshold, self.alpha)  # type: ignore[misc]
+        spikes, potential = FusedLIF.apply(at_least_float32(current), self.beta, self.threshold, self.alpha)  # type: ignore[misc]
         return spikes.to(current.dtype), potential
 
 
@@ -89,7 +90,7 @@ class FusedLIF(torch.autograd.Function):
         ctx.set_materialize_grads(False)  # pyright: ignore[reportAttributeAccessIssue]
         ctx.alpha = alpha  # pyright: ignore[reportAttributeAccessIssue]
         beta = beta.clamp(0, 1)
-        step_through = _forward_cpu if current.device.type == "cpu" else _forward_torch
+        step_through = _forward_cpu if _kernels_fit(current) else _forward_torch
         spikes, potential = step_through(current, beta, threshold)
         ctx.save_for_backward(potential, beta, threshold)
         return spikes, potential
@@ -125,8 +126,12 @@ def current_gradient(
     """
     if spikes_grad is None:
         spikes_grad = torch.zeros_like(potential)
-    step_back = _backward_cpu if potential.device.type == "cpu" else _backward_torch
+    step_back = _backward_cpu if _kernels_fit(potential) else _backward_torch
     return step_back(potential, spikes_grad, potential_grad, beta, threshold, alpha)
+
+
+def _kernels_fit(x: Tensor) -> bool:
+    return x.device.type == "cpu" and x.dtype == torch.float32
 
 
 def _forward_torch(current: Tensor, beta: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,9 +1,30 @@
 """What several processes must share so that they train as one would on the whole batch."""
 
+import os
+from typing import Any
+
 import torch
 import torch.distributed as dist
-import torch.distributed.nn.functional as dist_nn
+from lightning_fabric import Fabric
 from torch import Tensor, nn
+
+from ckd.config import Machine
+from ckd.precision import at_least_float32
+
+
+def launched(machine: Machine) -> Fabric:
+    """One process, or as many as torchrun started.
+
+    Fabric's "auto" is one device on a CPU: every process of torchrun would train alone, and all write one run folder.
+    """
+    local = int(os.environ["LOCAL_WORLD_SIZE"]) if dist.is_torchelastic_launched() else 1
+    everywhere = int(os.environ["WORLD_SIZE"]) if dist.is_torchelastic_launched() else 1
+    fabric = Fabric(
+        accelerator=machine.accelerator, devices=local, num_nodes=everywhere // local, precision=machine.precision
+    )
+    fabric.launch()
+    assert process_count() == everywhere, (process_count(), everywhere)
+    return fabric
 
 
 def process_count() -> int:
@@ -21,7 +42,27 @@ def gathered(features: Tensor) -> Tensor:
     """(T, N, F) of this process to the global batch's (T, N * processes, F); gradients flow back to every process."""
     if process_count() == 1:
         return features
-    return torch.cat(dist_nn.all_gather(features.contiguous()), dim=1)
+    return torch.cat([_summed(features * (rank == dist.get_rank())) for rank in range(process_count())], dim=1)
+
+
+class _Sum(torch.autograd.Function):
+    """The sum of a tensor over all processes, and of the gradients that come back to it."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        tensor = tensor.contiguous().clone()
+        dist.all_reduce(tensor)
+        return tensor
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return _Sum.forward(ctx, gradients[0])
+
+
+def _summed(tensor: Tensor) -> Tensor:
+    total = _Sum.apply(tensor)
+    assert isinstance(total, Tensor)
+    return total
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -30,12 +71,12 @@ class BatchNorm(nn.BatchNorm2d):
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or process_count() == 1:
             return super().forward(input)
-        x = input.float()
+        x = at_least_float32(input)
         axes = (0, 2, 3)
         count = x.numel() / x.shape[1] * process_count()
-        mean = dist_nn.all_reduce(x.sum(axes)) / count
+        mean = _summed(x.sum(axes)) / count
         centred = x - mean[:, None, None]
-        variance = dist_nn.all_reduce(centred.square().sum(axes)) / count
+        variance = _summed(centred.square().sum(axes)) / count
         assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)

@@ -24,6 +24,7 @@ from ckd.engine import Hooks, Progress, train_student
 from ckd.events import Frames
 from ckd.files import write_then_rename
 from ckd.measure import measure
+from ckd.parallel import launched, process_count
 from ckd.runs import build_student, read_weights, write_config, write_json, write_weights
 from ckd.split import Split, make_split, read_split, training_stills, write_split
 from ckd.teacher import build_teacher, load_teacher, teacher_accuracy, train_teacher
@@ -85,9 +86,7 @@ def carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) ->
     reporter.stage("reading and filming", None)
     split_file = out / "split.json"
     material = prepare(config, read_split(split_file) if resume and split_file.is_file() else None)
-    fabric = Fabric(accelerator=config.machine.accelerator, devices="auto" if _torchrun() else 1,
-                    precision=config.machine.precision)  # fmt: skip
-    fabric.launch()
+    fabric = launched(config.machine)
     if config.machine.deterministic:
         # cuBLAS asks for this variable before it promises the same result twice.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -122,6 +121,7 @@ def carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) ->
         **results,
         "seconds": round(spent + time.monotonic() - began, 1),
         "seed": config.seed,
+        "processes": process_count(),
         "preset": config.preset,
         "distilled": method.distill,
         "labels_per_class": config.data.labels_per_class,
@@ -184,15 +184,14 @@ class _Stages:
         file = self._out / "teacher.safetensors"
         if config.teacher.teacher.endswith(".safetensors"):
             network.to(self._fabric.device)
-        elif file.is_file():
-            network = load_teacher(file, network).to(self._fabric.device)
-        else:
+        elif not file.is_file() and self._fabric.is_global_zero:
             self._reporter.stage("teacher", config.teacher.teacher_iterations)
             done = iter(range(1, config.teacher.teacher_iterations + 1))
             train_teacher(network, stills, config, self._fabric.device, lambda: self._reporter.advance(next(done)))
-        if self._fabric.is_global_zero:
+        if self._fabric.is_global_zero and not file.is_file():
             write_weights(file, network.state_dict())
-        return network
+        self._fabric.barrier()
+        return load_teacher(file, network).to(self._fabric.device)
 
     def student(self, name: str, config: Config, teacher: nn.Module | None) -> Any:
         material = self._material
@@ -273,7 +272,3 @@ class _Stages:
         if not path.is_file():
             return {}
         return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _torchrun() -> bool:
-    return torch.distributed.is_torchelastic_launched()

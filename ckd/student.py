@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ckd.errors import ConfigError
 from ckd.neuron import LIF
 from ckd.parallel import BatchNorm
+from ckd.precision import at_least_float32
 
 Edge = tuple[str, str]
 
@@ -77,7 +78,7 @@ class Student(nn.Module):
                 if self._last_use[source] == name and source not in self._sources["output"]:
                     del values[source]
         logits = self._sum(values, "output").unflatten(0, (steps, batch))
-        return StudentOutput(logits.float(), potential)
+        return StudentOutput(at_least_float32(logits), potential)
 
     def _sum(self, values: dict[str, Tensor], name: str) -> Tensor:
         first, *rest = (values[source] for source in self._sources[name])

@@ -11,9 +11,11 @@ import pytest
 
 from tests.ckd.conftest import TINY
 
+# In float64: the order of a sum over the batch moves a potential by its last bit, and in float32 such a bit has turned
+# a spike, and with it the loss by 1e-4, within ten steps of every other run.
 RECIPE = [
     *TINY, "--iterations", "10", "--align-weight", "0.5", "--temporal-weights", "--replacement", "sliding",
-    "--kd", "phased",
+    "--kd", "phased", "--precision", "64-true",
 ]  # fmt: skip
 
 
@@ -32,13 +34,14 @@ def test_two_gloo_processes_give_the_losses_of_one(batch_norm: str, tmp_path: Pa
         "ckd.train",
     ]
     two = _losses(torchrun, recipe, tmp_path / "two")
+    assert json.loads((tmp_path / "two" / "summary.json").read_text())["processes"] == 2
     assert len(one) == len(two) == 20
     for a, b in zip(one, two, strict=True):
         for term in ("loss", "event", "static", "kd", "align", "cka"):
-            # Sums over the batch in another order, for ten steps: 1e-5 as promised.
+            # Logged in float32, whose step is 2.4e-7 at these losses.
             assert (term in a) == (term in b)
             if term in a:
-                assert a[term] == pytest.approx(b[term], abs=1e-5), (a["step"], term)
+                assert a[term] == pytest.approx(b[term], abs=1e-6), (a["step"], term)
 
 
 def _losses(command: list[str], recipe: list[str], out: Path) -> list[dict[str, Any]]:
