@@ -180,18 +180,18 @@ class _Stages:
 
     def teacher(self) -> nn.Module:
         config, stills = self._config, self._material.stills
-        network = self._fresh_teacher()
         file = self._out / "teacher.safetensors"
-        if config.teacher.teacher.endswith(".safetensors"):
-            network.to(self._fabric.device)
-        elif not file.is_file() and self._fabric.is_global_zero:
-            self._reporter.stage("teacher", config.teacher.teacher_iterations)
-            done = iter(range(1, config.teacher.teacher_iterations + 1))
-            train_teacher(network, stills, config, self._fabric.device, lambda: self._reporter.advance(next(done)))
-        if self._fabric.is_global_zero and not file.is_file():
+        if not file.is_file() and self._fabric.is_global_zero:
+            network = self._fresh_teacher()
+            if not config.teacher.teacher.endswith(".safetensors"):
+                self._reporter.stage("teacher", config.teacher.teacher_iterations)
+                done = iter(range(1, config.teacher.teacher_iterations + 1))
+                train_teacher(network, stills, config, self._fabric.device, lambda: self._reporter.advance(next(done)))
             write_weights(file, network.state_dict())
         self._fabric.barrier()
-        return load_teacher(file, network).to(self._fabric.device)
+        # Always as it would come back from its file: training left it channels-last, where its sums round otherwise,
+        # and a resumed run must see the same logits to the last bit.
+        return load_teacher(file, self._fresh_teacher()).to(self._fabric.device)
 
     def student(self, name: str, config: Config, teacher: nn.Module | None) -> Any:
         material = self._material
