@@ -29,12 +29,14 @@ class ModelFile:
     classes: tuple[str, ...] = ()
 
 
-def load_model(path: Path, *, step_us: int | None = None, steps: int | None = None) -> Network | ModelFile:
+def load_model(
+    path: Path, *, dt: float | None = None, step_us: int | None = None, steps: int | None = None
+) -> Network | ModelFile:
     """Read a model file by its ending: .nir, .onnx or .net; anything else is taken for NIR.
 
     Args:
         path: the file.
-        step_us, steps: as for `deploy.nir_io.read_nir`; an .onnx or .net file says them itself.
+        dt, step_us, steps: as for `deploy.nir_io.read_nir`; an .onnx or .net file says them itself.
 
     Raises:
         ModelError: missing, damaged, or not written by ckd-export.
@@ -44,9 +46,9 @@ def load_model(path: Path, *, step_us: int | None = None, steps: int | None = No
     if path.suffix not in FORMATS:
         from deploy.nir_io import read_nir
 
-        return read_nir(path, step_us=step_us, steps=steps)
-    if step_us is not None or steps is not None:
-        raise ModelError(f"{path}: a {path.suffix} file says its own step and steps; leave out --step-us and --steps")
+        return read_nir(path, dt=dt, step_us=step_us, steps=steps)
+    if (dt, step_us, steps) != (None, None, None):
+        raise ModelError(f"{path}: a {path.suffix} file says its own step; leave out --dt, --step-us and --steps")
     if not path.is_file():
         raise ModelError(f"{path}: no such file; ckd-export --to {path.suffix[1:].replace('net', 'netx')} writes one")
     return import_module(FORMATS[path.suffix]).read(path)

@@ -1,6 +1,7 @@
 """Where a command's frames come from: recordings on disk, a frames file, or the trace beside the model."""
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,13 @@ from deploy.trace import load_trace
 
 @dataclass(frozen=True)
 class Recordings:
-    """Frames (R, T, *shape), labels (R,) or None, and names."""
+    """Frames (R, T, *shape), labels (R,) or None, names, and what the labels mean (empty: the model says it)."""
 
     frames: Array
     labels: Array | None
     names: tuple[str, ...]
     origin: str
+    classes: tuple[str, ...] = ()
 
 
 def choose_recordings(
@@ -47,14 +49,14 @@ def from_events(network: Network | ModelFile, folder: Path, limit: int | None = 
 
     Raises:
         ModelError: the model does not say its binning.
-        DeployError: a folder that is none of the model's classes.
+        DeployError: a folder that is none of the model's classes, or more or fewer of them than the model has outputs.
         RecordingError: a recording cannot be used.
     """
     if network.binning is None:
         raise ModelError("this model does not say how recordings become frames; add --step-us and --steps")
     paths, folders = find_recordings(folder)
+    classes = network.classes or class_names(network, folder, folders)
     paths, folders = _every_class(paths, folders, limit)
-    classes = network.classes or tuple(sorted(set(folders)))
     unknown = sorted(set(folders) - set(classes))
     if unknown:
         raise DeployError(
@@ -62,7 +64,23 @@ def from_events(network: Network | ModelFile, folder: Path, limit: int | None = 
         )
     labels = np.array([classes.index(name) for name in folders])
     names = tuple(str(path.relative_to(folder)) for path in paths)
-    return Recordings(load_frames(paths, network.binning), labels, names, str(folder))
+    return Recordings(load_frames(paths, network.binning), labels, names, str(folder), classes)
+
+
+def class_names(network: Network | ModelFile, folder: Path, folders: list[str]) -> tuple[str, ...]:
+    """The classes of a model that does not name them: the folders in order of name, one for each output.
+
+    Raises:
+        DeployError: as many folders as outputs are needed, or labels would mean other classes.
+    """
+    classes = tuple(sorted(set(folders)))
+    outputs = prod(network.shapes[network.output]) if isinstance(network, Network) else len(classes)
+    if len(classes) != outputs:
+        raise DeployError(
+            f"{folder}: has {len(classes)} folders of recordings, the model {outputs} outputs without names; give one "
+            "folder for each output, in order of name"
+        )
+    return classes
 
 
 def from_frames(path: Path, limit: int | None = None) -> Recordings:

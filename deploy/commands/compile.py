@@ -41,6 +41,8 @@ class Compile:
     """Frames instead of recordings: a .npy of shape (R, T, ...)."""
     recordings: int | None = None
     """How many recordings; default all."""
+    dt: float | None = None
+    """What the file's time constants take for a step, in seconds, where the file does not say it; default: step_us."""
     step_us: int | None = None
     """Step length in microseconds, where the file does not say it."""
     steps: int | None = None
@@ -53,8 +55,9 @@ class Compile:
     """Print a program's view of the result."""
 
     def execute(self) -> int:
-        network = read_nir(self.model, step_us=self.step_us, steps=self.steps)
+        network = read_nir(self.model, dt=self.dt, step_us=self.step_us, steps=self.steps)
         given = choose_recordings(network, self.model, self.events, self.frames, self.recordings)
+        network = network.replace(classes=network.classes or given.classes)
         ready = quantize(network, given.frames, weight_bits=self.weight_bits, chip=self.chip)
         wanted = run(network, given.frames, on="float")
         found = run(ready, given.frames, on="integer", keep_states=min(KEEP_STATES, len(given.frames)))

@@ -11,9 +11,11 @@ from rich.table import Table
 from deploy import cluster
 from deploy.commands._console import warn_of_overflows
 from deploy.commands._shared import Model, fit_to_runner, recording_limit
-from deploy.models import load_model
-from deploy.recordings import choose_recordings
-from deploy.runners import run
+from deploy.compare import Verdict, compare
+from deploy.models import ModelFile, load_model
+from deploy.network import Network
+from deploy.recordings import Recordings, choose_recordings
+from deploy.runners import GRID_RUNNERS, run
 from deploy.trace import Trace
 
 
@@ -22,18 +24,23 @@ class Run:
     """Run a model on recordings and show accuracy, speed and spikes.
 
     Example: ckd-deploy run student.nir --on integer --events recordings/
+    Example: ckd-deploy run other.nir --on integer --against float --events recordings/ --step-us 20000 --steps 15
     """
 
     model: Model
     """A .nir file, or an .onnx or .net file for its own simulator."""
     on: str = "integer"
     """The simulator: integer, float, lava, lava-float, loihi2, onnx or netx."""
+    against: str | None = None
+    """A second simulator that runs the same recordings; shows its accuracy and how far the two agree."""
     events: Path | None = None
     """Recordings, one folder per class. Default: the frames in the trace beside the model."""
     frames: Path | None = None
     """Frames instead of recordings: a .npy of shape (R, T, ...)."""
     recordings: int | None = None
     """How many recordings; default all, for Lava 10."""
+    dt: float | None = None
+    """What the file's time constants take for a step, in seconds, where the file does not say it; default: step_us."""
     step_us: int | None = None
     """Step length in microseconds, where the file does not say it."""
     steps: int | None = None
@@ -46,22 +53,40 @@ class Run:
     """Print a program's view of the result."""
 
     def execute(self) -> int:
-        network = load_model(self.model, step_us=self.step_us, steps=self.steps)
-        limit = recording_limit(self.recordings, self.on)
+        network = load_model(self.model, dt=self.dt, step_us=self.step_us, steps=self.steps)
+        limits = [recording_limit(self.recordings, on) for on in self._simulators]
+        limit = min((limit for limit in limits if limit is not None), default=None)
         recordings = choose_recordings(network, self.model, self.events, self.frames, limit)
-        network = fit_to_runner(network, self.on, recordings.frames)
-        if self.cluster is None:
-            trace = run(network, recordings.frames, on=self.on)
-        else:
-            trace = cluster.run(network, recordings.frames, address=self.cluster, on=self.on)
-        trace = replace(trace, labels=recordings.labels, names=recordings.names)
+        traces = self._run(network, recordings)
         if self.trace is not None:
-            trace.save(self.trace)
+            traces[0].save(self.trace)
+        verdict = compare(traces[1], traces[0]) if self.against else None
         if self.json:
-            print(json.dumps(_figures(trace)))
+            other = {} if verdict is None else {"against": _agreement(traces[1], verdict)}
+            print(json.dumps(_figures(traces[0]) | other))
         else:
-            _show(trace, recordings.origin)
+            _show(traces[0], recordings.origin)
+            if verdict is not None:
+                _show_agreement(traces[1], verdict)
         return 0
+
+    @property
+    def _simulators(self) -> list[str]:
+        return [self.on] if self.against is None else [self.on, self.against]
+
+    def _run(self, network: Network | ModelFile, given: Recordings) -> list[Trace]:
+        """One trace a simulator; a float network is put on the grid at most once."""
+        ready, traces = network, []
+        for on in self._simulators:
+            if on in GRID_RUNNERS:
+                ready = fit_to_runner(ready, on, given.frames)
+            chosen = ready if on in GRID_RUNNERS else network
+            if self.cluster is None:
+                trace = run(chosen, given.frames, on=on)
+            else:
+                trace = cluster.run(chosen, given.frames, address=self.cluster, on=on)
+            traces.append(replace(trace, labels=given.labels, names=given.names))
+        return traces
 
 
 def _figures(trace: Trace) -> dict[str, Any]:
@@ -94,3 +119,28 @@ def _show(trace: Trace, origin: str) -> None:
         console.print(f"accuracy {trace.accuracy:.2%}", highlight=False)
     console.print(f"{trace.seconds:.2f} s, {figures['steps_per_second']:,.0f} steps per second", highlight=False)
     warn_of_overflows(console, trace.overflows)
+
+
+def _agreement(other: Trace, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "on": other.runner,
+        "accuracy": other.accuracy,
+        "same_predictions": 1 - verdict.predictions_differing / verdict.recordings,
+        "spikes": verdict.spikes,
+        "differing": {layer.layer: layer.differing for layer in verdict.layers if layer.spiking},
+        "neuron_steps": {layer.layer: layer.neuron_steps for layer in verdict.layers if layer.spiking},
+    }
+
+
+def _show_agreement(other: Trace, verdict: Verdict) -> None:
+    figures = _agreement(other, verdict)
+    differing, total = figures["differing"], figures["neuron_steps"]
+    listed = ", ".join(f"{layer} {count / total[layer]:.2%}" for layer, count in differing.items() if count)
+    accuracy = "" if other.accuracy is None else f" accuracy {other.accuracy:.2%};"
+    console = Console()
+    console.print(
+        f"{other.runner}:{accuracy} same prediction for {figures['same_predictions']:.2%} of {verdict.recordings}; "
+        f"{verdict.differing:,} of {verdict.neuron_steps:,} neuron-steps differ, with {verdict.spikes:,} spikes"
+        + (f" ({listed})" if listed else ""),
+        highlight=False,
+    )
