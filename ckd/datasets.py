@@ -161,7 +161,12 @@ def open_source(data: Data) -> Source:
 def binning_of(data: Data) -> Binning:
     """How a configuration's recordings become frames."""
     return Binning(
-        step_us=data.step_us, steps=data.time_steps, height=data.size, width=data.size, max_count=data.max_count
+        step_us=data.step_us,
+        steps=data.time_steps,
+        height=data.size,
+        width=data.size,
+        max_count=data.max_count,
+        sensor=data.sensor,
     )
 
 

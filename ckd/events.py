@@ -40,11 +40,14 @@ Frames = NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True)
 class Binning:
-    """How events become frames: `steps` steps of `step_us` microseconds on a sensor of `height` x `width` pixels.
+    """How events become frames: `steps` steps of `step_us` microseconds of `height` x `width` pixels.
 
     Step i holds the events with i * step_us <= t - t_first < (i + 1) * step_us: an event on a border belongs to
     the later step. Events after the last step are left out. A pixel's count stops at `max_count`; with 1 the
     frames are binary, which is what a chip without graded spikes can take.
+
+    `sensor` is the (height, width) of the camera where it has more pixels than the frames; each pixel of a frame then
+    gathers a rectangle of the sensor's. None: the camera has the frames' size.
     """
 
     step_us: int
@@ -52,8 +55,12 @@ class Binning:
     height: int
     width: int
     max_count: int = 1
+    sensor: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
+        if self.sensor is not None:
+            # A file gives a list.
+            object.__setattr__(self, "sensor", (int(self.sensor[0]), int(self.sensor[1])))
         for name in ("step_us", "steps", "height", "width"):
             if getattr(self, name) < 1:
                 raise ValueError(f"binning: {name} (={getattr(self, name)}) must be at least 1")
@@ -102,16 +109,18 @@ def count_frames(events: Events, start: int, binning: Binning, frames: Frames, *
     """
     from ckd.binning import count_events
 
-    bad, early = count_events(events, start, binning.step_us, binning.max_count, frames)
+    sensor = binning.sensor or (binning.height, binning.width)
+    placed = events if binning.sensor is None else gather_pixels(events, binning)
+    bad, early = count_events(placed, start, binning.step_us, binning.max_count, frames)
     if not bad:
         return early
     x, y, p = (events[field] for field in "xyp")
-    outside = (x < 0) | (x >= binning.width) | (y < 0) | (y >= binning.height) | (p < 0) | (p > 1)
+    outside = (x < 0) | (x >= sensor[1]) | (y < 0) | (y >= sensor[0]) | (p < 0) | (p > 1)
     first = int(np.argmax(outside))
     raise RecordingError(
         f"{name}: {int(outside.sum())} of {len(events)} events lie outside the sensor, the first at "
-        f"x={x[first]}, y={y[first]}, p={p[first]}; allowed are 0 <= x < {binning.width}, "
-        f"0 <= y < {binning.height}, p 0 or 1; was it recorded by another camera?"
+        f"x={x[first]}, y={y[first]}, p={p[first]}; allowed are 0 <= x < {sensor[1]}, "
+        f"0 <= y < {sensor[0]}, p 0 or 1; was it recorded by another camera?"
     )
 
 
@@ -140,13 +149,11 @@ def read_recording(path: Path) -> Events:
     return events
 
 
-def gather_pixels(events: Events, *, sensor: tuple[int, int], size: int) -> Events:
-    """Events of a (height, width) sensor on `size` x `size` pixels, each a rectangle of the sensor's.
-
-    Events outside the sensor stay outside.
-    """
+def gather_pixels(events: Events, binning: Binning) -> Events:
+    """Events of the binning's sensor on the pixels of its frames. Those outside the sensor stay outside."""
+    assert binning.sensor is not None
     gathered = events.copy()
-    for name, extent in (("y", sensor[0]), ("x", sensor[1])):
+    for name, size, extent in (("y", binning.height, binning.sensor[0]), ("x", binning.width, binning.sensor[1])):
         gathered[name] = events[name].astype(np.int64) * size // extent
     return gathered
 

@@ -10,7 +10,7 @@ from ckd.cache import cached_frames
 from ckd.config import Data
 from ckd.datasets import Int, Source, Stills, binning_of, data_root
 from ckd.errors import DatasetError
-from ckd.events import Frames, find_recordings, gather_pixels, read_recording, to_frames
+from ckd.events import Frames, find_recordings, load_frames
 
 IMAGE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
@@ -67,7 +67,6 @@ class Folders(Source):
         layout = LAYOUTS[data.dataset]
         root = data_root(data)
         self.binning = binning_of(data)
-        self._sensor = data.sensor or (data.size, data.size)
         paths, folders = find_recordings(_first(root, layout.recordings, data.dataset, layout.obtain))
         still_root = _first(root, layout.stills, data.dataset, layout.obtain)
         stills = sorted(p for p in still_root.glob("*/*") if p.suffix.lower() in IMAGE_ENDINGS)
@@ -89,18 +88,9 @@ class Folders(Source):
 
     def frames(self, rows: Int) -> Frames:
         paths = [self._paths[row] for row in rows]
-        size = self.binning.height
-
-        def make() -> Frames:
-            frames = np.empty((len(paths), self.binning.steps, *self.binning.frame_shape), np.uint8)
-            for row, path in enumerate(paths):
-                events = gather_pixels(read_recording(path), sensor=self._sensor, size=size)
-                frames[row] = to_frames(events, self.binning, name=str(path))
-            return frames
-
         files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-        key = {"binning": self.binning, "sensor": self._sensor, "files": files}
-        return cached_frames(make, key=key, made_by=[ckd.events])
+        key = {"binning": self.binning, "files": files}
+        return cached_frames(lambda: load_frames(paths, self.binning), key=key, made_by=[ckd.events])
 
     def stills(self) -> Stills:
         from PIL import Image

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ckd.config import Config, config_from_dict, config_to_dict
-from ckd.datasets import Source, open_source
+from ckd.datasets import Source, binning_of, open_source
 from ckd.errors import ConfigError, RunError
 from ckd.events import Binning, Frames
 from ckd.files import write_then_rename
@@ -75,13 +75,7 @@ def load_run(path: Path | str, *, student: str = "student", data_root: Path | st
     if data_root is not None:
         config = replace(config, data=replace(config.data, data_root=str(data_root)))
     summary = read_summary(path)
-    binning = Binning(
-        step_us=config.data.step_us,
-        steps=config.data.time_steps,
-        height=config.data.size,
-        width=config.data.size,
-        max_count=config.data.max_count,
-    )
+    binning = binning_of(config.data)
     classes = tuple(summary["classes"])
     network = build_student(config, classes=len(classes))
     try:

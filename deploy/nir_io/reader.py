@@ -1,5 +1,6 @@
 """`read_nir`: any NIR graph as a `Network`."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,7 @@ def _per_output(bias: Array, shape: Shape) -> Array:
 def _binning(path: Path, known: Binning | None, shape: Shape, step_us: int | None, steps: int | None) -> Binning | None:
     step_us, steps = step_us or (known and known.step_us), steps or (known and known.steps)
     if known is not None and step_us and steps:
-        return Binning(step_us=step_us, steps=steps, height=known.height, width=known.width, max_count=known.max_count)
+        return dataclasses.replace(known, step_us=step_us, steps=steps)
     if step_us is None or steps is None:
         return None
     if len(shape) != 3 or shape[0] != 2:

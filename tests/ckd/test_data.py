@@ -13,7 +13,7 @@ from ckd.camera import Camera, film, film_frames, saccade_path
 from ckd.config import Config, config_from_dict, config_to_dict, load_preset, preset_names
 from ckd.datasets import Digits, open_source
 from ckd.errors import ConfigError, DatasetError, RecordingError
-from ckd.events import EVENT_DTYPE, Binning, gather_pixels, read_recording, to_frames, write_recording
+from ckd.events import EVENT_DTYPE, Binning, read_recording, to_frames, write_recording
 from ckd.split import make_split, training_stills
 from ckd.static import edge_input, placed, value_channel, value_input
 
@@ -190,11 +190,11 @@ def test_unusable_recordings_are_refused_by_name(tmp_path: Path, name: str, cont
 def test_a_larger_sensor_is_gathered_into_the_frame() -> None:
     events = np.zeros(3, EVENT_DTYPE)
     events["x"], events["y"] = [0, 120, 239], [0, 90, 179]
-    gathered = gather_pixels(events, sensor=(180, 240), size=48)
-    assert gathered["x"].tolist() == [0, 24, 47] and gathered["y"].tolist() == [0, 24, 47]
-    events["x"] = 240
-    with pytest.raises(RecordingError, match="outside"):
-        to_frames(gather_pixels(events, sensor=(180, 240), size=48), Binning(step_us=1, steps=1, height=48, width=48))
+    binning = Binning(step_us=1, steps=1, height=48, width=48, sensor=(180, 240))
+    assert [place.tolist() for place in to_frames(events, binning).nonzero()[2:]] == [[0, 24, 47], [0, 24, 47]]
+    events["x"] = [0, 239, 240]
+    with pytest.raises(RecordingError, match="1 of 3 events lie outside the sensor, the first at x=240, y=179"):
+        to_frames(events, binning)
 
 
 @pytest.fixture
