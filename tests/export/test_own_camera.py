@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ckd.events import EVENT_DTYPE, write_recording
 from ckd.evaluate import evaluate
+from ckd.events import EVENT_DTYPE, write_recording
 from ckd.train import main as train
 from deploy.cli import main as deploy
 from export.cli import main as export
