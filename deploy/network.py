@@ -13,124 +13,46 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ckd.events import Binning
 from deploy.errors import ModelError
+from deploy.nodes import (
+    Array,
+    Conv,
+    Delay,
+    Dense,
+    Edge,
+    Flatten,
+    GridNeuron,
+    Input,
+    Neuron,
+    Node,
+    Output,
+    Pair,
+    Scale,
+    Shape,
+    SumPool,
+)
 from deploy.parameters import ParameterChange
+from deploy.shapes import output_shape
 
-Array = NDArray[Any]
-Shape = tuple[int, ...]
-Pair = tuple[int, int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Input:
-    """Where frames enter: one step of them has `shape`, usually (C, H, W)."""
-
-    shape: Shape
-
-
-@dataclass(frozen=True, kw_only=True)
-class Output:
-    """What the network gives: the output of the node that feeds it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dense:
-    """y = weight @ x + bias over a flat input; weight (out, in), bias (out,) or None.
-
-    On the grid the weighted sum is multiplied by 2^weight_exp (negative: arithmetic shift right), and `bias` is None:
-    biases belong to the neuron.
-    """
-
-    weight: Array
-    bias: Array | None = None
-    weight_exp: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Conv:
-    """Two-dimensional cross-correlation, as in PyTorch; weight (out, in / groups, kernel_h, kernel_w), bias (out,).
-
-    A one-dimensional convolution is one of height 1. On the grid `weight_exp` and `bias` are as for `Dense`.
-    """
-
-    weight: Array
-    bias: Array | None = None
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-    dilation: Pair = (1, 1)
-    groups: int = 1
-    weight_exp: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class SumPool:
-    """The sum over windows of (C, H, W); average pooling is this and a `Scale`."""
-
-    kernel: Pair
-    stride: Pair
-    padding: Pair = (0, 0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scale:
-    """y = factor * x, elementwise; factor broadcasts against the input."""
-
-    factor: Array
-
-
-@dataclass(frozen=True, kw_only=True)
-class Flatten:
-    """(C, H, W) to (C * H * W,), channel first."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Delay:
-    """The input of `steps` steps ago; zero before the first."""
-
-    steps: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Neuron:
-    """A float neuron in discrete time. Each parameter is a scalar array or broadcasts against `shape`.
-
-        u = current_keep * u + current_gain * x          current; current_keep None: u = x
-        v = keep * v + gain * u + bias                   membrane potential
-        spike = v > threshold,  v = reset where spike    threshold None: a readout, whose output is v itself
-
-    keep = 1 - dt / tau (1: integrate and fire). A soft reset does not exist here: NIR cannot say it.
-    """
-
-    shape: Shape
-    keep: Array
-    gain: Array
-    bias: Array
-    threshold: Array | None
-    reset: Array = field(default_factory=lambda: np.zeros((), np.float32))
-    current_keep: Array | None = None
-    current_gain: Array | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class GridNeuron:
-    """A neuron on the integer grid (`deploy.grid`); du, dv, vth and bias broadcast against `shape`.
-
-    bias is in units of the state (2^-6 of a weight). vth None: a readout, whose output is v and which never spikes.
-    """
-
-    shape: Shape
-    du: Array
-    dv: Array
-    vth: Array | None
-    bias: Array
-
-
-Node = Input | Output | Dense | Conv | SumPool | Scale | Flatten | Delay | Neuron | GridNeuron
-Edge = tuple[str, str]
+__all__ = [
+    "Array",
+    "Conv",
+    "Delay",
+    "Dense",
+    "Edge",
+    "Flatten",
+    "GridNeuron",
+    "Input",
+    "Network",
+    "Neuron",
+    "Node",
+    "Output",
+    "Pair",
+    "Scale",
+    "Shape",
+    "SumPool",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,10 +169,34 @@ class Network:
 
     @cached_property
     def shapes(self) -> dict[str, Shape]:
-        """The shape of one step's output of every node. Raises ModelError where two nodes do not fit."""
-        from deploy.shapes import infer_shapes
+        """The shape of one step's output of every node.
 
-        return infer_shapes(self)
+        Raises:
+            ModelError: a node that nothing feeds, branches of different shapes, or a node that its input does not fit.
+        """
+        shapes: dict[str, Shape] = {}
+        for name in self.order:
+            node = self.nodes[name]
+            if isinstance(node, Input):
+                shapes[name] = node.shape
+                continue
+            sources = self.sources(name)
+            if not sources:
+                raise ModelError(f"{name} ({type(node).__name__}): nothing feeds it; connect it or remove it")
+            # A recurrent source has no shape yet; its own node checks it when its turn comes.
+            incoming = {source: shapes[source] for source in sources if source in shapes}
+            if not incoming:
+                raise ModelError(f"{name} ({type(node).__name__}): fed by recurrent edges alone")
+            if len(set(incoming.values())) > 1:
+                raise ModelError(f"{name}: branches of different shapes meet in it: {incoming}")
+            shapes[name] = output_shape(name, node, next(iter(incoming.values())))
+        for source, target in self.recurrent_edges:
+            expected = next(
+                shapes[other] for other in self.sources(target) if (other, target) not in self.recurrent_edges
+            )
+            if shapes[source] != expected:
+                raise ModelError(f"{source} -> {target}: brings {shapes[source]} where {expected} is expected")
+        return shapes
 
     def replace(self, **changes: Any) -> "Network":
         """A copy with other fields."""

@@ -3,38 +3,7 @@
 from math import prod
 
 from deploy.errors import ModelError
-from deploy.network import Conv, Dense, Flatten, GridNeuron, Input, Network, Neuron, Node, Shape, SumPool
-
-
-def infer_shapes(network: Network) -> dict[str, Shape]:
-    """The output shape of every node for one step.
-
-    Raises:
-        ModelError: a node that nothing feeds, branches of different shapes, or a node that its input does not fit.
-    """
-    shapes: dict[str, Shape] = {}
-    for name in network.order:
-        node = network.nodes[name]
-        if isinstance(node, Input):
-            shapes[name] = node.shape
-            continue
-        sources = network.sources(name)
-        if not sources:
-            raise ModelError(f"{name} ({type(node).__name__}): nothing feeds it; connect it or remove it")
-        # A recurrent source has no shape yet; its own node checks it when its turn comes.
-        incoming = {source: shapes[source] for source in sources if source in shapes}
-        if not incoming:
-            raise ModelError(f"{name} ({type(node).__name__}): fed by recurrent edges alone")
-        if len(set(incoming.values())) > 1:
-            raise ModelError(f"{name}: branches of different shapes meet in it: {incoming}")
-        shapes[name] = output_shape(name, node, next(iter(incoming.values())))
-    for source, target in network.recurrent_edges:
-        expected = next(
-            shapes[other] for other in network.sources(target) if (other, target) not in network.recurrent_edges
-        )
-        if shapes[source] != expected:
-            raise ModelError(f"{source} -> {target}: brings {shapes[source]} where {expected} is expected")
-    return shapes
+from deploy.nodes import Conv, Dense, Flatten, GridNeuron, Neuron, Node, Shape, SumPool
 
 
 def output_shape(name: str, node: Node, shape: Shape) -> Shape:

@@ -1,0 +1,119 @@
+"""The nodes of a network: plain numpy arrays and what they mean. Each does one thing."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """Where frames enter: one step of them has `shape`, usually (C, H, W)."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """What the network gives: the output of the node that feeds it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dense:
+    """y = weight @ x + bias over a flat input; weight (out, in), bias (out,) or None.
+
+    On the grid the weighted sum is multiplied by 2^weight_exp (negative: arithmetic shift right), and `bias` is None:
+    biases belong to the neuron.
+    """
+
+    weight: Array
+    bias: Array | None = None
+    weight_exp: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv:
+    """Two-dimensional cross-correlation, as in PyTorch; weight (out, in / groups, kernel_h, kernel_w), bias (out,).
+
+    A one-dimensional convolution is one of height 1. On the grid `weight_exp` and `bias` are as for `Dense`.
+    """
+
+    weight: Array
+    bias: Array | None = None
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+    weight_exp: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SumPool:
+    """The sum over windows of (C, H, W); average pooling is this and a `Scale`."""
+
+    kernel: Pair
+    stride: Pair
+    padding: Pair = (0, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """y = factor * x, elementwise; factor broadcasts against the input."""
+
+    factor: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flatten:
+    """(C, H, W) to (C * H * W,), channel first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delay:
+    """The input of `steps` steps ago; zero before the first."""
+
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neuron:
+    """A float neuron in discrete time. Each parameter is a scalar array or broadcasts against `shape`.
+
+        u = current_keep * u + current_gain * x          current; current_keep None: u = x
+        v = keep * v + gain * u + bias                   membrane potential
+        spike = v > threshold,  v = reset where spike    threshold None: a readout, whose output is v itself
+
+    keep = 1 - dt / tau (1: integrate and fire). A soft reset does not exist here: NIR cannot say it.
+    """
+
+    shape: Shape
+    keep: Array
+    gain: Array
+    bias: Array
+    threshold: Array | None
+    reset: Array = field(default_factory=lambda: np.zeros((), np.float32))
+    current_keep: Array | None = None
+    current_gain: Array | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridNeuron:
+    """A neuron on the integer grid (`deploy.grid`); du, dv, vth and bias broadcast against `shape`.
+
+    bias is in units of the state (2^-6 of a weight). vth None: a readout, whose output is v and which never spikes.
+    """
+
+    shape: Shape
+    du: Array
+    dv: Array
+    vth: Array | None
+    bias: Array
+
+
+Node = Input | Output | Dense | Conv | SumPool | Scale | Flatten | Delay | Neuron | GridNeuron
+Edge = tuple[str, str]
