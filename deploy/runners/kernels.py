@@ -1,8 +1,11 @@
 """Compiled inner loops of the integer simulator: synapses driven by events, fused with the neurons they feed.
 
-For each place of the output the rows of weights of the inputs that spiked there are added up in vector registers, and
-the sums go straight into the neurons, tile by tile: they never reach memory. A dense layer is a convolution of a 1 x 1
-image. What every array holds is said at `Synapse` and `Cells` (deploy/runners/layer_data.py) and at `step_layer`.
+Sums are made in one of two ways. Scattered: each event adds its run of weights to the sums of all places that it
+reaches, in int16; nothing is done where nothing happens. So it goes where those sums are proven to fit int16.
+Gathered: for each place of the output the rows of weights of the inputs that spiked in its window are added up in
+vector registers, and widened before they leave int16. Both go straight into the neurons, tile by tile. A dense layer is
+a convolution of a 1 x 1 image. What every array holds is said at `Scatter`, `Synapse`, `Cells` (layer_data.py) and
+`step_layer`.
 
 Everything stays in one file because numba's cache on disk looks at the file of the outermost function alone: were the
 inner ones elsewhere, a change to them would go unnoticed and old code would run.
@@ -15,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.grid import DECAY_BITS, STATE_BITS, U_WRAP, V_MAX
-from deploy.runners.layer_data import Cells, Synapse
-from deploy.runners.vectors import add_rows, load_word, view
+from deploy.runners.layer_data import Cells, Scatter, Synapse
+from deploy.runners.vectors import add_rows, lowest, spiking, view
 
 Array = NDArray[Any]
 
@@ -37,103 +40,123 @@ _BITS = np.int32(DECAY_BITS)
 _LOW = np.int32((1 << DECAY_BITS) - 1)
 _STATE_BITS = np.int32(STATE_BITS)
 _SIGN = np.int32(31)
-_1, _2, _3 = np.uintp(1), np.uintp(2), np.uintp(3)
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+_1 = np.uint64(1)
 
 _compile = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 _inline = numba.njit(nogil=True, boundscheck=False, error_model="numpy")
 
 
 class Listed(NamedTuple):
-    """The rows to add for some steps: room for them, and where they are.
+    """The events of some steps: room for them, and where they are. A count of 3 is 3 events.
 
-    Rows of a step with `coded` 0 are events: those of place p of group g stand from rows[starts[step, g, p]] up to
-    rows[starts[step, g, p + 1]], each as column * channels + channel, which is a row of weights for a kernel whose
-    left edge lies on column 0. Else they are rows of the table, kernel_h * words for every place of the output, from
-    rows[starts[step, 0, 0]] on. `padded` holds a step with its border of zeros.
+    Gathered: those of place p of group g stand from rows[starts[step, g, p]] up to rows[starts[step, g, p + 1]], each
+    as column * channels + channel, which is a row of weights for a kernel whose left edge lies on column 0.
+    Scattered: those of row p of the input, each with what its column says of it in `Scatter`.
     """
 
     starts: Array
     rows: Array
-    coded: Array
-    padded: Array
+    columns: Array
 
 
 @_inline
-def _count(x: Array, r: int, t: int) -> Any:
-    """How many events step t of recording r holds, and the bits that occur in its counts."""
-    total, bits = np.int64(0), np.uint8(0)
-    step = view(x, (r * x.shape[1] + t) * x.shape[2], x.shape[2])
-    for n in range(step.size):
-        total += np.int64(step[n])
-        bits |= step[n]
-    return total, np.int64(bits)
+def _spiking(x: Array, start: int, count: int) -> Any:
+    """Which of the `count` <= 64 values of x from `start` on are not zero; nothing beyond the array is read."""
+    if start + 64 <= x.size:
+        return spiking(x, start) & (_ALL >> np.uint64(64 - count))
+    if start + count >= 64:
+        return spiking(x, start + count - 64) >> np.uint64(64 - count)
+    mask = np.uint64(0)
+    values = view(x, start, count)
+    for n in range(count):
+        mask |= np.uint64(values[n] != 0) << np.uint64(n)
+    return mask
 
 
 @_inline
-def _list_events(x: Array, r: int, t: int, bits: int, s: Synapse, n: Any, listed: Listed, slot: int) -> Any:
-    """List the events of step t of recording r from index[n] on: a count of 3 is 3 events. Returns where they end."""
-    channels, places, index = s.in_channels // s.groups, s.in_height * s.in_width, listed.rows
-    at = (r * x.shape[1] + t) * x.shape[2]
+def _list_events(x: Array, at: int, s: Synapse, many: bool, n: int, listed: Listed, slot: int) -> int:
+    """List the events of the step of x that begins at `at`, from rows[n] on. Returns where they end."""
+    channels, places = s.in_channels // s.groups, s.in_height * s.in_width
     for g in range(s.groups):
         begins = view(listed.starts, (slot * s.groups + g) * (places + 1), places + 1)
         for place in range(places):
             begins[place] = n
             row = place % s.in_width * channels
-            counts = view(x, at + place * s.in_channels + g * channels, channels)
-            found, to = np.uintp(0), view(index, n, index.size - n)
-            for c in range(channels):
-                # Written in any case and kept where something is counted: no branch to mispredict.
-                to[found] = row + c
-                if bits > 1:
-                    to[found + _1] = to[found + _2] = to[found + _3] = row + c
-                    for more in range(4, counts[c]):
-                        to[found + np.uintp(more)] = row + c
-                found += np.uintp(counts[c])
-            n += np.int64(found)
+            begin = at + place * s.in_channels + g * channels
+            for first in range(0, channels, 64):
+                mask = _spiking(x, begin + first, min(64, channels - first))
+                while mask:
+                    c = first + lowest(mask)
+                    mask &= mask - _1
+                    for _ in range(view(x, begin + c, 1)[0] if many else 1):
+                        listed.rows[n] = row + c
+                        n += 1
         begins[places] = n
     return n
 
 
 @_inline
-def _list_codes(x: Array, r: int, t: int, s: Synapse, places: int, n: Any, listed: Listed, slot: int) -> Any:
-    """List the rows of the table for step t of recording r from index[n] on. Returns where they end."""
-    line, wide = s.in_width * s.in_channels, (s.in_width + 2 * s.padding_w) * s.in_channels
-    at = (r * x.shape[1] + t) * x.shape[2]
-    for i in range(s.in_height):
-        inside = view(listed.padded, (i + s.padding_h) * wide + s.padding_w * s.in_channels, line)
-        _copy(inside, view(x, at + i * line, line))
-    listed.starts[slot, 0, 0] = n
-    rest = np.uint64(s.span * s.in_channels - 8 * (s.words - 1))
-    last = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(np.uint64(64) - np.uint64(8) * rest)
-    to, k = view(listed.rows, n, places * s.kernel_h * s.words), 0
-    for i in range(places // s.out_width):
-        for j in range(s.out_width):
-            for ki in range(s.kernel_h):
-                begin = (i * s.stride_h + ki * s.dilation_h) * wide + j * s.stride_w * s.in_channels
-                for w in range(s.words):
-                    word = load_word(listed.padded, begin + 8 * w)
-                    word &= last if w == s.words - 1 else np.uint64(0xFFFFFFFFFFFFFFFF)
-                    # The lowest bits of eight bytes, gathered in the highest byte.
-                    code = np.uint64(word * np.uint64(0x0102040810204080)) >> np.uint64(56)
-                    to[k] = np.int64(code) + (ki * s.words + w) * 256
-                    k += 1
-    return n + k
+def _list_scattered(x: Array, at: int, p: Scatter, many: bool, n: int, listed: Listed, slot: int) -> int:
+    """The same for an input that is scattered."""
+    width = p.column_at.size
+    begins = view(listed.starts, slot * (p.row_at.size + 1), p.row_at.size + 1)
+    for i in range(p.row_at.size):
+        begins[i] = n
+        begin = at + i * p.pitch
+        for first in range(0, width, 64):
+            mask = _spiking(x, begin + first, min(64, width - first))
+            while mask:
+                c = first + lowest(mask)
+                mask &= mask - _1
+                for _ in range(view(x, begin + c, 1)[0] if many else 1):
+                    listed.rows[n] = p.column_weight[c]
+                    listed.columns[n] = p.column_at[c]
+                    n += 1
+    begins[p.row_at.size] = n
+    return n
+
+
+@_inline
+def _scatter(p: Scatter, b: int, listed: Listed, slot: int, sums: Array) -> None:
+    """Add what the events of a step bring to the sums of block b."""
+    begins, run = view(listed.starts, slot * (p.row_at.size + 1), p.row_at.size + 1), p.weight.shape[2]
+    for i in range(p.row_at.size):
+        k = begins[i]
+        while k < begins[i + 1]:
+            column, end = listed.columns[k], k + 1
+            while end < begins[i + 1] and listed.columns[end] == column:
+                end += 1
+            at, row = p.row_at[i] + column, b * p.weight.shape[1] + p.row_weight[i]
+            for _ in range(p.taps):
+                add_rows(view(sums, at, run), p.weight, listed.rows, k, end, row)
+                at, row = at - p.line, row + p.step
+            k = end
+
+
+@_inline
+def _take_tile(first: int, count: int, s: Synapse, lanes: int, sums: Array, total: Array) -> None:
+    """total (count * lanes,) int32 = the sums at `count` places of the output from `first` on, which become zero."""
+    p = s.scatter
+    i, j, q = first // s.out_width, first % s.out_width, 0
+    while q < count:
+        places = min(count - q, s.out_width - j)
+        of = view(sums, (i + p.taps - 1) * p.line + p.left + j * lanes, places * lanes)
+        to = view(total, q * lanes, places * lanes)
+        for n in range(to.size):
+            to[n] = of[n]
+            of[n] = 0
+        i, j, q = i + 1, 0, q + places
 
 
 @_inline
 def _sum_tile(first: int, count: int, s: Synapse, b: int, listed: Listed, slot: int, total: Array) -> None:
     """total (count * lanes,) int32 = the sums of block b at `count` places of the output from `first` on."""
-    lanes, channels, index = s.weight.shape[2], s.in_channels // s.groups, listed.rows
+    lanes, channels = s.weight.shape[2], s.in_channels // s.groups
     places, group = s.in_height * s.in_width, b // (s.weight.shape[0] // s.groups)
     begins = view(listed.starts, (slot * s.groups + group) * (places + 1), places + 1)
     for n in range(total.size):
         total[n] = 0
-    if listed.coded[slot]:
-        rows = s.kernel_h * s.words
-        for q in range(count):
-            start = begins[0] + (first + q) * rows
-            add_rows(view(total, q * lanes, lanes), s.table, index, start, start + rows, b * s.table.shape[1])
-        return
     i, j = first // s.out_width, first % s.out_width
     for q in range(count):
         top, left = i * s.stride_h - s.padding_h, j * s.stride_w - s.padding_w
@@ -150,7 +173,7 @@ def _sum_tile(first: int, count: int, s: Synapse, b: int, listed: Listed, slot: 
                 offset = ((ki * s.pieces + piece) * s.span - column) * channels + b * s.weight.shape[1]
                 while start < stop:
                     end = min(stop, start + s.limit)
-                    add_rows(view(total, q * lanes, lanes), s.weight, index, start, end, offset)
+                    add_rows(view(total, q * lanes, lanes), s.weight, listed.rows, start, end, offset)
                     start = end
         j += 1
         if j == s.out_width:
@@ -223,43 +246,36 @@ def _update(a: Array, cells: Cells, b: int, first: int, u: Array, v: Array, spik
 
 
 @_inline
-def _list_steps(x: Array, r: int, begin: int, s: Synapse, places: int, listed: Listed) -> int:
-    """List the rows of steps of recording r from `begin` on, as many as there is room for; returns the step after."""
-    n, t = 0, begin
-    while t < x.shape[1] and t - begin < listed.coded.size:
-        events, bits = _count(x, r, t)
-        coded = s.words > 0 and bits <= 1
-        more = places * s.kernel_h * s.words if coded else events
-        if t > begin and n + more + 4 > listed.rows.size:
+def _list_steps(x: Array, r: int, begin: int, s: Synapse, largest: int, listed: Listed) -> int:
+    """List the events of steps of recording r from `begin` on, as many as there is room for; returns the step after."""
+    n, t, many = 0, begin, largest > 1
+    while t < x.shape[1] and t - begin < listed.starts.shape[0]:
+        if t > begin and n + x.shape[2] * largest > listed.rows.size:
             break
-        listed.coded[t - begin] = coded
-        if coded:
-            n = _list_codes(x, r, t, s, places, n, listed, t - begin)
+        at = (r * x.shape[1] + t) * x.shape[2]
+        if s.scatter.weight.size:
+            n = _list_scattered(x, at, s.scatter, many, n, listed, t - begin)
         else:
-            n = _list_events(x, r, t, bits, s, n, listed, t - begin)
+            n = _list_events(x, at, s, many, n, listed, t - begin)
         t += 1
     return t
 
 
 @_inline
-def _room(x: Array, s: Synapse, places: int) -> Listed:
-    """Room for the rows of at least one step, and of as many as the cache holds."""
-    most = max(INDEX_BUFFER, places * s.kernel_h * s.words)
-    for r in range(x.shape[0]):
-        for t in range(x.shape[1]):
-            most = max(most, _count(x, r, t)[0])
-    inputs = s.in_height * s.in_width + 1
-    steps = min(x.shape[1], max(1, INDEX_BUFFER // (s.groups * inputs)))
-    height, width = s.in_height + 2 * s.padding_h, s.in_width + 2 * s.padding_w
-    # A bit more than needed: events are written before it is known that they are some, words read past the end.
-    padded = np.zeros((height * width * s.in_channels if s.words else 0) + 8, np.uint8)
-    starts, index = np.empty((steps, s.groups, inputs), np.int64), np.empty(most + 4, np.uint32)
-    return Listed(starts, index, np.empty(steps, np.uint8), padded)
+def _room(x: Array, s: Synapse, largest: int) -> Listed:
+    """Room for the events of at least one step; of as many as the cache holds, if weights are read in blocks."""
+    scattered = s.scatter.weight.size > 0
+    parts = s.scatter.row_at.size + 1 if scattered else s.groups * (s.in_height * s.in_width + 1)
+    steps = min(x.shape[1], max(1, INDEX_BUFFER // parts)) if s.weight.shape[0] > 1 else 1
+    events = x.shape[2] * largest + (INDEX_BUFFER if steps > 1 else 0)
+    columns = np.empty(events if scattered else 0, np.int32)
+    return Listed(np.empty((steps, parts), np.int64), np.empty(events, np.uint32), columns)
 
 
 @_compile
 def step_layer(
     x: Array,
+    largest: int,
     s: Synapse,
     base: Array,
     places: int,
@@ -275,7 +291,8 @@ def step_layer(
     """Take a layer, neurons and the synapse that feeds them, through T steps of R recordings.
 
     Args:
-        x: (R, T, places in * channels in) uint8, what enters the synapse.
+        x: (R, T, places in * channels in) uint8, what enters the synapse, or its pooling.
+        largest: count in x.
         s: the synapse.
         base: (R, T, places * channels) int32, sums to add to the synapse's, or empty.
         places: of the output.
@@ -289,21 +306,31 @@ def step_layer(
     lanes = s.weight.shape[2]
     per_group, blocks = s.out_channels // s.groups, s.weight.shape[0] // s.groups
     total, padded = np.empty(TILE, np.int32), np.empty(TILE, np.uint8)
-    listed = _room(x, s, places)
+    current = np.empty(TILE, np.int32)
+    listed, scattered = _room(x, s, largest), s.scatter.weight.size > 0
+    # A run that is filled up with zeros may reach beyond the last row.
+    scatter_sums = np.zeros(s.scatter.rows * s.scatter.line + s.scatter.weight.shape[2], np.int16)
     for r in range(x.shape[0]):
         begin = 0
         while begin < x.shape[1]:
-            end = _list_steps(x, r, begin, s, places, listed)
+            end = _list_steps(x, r, begin, s, largest, listed)
             for b in range(s.weight.shape[0]):
                 channel = b // blocks * per_group + b % blocks * lanes
                 width = min(lanes, (b // blocks + 1) * per_group - channel)
                 for t in range(begin, end):
+                    if scattered:
+                        _scatter(s.scatter, b, listed, t - begin, scatter_sums)
                     for place in range(0, places, TILE // lanes):
                         count = min(TILE // lanes, places - place)
                         first, size = place * lanes, count * lanes
                         at = (r * s.weight.shape[0] + b) * u.shape[2] + first
-                        a, tile_u, tile_v = view(total, 0, size), view(u, at, size), view(v, at, size)
-                        _sum_tile(place, count, s, b, listed, t - begin, a)
+                        a, tile_v = view(total, 0, size), view(v, at, size)
+                        # A current of which nothing is left is no state: it need not go to memory and back.
+                        tile_u = view(current, 0, size) if cells.immediate else view(u, at, size)
+                        if scattered:
+                            _take_tile(place, count, s, lanes, scatter_sums, a)
+                        else:
+                            _sum_tile(place, count, s, b, listed, t - begin, a)
                         if s.exponent != 0:
                             _shift(a, s.exponent)
                         out = ((r * x.shape[1] + t) * places + place) * s.out_channels + channel

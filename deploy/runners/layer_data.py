@@ -7,6 +7,36 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
+class Scatter(NamedTuple):
+    """A synapse as seen from its inputs: what an event adds, and where.
+
+    An event reaches `taps` rows of the output and in each some neighbouring places, whose channels lie side by side:
+    one run of weights. weight (blocks, rows, run) int16; one row for each way in which an input can lie relative to the
+    strides. Sums are int16 and kept with a margin, so that no event has to ask whether it lies at a border: rows of
+    `line` numbers, of which a row of the output is a part that begins at `left`.
+
+    row_at (in_height,): where in the sums the lowest output row begins that an input row reaches; those above follow.
+    row_weight (in_height,): the row of weights for it; those for the rows above follow at a distance of `step`.
+    column_at, column_weight (in_width * in_channels,): what a column and channel of the input add to both.
+    pitch: the distance between rows of the input.
+
+    The input may be the unpooled one where the synapse follows a pooling. An empty weight: the synapse cannot be used
+    in this way.
+    """
+
+    weight: Array
+    row_at: Array
+    row_weight: Array
+    column_at: Array
+    column_weight: Array
+    pitch: int
+    taps: int
+    step: int
+    rows: int
+    line: int
+    left: int
+
+
 class Synapse(NamedTuple):
     """Weights and geometry of a convolution, in the order in which they are read.
 
@@ -14,13 +44,11 @@ class Synapse(NamedTuple):
     channel c adds through tap (ki, kj). The columns of a kernel are `pieces` runs of `span` neighbouring ones: one run
     unless the kernel is dilated. After `limit` rows a sum could leave int16. No synapse at all has kernel_h 0.
 
-    A kernel that sees few inputs has `words` > 0: each of its rows is that many words of eight bytes, one an input, and
-    table (blocks, kernel_h * words * 256, lanes) int16 holds the sums for each of the 256 ways in which they can spike.
+    What weights have in common as a power of two is in `exponent`, so that sums stay small.
     """
 
     weight: Array
-    table: Array
-    words: int
+    scatter: Scatter
     limit: int
     exponent: int
     groups: int

@@ -1,6 +1,6 @@
-"""Three things that numba cannot say of itself, written in LLVM's vector instructions, which every processor has.
+"""A few things that numba cannot say of itself, written in LLVM's vector instructions, which every processor has.
 
-Numba's cache does not notice a change to this file: whoever makes one touches kernels.py as well.
+Numba's cache does not notice a change to this file: whoever makes one changes kernels.py as well, if only a comment.
 """
 
 import sys
@@ -14,6 +14,9 @@ from numba.np.arrayobj import populate_array
 
 LANES = (8, 16, 32, 64, 128)
 """How many output channels are summed together: widths that vector registers hold whole."""
+
+WIDTHS = (8, 16, 32, 48, 64, 96, 128, 192)
+"""How many weights are added at once: channels, or channels at several neighbouring places."""
 
 _instructions: Any = intrinsic
 
@@ -41,60 +44,86 @@ def view(typing: Any, array: Any, start: Any, size: Any) -> Any:
 
 @_instructions
 def add_rows(typing: Any, total: Any, weight: Any, index: Any, start: Any, stop: Any, offset: Any) -> Any:
-    """total (lanes,) int32 += the rows weight[index[k] + offset] int16 for k from start to stop.
+    """total (width,) int16 or int32 += the rows weight[index[k] + offset] int16 for k from start to stop, one or more.
 
     They are added up in registers and in int16. Left to itself the compiler reads and writes the total for every row.
+    The width is one of `WIDTHS`.
     """
     word = ir.IntType(64)
+    bits = total.dtype.bitwidth
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        start, stop, offset = args[3:]
         kinds = zip(signature.args[:3], args[:3], strict=True)
         arrays = [context.make_array(kind)(context, builder, value) for kind, value in kinds]
-        lanes = builder.extract_value(arrays[0].shape, 0)
-        for width in LANES:
-            with builder.if_then(builder.icmp_unsigned("==", lanes, word(width))):
-                add_rows_of(builder, width, [array.data for array in arrays], start, stop, offset)
+        after = builder.append_basic_block()
+        choice = builder.switch(builder.extract_value(arrays[0].shape, 0), after)
+        for width in WIDTHS:
+            block = builder.append_basic_block()
+            choice.add_case(word(width), block)
+            builder.position_at_end(block)
+            add_rows_of(builder, width, [array.data for array in arrays], *args[3:])
+            builder.branch(after)
+        builder.position_at_end(after)
         return context.get_dummy_value()
 
-    def add_rows_of(builder: Any, lanes: int, data: Any, start: Any, stop: Any, offset: Any) -> None:
+    def add_rows_of(builder: Any, width: int, data: Any, start: Any, stop: Any, offset: Any) -> None:
         total, weight, index = data
-        narrow, wide = (ir.VectorType(ir.IntType(bits), lanes) for bits in (16, 32))
-        entry = builder.block
-        loop, done = builder.append_basic_block(), builder.append_basic_block()
-        builder.cbranch(builder.icmp_signed("<", start, stop), loop, done)
+        # Of powers of two, because the compiler takes other vectors apart. Each part with where it begins.
+        parts = [(part, width - width % (2 * part)) for part in LANES[::-1] if width & part]
+        narrow = [ir.VectorType(ir.IntType(16), part) for part, _ in parts]
+
+        def at(array: Any, place: Any, kind: Any) -> Any:
+            return builder.bitcast(builder.gep(array, [place]), kind.as_pointer())
+
+        wide = [ir.VectorType(ir.IntType(bits), part) for part, _ in parts]
+        to = [at(total, word(first), kind) for kind, (_, first) in zip(wide, parts, strict=True)]
+        begin = [kind(None) if bits > 16 else builder.load(of, align=2) for kind, of in zip(narrow, to, strict=True)]
+        entry, loop, done = builder.block, builder.append_basic_block(), builder.append_basic_block()
+        builder.branch(loop)
 
         builder.position_at_end(loop)
-        k, so_far = builder.phi(word), builder.phi(narrow)
+        k, so_far = builder.phi(word), [builder.phi(kind) for kind in narrow]
         row = builder.add(builder.zext(builder.load(builder.gep(index, [k])), word), offset)
-        at = builder.bitcast(builder.gep(weight, [builder.mul(row, word(lanes))]), narrow.as_pointer())
-        after, following = builder.add(so_far, builder.load(at, align=2)), builder.add(k, word(1))
-        k.add_incoming(start, entry)
-        k.add_incoming(following, loop)
-        so_far.add_incoming(narrow(None), entry)
-        so_far.add_incoming(after, loop)
+        row = builder.mul(row, word(width))
+        read = [
+            builder.load(at(weight, builder.add(row, word(first)), kind), align=2)
+            for kind, (_, first) in zip(narrow, parts, strict=True)
+        ]
+        rows, following = [builder.add(*pair) for pair in zip(so_far, read, strict=True)], builder.add(k, word(1))
+        for phi, before, after in zip([k, *so_far], [start, *begin], [following, *rows], strict=True):
+            phi.add_incoming(before, entry)
+            phi.add_incoming(after, loop)
         builder.cbranch(builder.icmp_signed("<", following, stop), loop, done)
 
         builder.position_at_end(done)
-        rows = builder.phi(narrow)
-        rows.add_incoming(narrow(None), entry)
-        rows.add_incoming(after, loop)
-        to = builder.bitcast(total, wide.as_pointer())
-        builder.store(builder.add(builder.load(to, align=4), builder.sext(rows, wide)), to, align=4)
+        for value, of, kind in zip(rows, to, wide, strict=True):
+            more = value if bits == 16 else builder.add(builder.load(of, align=4), builder.sext(value, kind))
+            builder.store(more, of, align=bits // 8)
 
     return types.void(total, weight, index, start, stop, offset), generate
 
 
 @_instructions
-def load_word(typing: Any, array: Any, start: Any) -> Any:
-    """The eight bytes of a contiguous uint8 array from `start` on, as one number, the first byte lowest."""
+def spiking(typing: Any, array: Any, start: Any) -> Any:
+    """Which of the 64 bytes of a contiguous uint8 array from `start` on are not zero, the first in the lowest bit."""
+    word, bytes_ = ir.IntType(64), ir.VectorType(ir.IntType(8), 64)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         source = context.make_array(array)(context, builder, args[0])
-        at = builder.bitcast(builder.gep(source.data, [args[1]]), ir.IntType(64).as_pointer())
-        word = builder.load(at, align=1)
+        at = builder.bitcast(builder.gep(source.data, [args[1]]), bytes_.as_pointer())
+        mask = builder.bitcast(builder.icmp_unsigned("!=", builder.load(at, align=1), bytes_(None)), word)
         if sys.byteorder == "little":
-            return word
-        return builder.call(builder.module.declare_intrinsic("llvm.bswap", [ir.IntType(64)]), [word])
+            return mask
+        return builder.call(builder.module.declare_intrinsic("llvm.bitreverse", [word]), [mask])
 
     return types.uint64(array, types.intp), generate
+
+
+@_instructions
+def lowest(typing: Any, mask: Any) -> Any:
+    """The number of the lowest bit that is set, of a mask that is not 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), generate

@@ -16,7 +16,8 @@ from deploy.grid import shift_weighted_sum
 from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Network, Shape, SumPool
 from deploy.runners._ops import apply
 from deploy.runners.integer.bounds import arriving, largest_values, stays_within
-from deploy.runners.integer.prepared import NO_CELLS, Layer, Prepared, hollow
+from deploy.runners.integer.prepared import NO_CELLS, Layer, Prepared
+from deploy.runners.integer.scattered import NO_SCATTER
 from deploy.runners.integer.threads import for_slices
 from deploy.runners.kernels import SUM_LIMIT, step_layer
 from deploy.runners.layer_data import Synapse
@@ -27,9 +28,9 @@ INT32_LIMIT = 1 << 31
 
 @dataclass(frozen=True)
 class Waiting:
-    """Synapses whose sums are not worked out yet, each with its input, and an array to add to their sums."""
+    """Synapses and poolings not worked out yet, each with its input, and an array to add to their sums."""
 
-    synapses: tuple[tuple[str, Array], ...]
+    synapses: tuple[tuple[str, "Values"], ...]
     base: Array | None = None
 
 
@@ -41,7 +42,7 @@ class IntegerArithmetic:
 
     def __init__(self, network: Network, prepared: Prepared, recordings: int, states: bool) -> None:
         self._network, self._states, self._prepared = network, states, prepared
-        self.layers = {name: Layer.of(name, network, prepared.synapses, recordings) for name in network.neurons}
+        self.layers = {name: Layer.of(name, network, prepared, recordings) for name in network.neurons}
         self._largest_count = 0
         self._bounds = cache(lambda count: largest_values(network, prepared.gains, count))
         self._kept: dict[str, dict[str, list[Array]]] = {"spikes": {}, "u": {}, "v": {}}
@@ -73,19 +74,14 @@ class IntegerArithmetic:
         return out.reshape(recordings, steps, *size, channels)
 
     def synapse(self, name: str, x: Values) -> Values:
-        x = _as_counts(self._settled(x))
-        node = self._network.nodes[name]
-        if not isinstance(node, SumPool):
-            return Waiting(((name, x),))
-        channels, *size = self._network.shapes[name]
-        out = np.empty((*x.shape[:2], *size, channels), np.uint8 if self.bounds[name] < 256 else np.int32)
-        for_slices(lambda r: sum_windows(x[r], node.kernel, node.stride, node.padding, out[r]), len(x))
-        return out
+        if not self._pools(x):
+            x = _as_counts(self._settled(x))
+        return Waiting(((name, x),))
 
     def neurons(self, name: str, x: Values) -> Array:
         layer, node = self.layers[name], self._network.nodes[name]
         assert isinstance(node, GridNeuron)
-        inputs, synapse, base = self._into_kernel(name, x)
+        inputs, largest, synapse, base = self._into_kernel(name, x)
         recordings, steps, channels, places = *inputs.shape[:2], node.shape[0], prod(node.shape[1:])
         within = stays_within(node, arriving(self._network, name, self.bounds))
         cells = layer.cells._replace(within=within)
@@ -97,7 +93,7 @@ class IntegerArithmetic:
 
         def step(r: slice) -> None:
             states = (layer.u[r], layer.v[r], spikes[r], u[r], v[r], layer.overflow[r], no_sums[r])
-            step_layer(inputs[r], synapse, base[r], places, cells, *states)
+            step_layer(inputs[r], largest, synapse, base[r], places, cells, *states)
 
         for_slices(step, recordings)
         spikes = spikes.reshape(recordings, steps, *node.shape[1:], channels)
@@ -118,7 +114,9 @@ class IntegerArithmetic:
         return ordered.reshape(*settled.shape[:2], -1)
 
     def zeros(self, shape: Shape, like: Values, steps: int) -> Array:
-        recordings = len(like.synapses[0][1] if isinstance(like, Waiting) else like)
+        while isinstance(like, Waiting):
+            like = like.synapses[0][1]
+        recordings = len(like)
         return np.zeros((recordings, steps, *shape[1:], shape[0]), np.uint8)
 
     def add(self, values: Sequence[Values]) -> Values:
@@ -136,17 +134,41 @@ class IntegerArithmetic:
     def _keep(self, kind: str, name: str, values: Array) -> None:
         self._kept[kind].setdefault(name, []).append(values)
 
-    def _into_kernel(self, name: str, x: Values) -> tuple[Array, Synapse, Array]:
-        """What enters the layer's synapse (R, T, n), that synapse, and the other sums (R, T, n), empty if none."""
+    def _into_kernel(self, name: str, x: Values) -> tuple[Array, int, Synapse, Array]:
+        """What enters the layer's synapse (R, T, n), its largest count, that synapse, and the other sums (R, T, n),
+        empty if none."""
         layer = self.layers[name]
         if isinstance(x, Waiting) and arriving(self._network, name, self.bounds) < SUM_LIMIT:
             fused = next((inputs for source, inputs in x.synapses if source == layer.fused), None)
             if fused is not None:
                 rest = Waiting(tuple(pair for pair in x.synapses if pair[0] != layer.fused), x.base)
                 base = self._flat_sums(rest) if rest.synapses or rest.base is not None else None
-                return _flat(fused), layer.synapse, np.empty((len(fused), 0, 0), np.int32) if base is None else base
+                flat, largest, synapse = self._operands(layer.fused, fused)
+                return flat, largest, synapse, np.empty((len(flat), 0, 0), np.int32) if base is None else base
         base = self._flat_sums(x)
-        return np.empty((*base.shape[:2], 0), np.uint8), hollow(layer.synapse), base
+        return np.empty((*base.shape[:2], 0), np.uint8), 0, layer.hollow, base
+
+    def _operands(self, name: str, x: Values) -> tuple[Array, int, Synapse]:
+        """What a synapse is fed with in the kernel (R, T, n), its largest count, and the layout that fits it."""
+        prepared = self._prepared.synapses[name]
+        assert prepared is not None
+        scattered = arriving(self._network, name, self.bounds) <= prepared.counts
+        if scattered and isinstance(x, Waiting) and self._pools(x) == prepared.pool:
+            name, x = x.synapses[0]
+        elif prepared.pool:
+            scattered = False
+        layout = prepared.layout if scattered else prepared.layout._replace(scatter=NO_SCATTER)
+        # Counts are bytes, whatever their bound.
+        largest = int(min(255, arriving(self._network, name, self.bounds)))
+        return _flat(_as_counts(self._settled(x))), largest, layout
+
+    def _pools(self, x: Values) -> str:
+        """The name of the pooling whose sums these are, not worked out yet; "" for anything else."""
+        if not isinstance(x, Waiting) or x.base is not None or len(x.synapses) > 1:
+            return ""
+        name = x.synapses[0][0]
+        # Sums that are no counts have to be seen, and refused.
+        return name if isinstance(self._network.nodes[name], SumPool) and self.bounds[name] <= 255 else ""
 
     def _flat_sums(self, x: Values) -> Array:
         return narrow(_flat(self._settled(x)))
@@ -159,22 +181,31 @@ class IntegerArithmetic:
         parts += [] if x.base is None else [x.base]
         return parts[0] if len(parts) == 1 else sum(parts[1:], parts[0].astype(np.int64))
 
-    def _sums(self, name: str, x: Array) -> Array:
-        """A synapse's sums (R, T, H, W, C), in int32 where they are proven to fit."""
-        synapse, shape = self._prepared.synapses[name], self._network.shapes[name]
-        if synapse is None or self.bounds[name] >= INT32_LIMIT:
-            return self._wide_sums(name, x)
-        flat, places = _flat(x), prod(shape[1:])
-        out = np.empty((*x.shape[:2], places * shape[0]), np.int32)
-        none, empty = np.empty((len(x), 0, 0, 0), np.int32), np.empty((len(x), 0, 0), np.int32)
-        no_spikes, overflow = np.empty((len(x), 0, 0, 0), np.uint8), np.empty((len(x), 2), np.int64)
+    def _sums(self, name: str, x: Values) -> Array:
+        """The sums of a synapse or pooling (R, T, H, W, C), in int32 where they are proven to fit."""
+        if isinstance(self._network.nodes[name], SumPool):
+            return self._pooled(name, _as_counts(self._settled(x)))
+        if self._prepared.synapses[name] is None or self.bounds[name] >= INT32_LIMIT:
+            return self._wide_sums(name, _as_counts(self._settled(x)))
+        (flat, largest, synapse), shape = self._operands(name, x), self._network.shapes[name]
+        places, size = prod(shape[1:]), flat.shape[:2]
+        out = np.empty((*size, places * shape[0]), np.int32)
+        none, empty = np.empty((size[0], 0, 0, 0), np.int32), np.empty((size[0], 0, 0), np.int32)
+        no_spikes, overflow = np.empty((size[0], 0, 0, 0), np.uint8), np.empty((size[0], 2), np.int64)
 
         def step(r: slice) -> None:
             states = (empty[r], empty[r], no_spikes[r], none[r], none[r], overflow[r], out[r])
-            step_layer(flat[r], synapse, empty[r], places, NO_CELLS, *states)
+            step_layer(flat[r], largest, synapse, empty[r], places, NO_CELLS, *states)
 
-        for_slices(step, len(x))
-        return out.reshape(*x.shape[:2], *shape[1:], shape[0])
+        for_slices(step, size[0])
+        return out.reshape(*size, *shape[1:], shape[0])
+
+    def _pooled(self, name: str, x: Array) -> Array:
+        node, (channels, *size) = self._network.nodes[name], self._network.shapes[name]
+        assert isinstance(node, SumPool)
+        out = np.empty((*x.shape[:2], *size, channels), np.uint8 if self.bounds[name] < 256 else np.int32)
+        for_slices(lambda r: sum_windows(x[r], node.kernel, node.stride, node.padding, out[r]), len(x))
+        return out
 
     def _wide_sums(self, name: str, x: Array) -> Array:
         """The same in int64, slowly: no network that fits a chip needs it."""

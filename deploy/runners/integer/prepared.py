@@ -1,21 +1,19 @@
 """Synapses and neurons of a network, laid out as the kernels read them: channels last, in blocks of lanes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError
-from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Network, Pair, Scale, Shape
+from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Network, Pair, Scale, Shape, SumPool
 from deploy.runners.integer.bounds import gains
+from deploy.runners.integer.scattered import NO_SCATTER, can_scatter, reach, scatter_of
 from deploy.runners.kernels import TILE
 from deploy.runners.layer_data import Cells, Synapse
-from deploy.runners.vectors import LANES
+from deploy.runners.vectors import LANES, WIDTHS
 
 _INT16_MAX = (1 << 15) - 1
-TABLE_BYTES = 1 << 17
-"""A kernel that sees so few inputs that its table fits this gets one; adding up events beats one out of cache."""
-
 _NEVER = (1 << 31) - 1
 """A threshold that no potential passes."""
 
@@ -24,15 +22,28 @@ NO_CELLS = Cells(*np.empty((4, 1, 0), np.int32), immediate=False, per_place=Fals
 
 
 @dataclass(frozen=True)
+class PreparedSynapse:
+    """A dense layer or convolution for the kernels.
+
+    counts: the largest inputs for which it can be scattered; 0 if it never can.
+    pool: the pooling before it that scattering takes over, "" if there is none.
+    """
+
+    layout: Synapse
+    counts: int
+    pool: str
+
+
+@dataclass(frozen=True)
 class Prepared:
     """What of a network is the same for every recording.
 
-    synapses: by name, every dense layer and convolution for the kernels; None where a weight does not fit int16.
+    synapses: by name, every dense layer and convolution; None where a weight does not fit int16.
     gains: see `bounds.gains`.
     in_place: whether Flatten leaves the channels innermost, because the dense layers' weights are in that order.
     """
 
-    synapses: dict[str, Synapse | None]
+    synapses: dict[str, PreparedSynapse | None]
     gains: dict[str, int]
     in_place: bool
 
@@ -43,15 +54,15 @@ class Prepared:
         return cls(_synapses(network, in_place), gains(network), in_place)
 
 
-def _synapses(network: Network, in_place: bool) -> dict[str, Synapse | None]:
-    prepared: dict[str, Synapse | None] = {}
+def _synapses(network: Network, in_place: bool) -> dict[str, PreparedSynapse | None]:
+    prepared: dict[str, PreparedSynapse | None] = {}
     for name, node in network.nodes.items():
         if isinstance(node, Scale):
             raise UnsupportedError(f"{name}: the grid has no Scale; fold it before quantising")
         if isinstance(node, Dense | Conv):
             if not np.issubdtype(node.weight.dtype, np.integer):
                 raise GridError(f"{name}: weights are {node.weight.dtype}, a network on the grid holds integers")
-            prepared[name] = _synapse(name, node, network, in_place)
+            prepared[name] = _synapse(name, network, _as_convolution(name, node, network, in_place))
     return prepared
 
 
@@ -67,49 +78,59 @@ def flattens_in_place(network: Network) -> bool:
 
 def without_inputs(out_channels: int) -> Synapse:
     """A synapse that brings nothing, for neurons whose sums come from elsewhere."""
-    lanes = _lanes(out_channels)
+    lanes = _lanes(out_channels, LANES[-1])
     weight = np.empty((-(-out_channels // lanes), 0, lanes), np.int16)
-    return hollow(_arranged(weight, 1, 0, (0, 0, 1), (1, 1, out_channels), (1, 1), Conv(weight=weight)))
+    return hollow(_arranged(weight, 1, (0, 0, 1), (1, 1, out_channels), (1, 1), Conv(weight=weight)))
 
 
 def hollow(synapse: Synapse) -> Synapse:
     """The same, but it brings nothing."""
-    return synapse._replace(kernel_h=0, words=0, in_height=0, in_width=0)
+    return synapse._replace(kernel_h=0, scatter=NO_SCATTER, in_height=0, in_width=0)
 
 
-def _synapse(name: str, node: Dense | Conv, network: Network, in_place: bool) -> Synapse | None:
-    source = network.sources(name)[0]
-    inputs, outputs = network.shapes[source], network.shapes[name]
-    largest = int(np.abs(node.weight.astype(np.int64)).max(initial=0))
-    if largest > _INT16_MAX:
-        return None
+def _as_convolution(name: str, node: Dense | Conv, network: Network, in_place: bool) -> Conv:
+    """A dense layer is a convolution of an image of one place; powers of two go from the weights to the exponent."""
     if isinstance(node, Dense):
-        weight = node.weight
+        weight, source = node.weight, network.sources(name)[0]
         if in_place and isinstance(network.nodes[source], Flatten):
             channels, height, width = _three(network.shapes[network.sources(source)[0]])
             weight = weight.reshape(-1, channels, height, width).transpose(0, 2, 3, 1).reshape(len(weight), -1)
-        conv, exponent = Conv(weight=weight[:, :, None, None]), node.weight_exp
-    else:
-        conv, exponent = node, node.weight_exp
-    kernel: Pair = conv.weight.shape[2:]
+        node = Conv(weight=weight[:, :, None, None], weight_exp=node.weight_exp)
+    weight = node.weight.astype(np.int64)
+    common = int(np.bitwise_or.reduce(weight, axis=None))
+    # The lowest bit that any of them has.
+    twos = (common & -common).bit_length() - 1 if common else 0
+    return replace(node, weight=weight >> twos, weight_exp=node.weight_exp + twos)
+
+
+def _synapse(name: str, network: Network, node: Conv) -> PreparedSynapse | None:
+    source = network.sources(name)[0]
+    inputs, outputs = _places(network.shapes[source]), _places(network.shapes[name])
+    largest = int(np.abs(node.weight).max(initial=0))
+    if largest > _INT16_MAX:
+        return None
+    largest_sum = int(np.abs(node.weight).reshape(len(node.weight), -1).sum(axis=1).max(initial=0))
+    counts = _INT16_MAX // max(largest_sum, 1) if can_scatter(node) else 0
+    weight = _blocks(node, WIDTHS[-1] // reach(node) if counts else LANES[-1])
     # At least one row fits a sum, as every weight does.
-    limit = _INT16_MAX // max(largest, 1)
-    return _arranged(_blocks(conv), limit, exponent, _places(inputs), _places(outputs), kernel, conv)
+    layout = _arranged(weight, _INT16_MAX // max(largest, 1), inputs, outputs, node.weight.shape[2:], node)
+    if not counts:
+        return PreparedSynapse(layout, 0, "")
+    pool = network.nodes[source]
+    if not (isinstance(pool, SumPool) and pool.kernel == pool.stride and pool.padding == (0, 0)):
+        pool = None
+    seen = inputs if pool is None else _places(network.shapes[network.sources(source)[0]])
+    scatter = scatter_of(weight, node, seen[:2], outputs[:2], pool)
+    return PreparedSynapse(layout._replace(scatter=scatter), counts, "" if pool is None else source)
 
 
-def _arranged(
-    weight: Array, limit: int, exponent: int, inputs: Shape, outputs: Shape, kernel: Pair, node: Conv
-) -> Synapse:
+def _arranged(weight: Array, limit: int, inputs: Shape, outputs: Shape, kernel: Pair, node: Conv) -> Synapse:
     one_run = node.dilation[1] == 1
-    words = -(-kernel[1] * inputs[2] // 8)
-    table_bytes = len(weight) * kernel[0] * words * 256 * weight.shape[2] * 2
-    few = node.groups == 1 and one_run and limit >= weight.shape[1] > 0 and table_bytes <= TABLE_BYTES
     return Synapse(
         weight=weight,
-        table=_table(weight, kernel[0], words) if few else np.empty((0, 0, weight.shape[2]), np.int16),
-        words=words if few else 0,
+        scatter=NO_SCATTER,
         limit=limit,
-        exponent=exponent,
+        exponent=node.weight_exp,
         groups=node.groups,
         in_height=inputs[0],
         in_width=inputs[1],
@@ -128,28 +149,19 @@ def _arranged(
     )
 
 
-def _blocks(node: Conv) -> Array:
+def _blocks(node: Conv, most: int) -> Array:
     """Weight (out, in / groups, kh, kw) to (groups * blocks, kh * kw * in / groups, lanes) int16, padded with zeros."""
     outputs, per_group, kh, kw = node.weight.shape
     rows, columns = kh * kw * per_group, outputs // node.groups
-    lanes = _lanes(columns)
+    lanes = _lanes(columns, most)
     padded = np.zeros((node.groups, -(-columns // lanes) * lanes, rows), np.int16)
     padded[:, :columns] = node.weight.transpose(0, 2, 3, 1).reshape(node.groups, columns, rows)
     return np.ascontiguousarray(padded.reshape(-1, lanes, rows).transpose(0, 2, 1))
 
 
-def _table(weight: Array, kernel_h: int, words: int) -> Array:
-    """The sums of each eight neighbouring rows of a kernel's row, for the 256 ways in which they can be chosen."""
-    blocks, rows, lanes = weight.shape
-    padded = np.zeros((blocks, kernel_h, words * 8, lanes), np.int16)
-    padded[:, :, : rows // kernel_h] = weight.reshape(blocks, kernel_h, -1, lanes)
-    chosen = (np.arange(256)[:, None] >> np.arange(8) & 1).astype(np.int16)
-    return np.ascontiguousarray(chosen @ padded.reshape(-1, 8, lanes)).reshape(blocks, -1, lanes)
-
-
-def _lanes(channels: int) -> int:
-    """The width that pads the channels least; of equals, the widest."""
-    return min(LANES, key=lambda lanes: (-(-channels // lanes) * lanes, -lanes))
+def _lanes(channels: int, most: int) -> int:
+    """The width, of those up to `most`, that pads the channels least; of equals, the widest."""
+    return min((lanes for lanes in LANES if lanes <= most), key=lambda lanes: (-(-channels // lanes) * lanes, -lanes))
 
 
 def _places(shape: Shape) -> Shape:
@@ -166,26 +178,27 @@ def _three(shape: Shape) -> Shape:
 class Layer:
     """The neurons of one node, with their state for R recordings.
 
-    fused: the synapse that the kernel runs along with them, None if no synapse qualifies.
-    synapse: its layout, or one without inputs.
+    fused: the synapse that the kernel runs along with them, "" if no synapse qualifies.
+    hollow: a layout like that one's which brings nothing.
     """
 
-    fused: str | None
-    synapse: Synapse
+    fused: str
+    hollow: Synapse
     cells: Cells
     u: Array
     v: Array
     overflow: Array
 
     @classmethod
-    def of(cls, name: str, network: Network, prepared: dict[str, Synapse | None], recordings: int) -> "Layer":
+    def of(cls, name: str, network: Network, prepared: Prepared, recordings: int) -> "Layer":
         node = network.nodes[name]
         assert isinstance(node, GridNeuron)
         height, width, channels = _places(node.shape)
-        fused = next((source for source in network.sources(name) if prepared.get(source) is not None), None)
-        synapse = prepared.get(fused or "") or without_inputs(channels)
+        fused = next((source for source in network.sources(name) if prepared.synapses.get(source)), "")
+        found = prepared.synapses.get(fused)
+        synapse = without_inputs(channels) if found is None else found.layout
         u, v = np.zeros((2, recordings, len(synapse.weight), height * width * synapse.weight.shape[2]), np.int32)
-        return cls(fused, synapse, _cells(node, synapse), u, v, np.zeros((recordings, 2), np.int64))
+        return cls(fused, hollow(synapse), _cells(node, synapse), u, v, np.zeros((recordings, 2), np.int64))
 
     def reset(self) -> None:
         self.u[:] = 0

@@ -1,0 +1,79 @@
+"""Synapses laid out by input: what an event adds to the sums, and where (`deploy.runners.layer_data.Scatter`)."""
+
+import numpy as np
+
+from deploy.network import Array, Conv, Pair, SumPool
+from deploy.runners.layer_data import Scatter
+from deploy.runners.vectors import WIDTHS
+
+_NONE = np.empty(0, np.int32)
+NO_SCATTER = Scatter(
+    weight=np.empty((0, 0, 0), np.int16),
+    row_at=_NONE,
+    row_weight=_NONE,
+    column_at=_NONE,
+    column_weight=_NONE,
+    pitch=0,
+    taps=0,
+    step=0,
+    rows=0,
+    line=0,
+    left=0,
+)
+"""For synapses that are gathered."""
+
+
+def reach(node: Conv) -> int:
+    """How many neighbouring places of an output row an event reaches at most."""
+    return -(-node.weight.shape[3] // node.stride[1])
+
+
+def can_scatter(node: Conv) -> bool:
+    """Whether events of this convolution add plain runs of weights, short enough for the registers."""
+    return node.groups == 1 and node.dilation == (1, 1) and reach(node) * 8 <= WIDTHS[-1]
+
+
+def scatter_of(weight: Array, node: Conv, inputs: Pair, outputs: Pair, pool: SumPool | None) -> Scatter:
+    """The layout for a convolution.
+
+    Args:
+        weight: (blocks, kernel_h * kernel_w * in_channels, lanes) int16.
+        node: its geometry.
+        inputs: height and width of what arrives, before the pooling if there is one.
+        outputs: height and width of what leaves.
+        pool: whose windows neither overlap nor are padded: events are taken to the pooled place that holds them.
+    """
+    blocks, _, lanes = weight.shape
+    _, channels, kernel_h, kernel_w = node.weight.shape
+    window = (1, 1) if pool is None else pool.kernel
+    (down, right), (top, left) = node.stride, node.padding
+    taps, places = -(-kernel_h // down), reach(node)
+    # Filled up so that every way of lying has as many taps; a kernel's row in steps of the stride, its end first,
+    # because places further on see an event further left.
+    filled = np.zeros((blocks, taps * down, places * right, channels, lanes), np.int16)
+    filled[:, :kernel_h, :kernel_w] = weight.reshape(blocks, kernel_h, kernel_w, channels, lanes)
+    phased = filled.reshape(blocks, taps, down, places, right, channels, lanes)[:, :, :, ::-1]
+    runs = phased.transpose(0, 2, 1, 4, 5, 3, 6).reshape(blocks, -1, places * lanes)
+    width = min(width for width in WIDTHS if width >= places * lanes)
+    padded = np.zeros((*runs.shape[:2], width), np.int16)
+    padded[:, :, : places * lanes] = runs
+
+    # What a pooling leaves over at the far borders reaches nothing.
+    rows, columns = (np.arange(size // step * step) // step for size, step in zip(inputs, window, strict=True))
+    row, row_phase = np.divmod(rows + top, down)
+    column, column_phase = np.divmod(columns + left, right)
+    line = (max(int(column.max()) + 1, outputs[1]) + places - 1) * lanes
+    step = right * channels
+    return Scatter(
+        weight=padded,
+        row_at=((row + taps - 1) * line).astype(np.int32),
+        row_weight=(row_phase * taps * step).astype(np.int32),
+        column_at=np.repeat(column * lanes, channels).astype(np.int32),
+        column_weight=(column_phase[:, None] * channels + np.arange(channels)).ravel().astype(np.int32),
+        pitch=inputs[1] * channels,
+        taps=taps,
+        step=step,
+        rows=max(int(row.max()) + 1, outputs[0]) + taps - 1,
+        line=line,
+        left=(places - 1) * lanes,
+    )
