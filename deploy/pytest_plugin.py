@@ -5,7 +5,7 @@
     def test_my_chip(assert_same_spikes):
         assert_same_spikes("student.trace", "recorded_on_chip.trace", model="student.nir")
 
-Everything heavy is imported when a fixture is used, so a project that installs this and uses none of it pays nothing.
+Simulators and readers are imported when a fixture is used; the start of pytest pays the import of `deploy` alone.
 """
 
 from __future__ import annotations

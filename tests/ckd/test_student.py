@@ -26,11 +26,14 @@ def test_papers_vgg_has_its_shapes_and_parameters() -> None:
     assert output.potential.shape == (10, 1, 512, 6, 6)
 
 
-def test_papers_resnet_has_its_shapes_and_adds_currents() -> None:
+def test_papers_resnet_has_its_shapes_and_parameters_and_adds_currents() -> None:
     student = build_resnet18(input_shape=(2, 48, 48), classes=20)
     output = student(torch.zeros(6, 1, 2, 48, 48))
     assert output.logits.shape == (6, 1, 20)
     assert output.potential.shape == (6, 1, 512, 6, 6)
+    # torchvision's ResNet-18 has 11,689,512 parameters, with a 7 x 7 stem on three channels and 1,000 classes.
+    stem, head = 64 * (2 * 9 - 3 * 49), 513 * (20 - 1000)
+    assert sum(p.numel() for p in student.parameters()) == 11_689_512 + stem + head
     assert len(student.neurons) == 17
     fed_twice = [name for name in student.neurons if sum(target == name for _, target in student.edges) == 2]
     assert len(fed_twice) == 8
