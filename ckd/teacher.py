@@ -110,18 +110,41 @@ def _vgg(channels: int, classes: int, size: int) -> nn.Module:
 
 
 def _resnet18(channels: int, classes: int) -> nn.Module:
-    network = _torchvision("resnet18", channels, classes)
-    # Small images: a 3 x 3 stem without pooling, as is usual at 32 x 32.
-    network.conv1 = nn.Conv2d(channels, 64, 3, 1, 1, bias=False)
-    network.maxpool = nn.Identity()
-    return network
+    """ResNet-18 (He et al., CVPR 2016) with the 3 x 3 stem without pooling that is usual on small images."""
+    layers: list[nn.Module] = [nn.Conv2d(channels, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU()]
+    inputs = 64
+    for outputs, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
+        layers += [_Block(inputs, outputs, stride), _Block(outputs, outputs, 1)]
+        inputs = outputs
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, classes))
+
+
+class _Block(nn.Module):
+    """Two 3 x 3 convolutions and a shortcut, 1 x 1 where the shape changes."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.way = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+        same = inputs == outputs and stride == 1
+        self.shortcut = nn.Identity() if same else nn.Sequential(shortcut, nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.way(x) + self.shortcut(x))
 
 
 def _torchvision(model: str, channels: int, classes: int) -> nn.Module:
     try:
         import torchvision  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise ConfigError(f"teacher {model}: needs torchvision; pip install 'ckd[vision]'") from None
+    except (ImportError, RuntimeError) as error:
+        # RuntimeError: one built for another torch; its operators do not load.
+        raise ConfigError(f"teacher {model}: needs torchvision ({error}); pip install 'ckd[vision]'") from None
     if model not in torchvision.models.list_models():
         raise ConfigError(f"--teacher torchvision:{model}: torchvision has no such model")
     network = torchvision.models.get_model(model, num_classes=classes)
@@ -131,8 +154,8 @@ def _torchvision(model: str, channels: int, classes: int) -> nn.Module:
 def _timm(model: str, channels: int, classes: int) -> nn.Module:
     try:
         import timm  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise ConfigError(f"teacher {model}: needs timm; pip install timm") from None
+    except (ImportError, RuntimeError) as error:
+        raise ConfigError(f"teacher {model}: needs timm ({error}); pip install 'ckd[vision]'") from None
     try:
         return timm.create_model(model, num_classes=classes, in_chans=channels)
     except RuntimeError as error:
