@@ -244,7 +244,7 @@ def with_thresholds(network: Network, frames: Array) -> Network:
     return network
 
 
-SEEDS = [*range(2), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 30))]
+SEEDS = [*range(2), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 110))]
 
 
 @needs_lava
