@@ -1,7 +1,7 @@
 """Step dense networks in nengo-loihi's emulator: python nengo_loihi_worker.py FOLDER, by an interpreter that has it.
 
-FOLDER holds case<i>.npz with frames (T, n) of 0 and 1, and for each layer k weight<k>, du<k>, dv<k>, vth<k>; beside each
-is written done<i>.npz with spikes<k>, u<k> and v<k> (steps, n). The emulator gets the integers as they are.
+FOLDER holds case<i>.npz with frames (T, n) of 0 and 1, and for each layer k weight<k>, du<k>, dv<k>, vth<k>; beside
+each is written done<i>.npz with spikes<k>, u<k> and v<k> (T, n). The emulator gets the integers as they are.
 """
 
 import sys

@@ -3,6 +3,7 @@
 nengo-loihi needs Python 3.10 and a numpy of its day: CKD_NENGO_LOIHI names an interpreter that has it.
 """
 
+import itertools
 import os
 import subprocess
 from pathlib import Path
@@ -51,7 +52,7 @@ def test_random_networks_are_the_same_spike_by_spike_in_nengo_loihis_emulator(tm
 
 def _network(rng: np.random.Generator, sizes: list[int]) -> Network:
     nodes: dict[str, Node] = {"input": Input(shape=(sizes[0],)), "flatten": Flatten()}
-    for k, (before, size) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for k, (before, size) in enumerate(itertools.pairwise(sizes)):
         each = (size,) if rng.random() < 0.5 else ()
         # Current that lingers, but too little of it to wrap: the emulator stops there instead.
         du = np.array(4095) if rng.random() < 0.5 else rng.integers(800, 4096, each)
