@@ -43,7 +43,7 @@ def check_connections(nodes: Mapping[str, nir.NIRNode], edges: Iterable[Edge]) -
                 + ("is the output, yet it feeds something" if name in feeding else "feeds nothing")
                 + "; connect it or remove it"
             )
-    stuck = {name for name, node in nodes.items() if not isinstance(node, STATEFUL)}
+    stuck = {name for name, node in nodes.items() if not _takes_time(node)}
     while True:
         free = {name for name in stuck if not any(b == name and a in stuck for a, b in edges)}
         if not free:
@@ -54,6 +54,10 @@ def check_connections(nodes: Mapping[str, nir.NIRNode], edges: Iterable[Edge]) -
             f"nodes {sorted(stuck)} lie on or behind a cycle without any neuron or delay, which would have to feed "
             "itself within one step; put a Delay into the cycle"
         )
+
+
+def _takes_time(node: nir.NIRNode) -> bool:
+    return isinstance(node, STATEFUL) and not (isinstance(node, nir.Delay) and not np.any(node.delay))
 
 
 def fit_shapes(network: Network, output: Shape | None, lift: bool) -> Network:

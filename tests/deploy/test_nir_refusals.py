@@ -155,6 +155,11 @@ GRAPHS: dict[str, tuple[dict[str, nir.NIRNode], list[tuple[str, str]], str]] = {
         [("input", "a"), ("a", "b"), ("b", "a"), ("a", "lif"), ("lif", "output")],
         r"\['a', 'b'\].*cycle without any neuron or delay.*Delay",
     ),
+    "a cycle with a delay of 0": (
+        {"a": nir.Linear(EYE), "wait": nir.Delay(full((4,), 0))},
+        [("input", "a"), ("a", "wait"), ("wait", "a"), ("a", "lif"), ("lif", "output")],
+        r"\['a', 'wait'\].*cycle without any neuron or delay.*Delay",
+    ),
     "an island": (
         {"a": lif((4,)), "b": nir.Linear(EYE)},
         [*LINE, ("a", "b"), ("b", "a"), ("a", "lif")],

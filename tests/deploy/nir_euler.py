@@ -1,0 +1,151 @@
+"""NIR graphs stepped by forward Euler in plain numpy, float64, straight from the nodes of the nir package.
+
+Slow and obvious on purpose: no reader, no network, no flattening of subgraphs. It shares no code with the product.
+"""
+
+from typing import Any
+
+import nir
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Edge = tuple[str, str]
+
+
+class Euler:
+    """A graph in the middle of a run. `late` names the edges, by dotted names, that carry the step before.
+
+    `spikes`, `u` and `v` hold a row for each step of every neuron, by dotted name.
+    """
+
+    def __init__(self, graph: nir.NIRGraph, dt: float, late: set[Edge] = frozenset(), prefix: str = "") -> None:  # pyright: ignore
+        self.graph, self.dt, self.prefix, self.late = graph, dt, prefix, late
+        self.inner = {
+            name: Euler(node, dt, late, f"{prefix}{name}.")
+            for name, node in graph.nodes.items()
+            if isinstance(node, nir.NIRGraph)
+        }
+        self.before: dict[str, Array] = {}
+        self.past: dict[str, list[Array]] = {}
+        self.state: dict[str, tuple[Any, Any]] = {}
+        self._spikes: dict[str, list[Array]] = {}
+        self._u: dict[str, list[Array]] = {}
+        self._v: dict[str, list[Array]] = {}
+
+    def step(self, x: Array) -> Array:
+        now: dict[str, Array] = {}
+        waiting = list(self.graph.nodes)
+        while waiting:
+            name = waiting.pop(0)
+            sources = [a for a, b in self.graph.edges if b == name]
+            early = [a for a in sources if (self.prefix + a, self.prefix + name) not in self.late]
+            if any(a not in now for a in early):
+                waiting.append(name)
+                continue
+            arriving = [now[a] if a in early else self.before.get(a, np.zeros(())) for a in sources]
+            node = self.graph.nodes[name]
+            now[name] = x if isinstance(node, nir.Input) else self.node(name, node, sum(arriving))
+        self.before = now
+        return next(now[name] for name, node in self.graph.nodes.items() if isinstance(node, nir.Output))
+
+    def node(self, name: str, node: Any, x: Any) -> Array:
+        match node:
+            case nir.NIRGraph():
+                return self.inner[name].step(x)
+            case nir.Affine():
+                return node.weight.astype(float) @ x + node.bias
+            case nir.Linear():
+                return node.weight.astype(float) @ x
+            case nir.Scale():
+                return node.scale * x
+            case nir.Conv1d():
+                weight, stride, dilation = node.weight[:, :, None, :], (1, one(node.stride)), (1, one(node.dilation))
+                padding = node.padding if isinstance(node.padding, str) else (0, one(node.padding))
+                return correlate(x[:, None], weight, stride, dilation, padding, node.groups, node.bias)[:, 0]
+            case nir.Conv2d():
+                stride, dilation = pair(node.stride), pair(node.dilation)
+                padding = node.padding if isinstance(node.padding, str) else pair(node.padding)
+                return correlate(x, node.weight, stride, dilation, padding, node.groups, node.bias)
+            case nir.SumPool2d() | nir.AvgPool2d():
+                kernel = pair(node.kernel_size)
+                ones, channels = np.ones((len(x), 1, *kernel)), len(x)
+                total = correlate(x, ones, pair(node.stride), (1, 1), pair(node.padding), channels, np.zeros(channels))
+                return total / (kernel[0] * kernel[1]) if isinstance(node, nir.AvgPool2d) else total
+            case nir.Flatten():
+                return x.ravel()
+            case nir.Delay():
+                steps = round(float(np.max(node.delay)) / self.dt)
+                self.past.setdefault(name, []).append(x)
+                return self.past[name][-1 - steps] if len(self.past[name]) > steps else np.zeros_like(x)
+            case nir.Output():
+                return x
+            case _:
+                return self.neuron(name, node, x)
+
+    def neuron(self, name: str, node: Any, x: Array) -> Array:
+        """tau dv/dt = v_leak - v + r I, tau_syn dI/dt = -I + w_in S; fires above the threshold, then v = v_reset."""
+        x = x.astype(float)
+        current, v = self.state.get(name, (np.zeros_like(x), np.zeros_like(x)))
+        rate = lambda tau: self.dt / tau.astype(float)  # noqa: E731
+        if isinstance(node, nir.Threshold):
+            current, v = x, x
+        elif isinstance(node, nir.IF | nir.I):
+            current, v = x, v + self.dt * node.r.astype(float) * x
+        elif isinstance(node, nir.LIF | nir.LI):
+            current, v = x, v + rate(node.tau) * (node.v_leak - v + node.r.astype(float) * x)
+        elif isinstance(node, nir.CubaLIF | nir.CubaLI):
+            current = current + rate(node.tau_syn) * (-current + node.w_in.astype(float) * x)
+            v = v + rate(node.tau_mem) * (node.v_leak - v + node.r.astype(float) * current)
+        else:
+            raise AssertionError(f"{name}: {type(node).__name__} is missing here")
+        full, out = self.prefix + name, v
+        if isinstance(node, nir.IF | nir.LIF | nir.CubaLIF | nir.Threshold):
+            fired = v > (node.threshold if isinstance(node, nir.Threshold) else node.v_threshold)
+            v, out = np.where(fired, getattr(node, "v_reset", 0.0), v), fired.astype(float)
+            self._spikes.setdefault(full, []).append(fired)
+        self._u.setdefault(full, []).append(current)
+        self._v.setdefault(full, []).append(v)
+        self.state[name] = (current, v)
+        return out
+
+    def rows(self, kind: str) -> dict[str, Array]:
+        """`kind` ("spikes", "u" or "v") of every neuron, subgraphs included: (T, ...)."""
+        found = {name: np.stack(rows) for name, rows in getattr(self, f"_{kind}").items()}
+        for inner in self.inner.values():
+            found |= inner.rows(kind)
+        return found
+
+
+def correlate(x: Array, weight: Array, stride: Any, dilation: Any, padding: Any, groups: int, bias: Array) -> Array:
+    """Cross-correlation of (C, H, W), one product at a time; 'same' pads an odd rest at the end, as PyTorch does."""
+    outputs, per_group, kh, kw = weight.shape
+    spans = [d * (k - 1) for d, k in zip(dilation, (kh, kw), strict=True)]
+    if isinstance(padding, str):
+        sides = [(s // 2, s - s // 2) if padding == "same" else (0, 0) for s in spans]
+    else:
+        sides = [(p, p) for p in padding]
+    x = np.pad(x.astype(float), ((0, 0), *sides))
+    height, width = ((n - span - 1) // s + 1 for n, span, s in zip(x.shape[1:], spans, stride, strict=True))
+    out = np.zeros((outputs, height, width))
+    for o in range(outputs):
+        first = o // (outputs // groups) * per_group
+        for c in range(per_group):
+            for i in range(kh):
+                for j in range(kw):
+                    top, left = i * dilation[0], j * dilation[1]
+                    seen = x[first + c, top : top + height * stride[0] : stride[0]][
+                        :, left : left + width * stride[1] : stride[1]
+                    ]
+                    out[o] += float(weight[o, c, i, j]) * seen[:height, :width]
+        out[o] += bias[o]
+    return out
+
+
+def pair(value: Any) -> tuple[int, int]:
+    values = np.ravel(value)
+    return int(values[0]), int(values[-1])
+
+
+def one(value: Any) -> int:
+    return int(np.ravel(value)[0])
