@@ -15,7 +15,7 @@ from deploy.compare import Verdict, compare
 from deploy.models import ModelFile, load_model
 from deploy.network import Network
 from deploy.recordings import Recordings, choose_recordings
-from deploy.runners import GRID_RUNNERS, run
+from deploy.runners import GRID_RUNNERS, require_known, run
 from deploy.trace import Trace
 
 
@@ -53,6 +53,8 @@ class Run:
     """Print a program's view of the result."""
 
     def execute(self) -> int:
+        for on in self._simulators:
+            require_known(on)  # before the other one has run for an hour
         network = load_model(self.model, dt=self.dt, step_us=self.step_us, steps=self.steps)
         limits = [recording_limit(self.recordings, on) for on in self._simulators]
         limit = min((limit for limit in limits if limit is not None), default=None)

@@ -32,6 +32,12 @@ GRID_RUNNERS = frozenset({"integer", "lava", "loihi2", "netx"})
 """Runners that take networks on the grid."""
 
 
+def require_known(on: str) -> None:
+    """Raises RunnerError where no runner has this name."""
+    if on not in RUNNERS:
+        raise RunnerError(f"runner {on!r} is not known; use one of {', '.join(RUNNERS)}")
+
+
 def run(network: Network | ModelFile, frames: Array, *, on: str = "integer", keep_states: int = 0) -> Trace:
     """Run a network over recordings.
 
@@ -45,8 +51,7 @@ def run(network: Network | ModelFile, frames: Array, *, on: str = "integer", kee
         RunnerError: no such runner, or it cannot run here.
         UnsupportedError: the runner has no such node.
     """
-    if on not in RUNNERS:
-        raise RunnerError(f"runner {on!r} is not known; use one of {', '.join(RUNNERS)}")
+    require_known(on)
     if isinstance(network, ModelFile) and on != network.runner:
         raise RunnerError(f"{network.path}: runs --on {network.runner} alone, not on {on}; give {on} a .nir file")
     expected = network.input_shape
