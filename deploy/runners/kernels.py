@@ -11,14 +11,14 @@ Everything stays in one file because numba's cache on disk looks at the file of 
 inner ones elsewhere, a change to them would go unnoticed and old code would run.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from deploy.grid import DECAY_BITS, STATE_BITS, U_WRAP, V_MAX
-from deploy.runners.layer_data import Cells, Scatter, Synapse
+from deploy.runners.layer_data import Cells, Listed, Scatter, Synapse
 from deploy.runners.vectors import add_rows, lowest, spiking, view
 
 Array = NDArray[Any]
@@ -40,24 +40,10 @@ _BITS = np.int32(DECAY_BITS)
 _LOW = np.int32((1 << DECAY_BITS) - 1)
 _STATE_BITS = np.int32(STATE_BITS)
 _SIGN = np.int32(31)
-_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
-_1 = np.uint64(1)
+_ALL, _1 = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(1)
 
 _compile = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 _inline = numba.njit(nogil=True, boundscheck=False, error_model="numpy")
-
-
-class Listed(NamedTuple):
-    """The events of some steps: room for them, and where they are. A count of 3 is 3 events.
-
-    Gathered: those of place p of group g stand from rows[starts[step, g, p]] up to rows[starts[step, g, p + 1]], each
-    as column * channels + channel, which is a row of weights for a kernel whose left edge lies on column 0.
-    Scattered: those of row p of the input, each with what its column says of it in `Scatter`.
-    """
-
-    starts: Array
-    rows: Array
-    columns: Array
 
 
 @_inline
@@ -99,48 +85,42 @@ def _list_events(x: Array, at: int, s: Synapse, many: bool, n: int, listed: List
 @_inline
 def _list_scattered(x: Array, at: int, p: Scatter, many: bool, n: int, listed: Listed, slot: int) -> int:
     """The same for an input that is scattered."""
-    width = p.column_at.size
-    begins = view(listed.starts, slot * (p.row_at.size + 1), p.row_at.size + 1)
-    for i in range(p.row_at.size):
-        begins[i] = n
-        begin = at + i * p.pitch
-        for first in range(0, width, 64):
-            mask = _spiking(x, begin + first, min(64, width - first))
+    listed.starts[slot, 0] = n
+    for part in range(p.part_at.size):
+        begin, at_first, row_first = at + part * p.at.size, p.part_at[part], p.part_row[part]
+        for first in range(0, p.at.size, 64):
+            mask = _spiking(x, begin + first, min(64, p.at.size - first))
             while mask:
                 c = first + lowest(mask)
                 mask &= mask - _1
                 for _ in range(view(x, begin + c, 1)[0] if many else 1):
-                    listed.rows[n] = p.column_weight[c]
-                    listed.columns[n] = p.column_at[c]
+                    listed.rows[n] = row_first + p.row[c]
+                    listed.places[n] = at_first + p.at[c]
                     n += 1
-    begins[p.row_at.size] = n
+    listed.starts[slot, 1] = n
     return n
 
 
 @_inline
 def _scatter(p: Scatter, b: int, listed: Listed, slot: int, sums: Array) -> None:
     """Add what the events of a step bring to the sums of block b."""
-    begins, run = view(listed.starts, slot * (p.row_at.size + 1), p.row_at.size + 1), p.weight.shape[2]
-    for i in range(p.row_at.size):
-        k = begins[i]
-        while k < begins[i + 1]:
-            column, end = listed.columns[k], k + 1
-            while end < begins[i + 1] and listed.columns[end] == column:
-                end += 1
-            at, row = p.row_at[i] + column, b * p.weight.shape[1] + p.row_weight[i]
-            for _ in range(p.taps):
-                add_rows(view(sums, at, run), p.weight, listed.rows, k, end, row)
-                at, row = at - p.line, row + p.step
-            k = end
+    k, stop, places = listed.starts[slot, 0], listed.starts[slot, 1], listed.places
+    while k < stop:
+        at, row, end = np.int64(places[k]), b * p.weight.shape[1], k + 1
+        while end < stop and places[end] == at:
+            end += 1
+        for _ in range(p.taps if at >= 0 else 0):
+            add_rows(view(sums, at, p.weight.shape[2]), p.weight, listed.rows, k, end, row)
+            at, row = at - p.line, row + p.step
+        k = end
 
 
 @_inline
-def _take_tile(first: int, count: int, s: Synapse, lanes: int, sums: Array, total: Array) -> None:
+def _take_tile(first: int, count: int, p: Scatter, width: int, lanes: int, sums: Array, total: Array) -> None:
     """total (count * lanes,) int32 = the sums at `count` places of the output from `first` on, which become zero."""
-    p = s.scatter
-    i, j, q = first // s.out_width, first % s.out_width, 0
+    i, j, q = first // width, first % width, 0
     while q < count:
-        places = min(count - q, s.out_width - j)
+        places = min(count - q, width - j)
         of = view(sums, (i + p.taps - 1) * p.line + p.left + j * lanes, places * lanes)
         to = view(total, q * lanes, places * lanes)
         for n in range(to.size):
@@ -195,8 +175,10 @@ def _add(total: Array, more: Array) -> None:
 @_inline
 def _shift(total: Array, exponent: int) -> None:
     """total * 2^exponent in place; a negative exponent is an arithmetic shift to the right."""
+    # A product stays in 32 bits, while the compiler would shift to the left in 64.
+    factor = np.int32(1 << max(exponent, 0))
     for n in range(total.size):
-        total[n] = total[n] << exponent if exponent >= 0 else total[n] >> -exponent
+        total[n] = np.int32(total[n] * factor) if exponent >= 0 else np.int32(total[n] >> -exponent)
 
 
 @_inline
@@ -210,12 +192,11 @@ def _decay(x: np.int32, keep: np.int32) -> np.int32:
 
 
 @_inline
-def _update(a: Array, cells: Cells, b: int, first: int, u: Array, v: Array, spikes: Array) -> Any:
-    """One step of the neurons of one tile (`deploy.grid`), whose parameters begin at `first` of block b.
+def _update(a: Array, cells: Cells, at: int, u: Array, v: Array, spikes: Array) -> Any:
+    """One step of the neurons of one tile (`deploy.grid`), whose parameters begin at `at`.
 
     Takes sums a below `SUM_LIMIT`. Returns how often u wrapped and v saturated.
     """
-    at = b * cells.bias.shape[1] + first
     keep_u, keep_v = view(cells.keep_u, at, a.size), view(cells.keep_v, at, a.size)
     threshold, bias = view(cells.threshold, at, a.size), view(cells.bias, at, a.size)
     if cells.within:
@@ -265,11 +246,11 @@ def _list_steps(x: Array, r: int, begin: int, s: Synapse, largest: int, listed: 
 def _room(x: Array, s: Synapse, largest: int) -> Listed:
     """Room for the events of at least one step; of as many as the cache holds, if weights are read in blocks."""
     scattered = s.scatter.weight.size > 0
-    parts = s.scatter.row_at.size + 1 if scattered else s.groups * (s.in_height * s.in_width + 1)
+    parts = 2 if scattered else s.groups * (s.in_height * s.in_width + 1)
     steps = min(x.shape[1], max(1, INDEX_BUFFER // parts)) if s.weight.shape[0] > 1 else 1
     events = x.shape[2] * largest + (INDEX_BUFFER if steps > 1 else 0)
-    columns = np.empty(events if scattered else 0, np.int32)
-    return Listed(np.empty((steps, parts), np.int64), np.empty(events, np.uint32), columns)
+    places = np.empty(events if scattered else 0, np.int32)
+    return Listed(np.empty((steps, parts), np.int64), np.empty(events, np.uint32), places)
 
 
 @_compile
@@ -307,9 +288,20 @@ def step_layer(
     per_group, blocks = s.out_channels // s.groups, s.weight.shape[0] // s.groups
     total, padded = np.empty(TILE, np.int32), np.empty(TILE, np.uint8)
     current = np.empty(TILE, np.int32)
-    listed, scattered = _room(x, s, largest), s.scatter.weight.size > 0
+    # Once, and as views, because every use of a tuple counts references to each of its arrays.
+    p, parameters = s.scatter, cells.bias.shape[1]
+    cells = Cells(
+        view(cells.keep_u, 0, cells.keep_u.size),
+        view(cells.keep_v, 0, cells.keep_v.size),
+        view(cells.threshold, 0, cells.threshold.size),
+        view(cells.bias, 0, cells.bias.size),
+        cells.immediate,
+        cells.per_place,
+        cells.within,
+    )
+    listed, scattered = _room(x, s, largest), p.weight.size > 0
     # A run that is filled up with zeros may reach beyond the last row.
-    scatter_sums = np.zeros(s.scatter.rows * s.scatter.line + s.scatter.weight.shape[2], np.int16)
+    scatter_sums = np.zeros(p.rows * p.line + p.weight.shape[2], np.int16)
     for r in range(x.shape[0]):
         begin = 0
         while begin < x.shape[1]:
@@ -319,7 +311,7 @@ def step_layer(
                 width = min(lanes, (b // blocks + 1) * per_group - channel)
                 for t in range(begin, end):
                     if scattered:
-                        _scatter(s.scatter, b, listed, t - begin, scatter_sums)
+                        _scatter(p, b, listed, t - begin, scatter_sums)
                     for place in range(0, places, TILE // lanes):
                         count = min(TILE // lanes, places - place)
                         first, size = place * lanes, count * lanes
@@ -328,7 +320,7 @@ def step_layer(
                         # A current of which nothing is left is no state: it need not go to memory and back.
                         tile_u = view(current, 0, size) if cells.immediate else view(u, at, size)
                         if scattered:
-                            _take_tile(place, count, s, lanes, scatter_sums, a)
+                            _take_tile(place, count, p, s.out_width, lanes, scatter_sums, a)
                         else:
                             _sum_tile(place, count, s, b, listed, t - begin, a)
                         if s.exponent != 0:
@@ -343,7 +335,9 @@ def step_layer(
                             continue
                         in_place = width == lanes and width == s.out_channels
                         fired = view(spikes, out, size) if in_place else view(padded, 0, size)
-                        wrapped, saturated = _update(a, cells, b, first * cells.per_place, tile_u, tile_v, fired)
+                        wrapped, saturated = _update(
+                            a, cells, b * parameters + first * cells.per_place, tile_u, tile_v, fired
+                        )
                         overflow[r, 0] += wrapped
                         overflow[r, 1] += saturated
                         for q in range(0 if in_place else count):

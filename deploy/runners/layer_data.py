@@ -1,4 +1,4 @@
-"""What the kernels take: a synapse and its neurons, laid out in the order in which they are read."""
+"""What the kernels take: a synapse, its neurons and events, laid out in the order in which they are read."""
 
 from typing import Any, NamedTuple
 
@@ -15,21 +15,19 @@ class Scatter(NamedTuple):
     strides. Sums are int16 and kept with a margin, so that no event has to ask whether it lies at a border: rows of
     `line` numbers, of which a row of the output is a part that begins at `left`.
 
-    row_at (in_height,): where in the sums the lowest output row begins that an input row reaches; those above follow.
-    row_weight (in_height,): the row of weights for it; those for the rows above follow at a distance of `step`.
-    column_at, column_weight (in_width * in_channels,): what a column and channel of the input add to both.
-    pitch: the distance between rows of the input.
+    at (part,): where in the sums the run of an input begins, in the lowest output row that it reaches; those in the
+        rows above follow. Negative where it reaches nothing.
+    row (part,): its row of weights; those for the output rows above follow at a distance of `step`.
+    part_at, part_row (parts,): what to add to both; large inputs are cut into rows, whose tables stay in the cache.
 
-    The input may be the unpooled one where the synapse follows a pooling. An empty weight: the synapse cannot be used
-    in this way.
+    The inputs are those of a pooling where one comes before. An empty weight: the synapse cannot be used in this way.
     """
 
     weight: Array
-    row_at: Array
-    row_weight: Array
-    column_at: Array
-    column_weight: Array
-    pitch: int
+    at: Array
+    row: Array
+    part_at: Array
+    part_row: Array
     taps: int
     step: int
     rows: int
@@ -83,3 +81,16 @@ class Cells(NamedTuple):
     immediate: bool
     per_place: bool
     within: bool
+
+
+class Listed(NamedTuple):
+    """The events of some steps: room for them, and where they are. A count of 3 is 3 events.
+
+    Gathered: those of place p of group g stand from rows[starts[step, g, p]] up to rows[starts[step, g, p + 1]], each
+    as column * channels + channel, which is a row of weights for a kernel whose left edge lies on column 0.
+    Scattered: from rows[starts[step, 0]] up to rows[starts[step, 1]], each as its row of weights and where it adds it.
+    """
+
+    starts: Array
+    rows: Array
+    places: Array

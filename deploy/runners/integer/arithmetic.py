@@ -13,7 +13,7 @@ import numpy as np
 
 from deploy.errors import GridError
 from deploy.grid import shift_weighted_sum
-from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Network, Shape, SumPool
+from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Input, Network, Shape, SumPool
 from deploy.runners._ops import apply
 from deploy.runners.integer.bounds import arriving, largest_values, stays_within
 from deploy.runners.integer.prepared import NO_CELLS, Layer, Prepared
@@ -28,7 +28,7 @@ INT32_LIMIT = 1 << 31
 
 @dataclass(frozen=True)
 class Waiting:
-    """Synapses and poolings not worked out yet, each with its input, and an array to add to their sums."""
+    """Synapses, poolings and inputs not worked out yet, each with what it takes, and an array to add to their sums."""
 
     synapses: tuple[tuple[str, "Values"], ...]
     base: Array | None = None
@@ -62,21 +62,13 @@ class IntegerArithmetic:
             for kind, found in kept.items()
         }
 
-    def enter(self, frames: Values) -> Array:
+    def enter(self, frames: Values) -> Values:
         counts = _as_counts(self._settled(frames))
         self._largest_count = max(self._largest_count, int(counts.max(initial=0)))
-        recordings, steps, channels, *size = counts.shape
-        if not size:
-            return counts
-        planes = counts.reshape(recordings, steps, channels, prod(size))
-        out = np.empty((recordings, steps, prod(size), channels), np.uint8)
-        for_slices(lambda r: channels_last(planes[r], out[r]), recordings)
-        return out.reshape(recordings, steps, *size, channels)
+        return Waiting(((self._network.input, counts),))
 
     def synapse(self, name: str, x: Values) -> Values:
-        if not self._pools(x):
-            x = _as_counts(self._settled(x))
-        return Waiting(((name, x),))
+        return Waiting(((name, x if self._as_it_is(x) else _as_counts(self._settled(x))),))
 
     def neurons(self, name: str, x: Values) -> Array:
         layer, node = self.layers[name], self._network.nodes[name]
@@ -153,22 +145,23 @@ class IntegerArithmetic:
         prepared = self._prepared.synapses[name]
         assert prepared is not None
         scattered = arriving(self._network, name, self.bounds) <= prepared.counts
-        if scattered and isinstance(x, Waiting) and self._pools(x) == prepared.pool:
+        if scattered and isinstance(x, Waiting) and self._as_it_is(x) == prepared.before:
             name, x = x.synapses[0]
-        elif prepared.pool:
+        elif prepared.before:
             scattered = False
         layout = prepared.layout if scattered else prepared.layout._replace(scatter=NO_SCATTER)
+        entering = isinstance(self._network.nodes[name], Input)
+        largest = self._largest_count if entering else arriving(self._network, name, self.bounds)
         # Counts are bytes, whatever their bound.
-        largest = int(min(255, arriving(self._network, name, self.bounds)))
-        return _flat(_as_counts(self._settled(x))), largest, layout
+        return _flat(_as_counts(self._settled(x))), int(min(255, largest)), layout
 
-    def _pools(self, x: Values) -> str:
-        """The name of the pooling whose sums these are, not worked out yet; "" for anything else."""
-        if not isinstance(x, Waiting) or x.base is not None or len(x.synapses) > 1:
+    def _as_it_is(self, x: Values) -> str:
+        """The name of the input or pooling that x comes from if it still waits to be worked out, else ""."""
+        if not isinstance(x, Waiting) or x.base is not None or len(x.synapses) != 1:
             return ""
         name = x.synapses[0][0]
         # Sums that are no counts have to be seen, and refused.
-        return name if isinstance(self._network.nodes[name], SumPool) and self.bounds[name] <= 255 else ""
+        return name if isinstance(self._network.nodes[name], Input | SumPool) and self.bounds[name] <= 255 else ""
 
     def _flat_sums(self, x: Values) -> Array:
         return narrow(_flat(self._settled(x)))
@@ -182,7 +175,9 @@ class IntegerArithmetic:
         return parts[0] if len(parts) == 1 else sum(parts[1:], parts[0].astype(np.int64))
 
     def _sums(self, name: str, x: Values) -> Array:
-        """The sums of a synapse or pooling (R, T, H, W, C), in int32 where they are proven to fit."""
+        """What a synapse, pooling or input gives (R, T, H, W, C), sums in int32 where they are proven to fit."""
+        if isinstance(self._network.nodes[name], Input):
+            return self._entered(_as_counts(self._settled(x)))
         if isinstance(self._network.nodes[name], SumPool):
             return self._pooled(name, _as_counts(self._settled(x)))
         if self._prepared.synapses[name] is None or self.bounds[name] >= INT32_LIMIT:
@@ -199,6 +194,15 @@ class IntegerArithmetic:
 
         for_slices(step, size[0])
         return out.reshape(*size, *shape[1:], shape[0])
+
+    def _entered(self, counts: Array) -> Array:
+        recordings, steps, channels, *size = counts.shape
+        if not size:
+            return counts
+        planes = counts.reshape(recordings, steps, channels, prod(size))
+        out = np.empty((recordings, steps, prod(size), channels), np.uint8)
+        for_slices(lambda r: channels_last(planes[r], out[r]), recordings)
+        return out.reshape(recordings, steps, *size, channels)
 
     def _pooled(self, name: str, x: Array) -> Array:
         node, (channels, *size) = self._network.nodes[name], self._network.shapes[name]

@@ -6,7 +6,7 @@ import numpy as np
 
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError
-from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Network, Pair, Scale, Shape, SumPool
+from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Input, Network, Pair, Scale, Shape, SumPool
 from deploy.runners.integer.bounds import gains
 from deploy.runners.integer.scattered import NO_SCATTER, can_scatter, reach, scatter_of
 from deploy.runners.kernels import TILE
@@ -26,12 +26,12 @@ class PreparedSynapse:
     """A dense layer or convolution for the kernels.
 
     counts: the largest inputs for which it can be scattered; 0 if it never can.
-    pool: the pooling before it that scattering takes over, "" if there is none.
+    before: the input or pooling that scattering reads as it is and takes over, "" if there is none.
     """
 
     layout: Synapse
     counts: int
-    pool: str
+    before: str
 
 
 @dataclass(frozen=True)
@@ -116,12 +116,13 @@ def _synapse(name: str, network: Network, node: Conv) -> PreparedSynapse | None:
     layout = _arranged(weight, _INT16_MAX // max(largest, 1), inputs, outputs, node.weight.shape[2:], node)
     if not counts:
         return PreparedSynapse(layout, 0, "")
-    pool = network.nodes[source]
-    if not (isinstance(pool, SumPool) and pool.kernel == pool.stride and pool.padding == (0, 0)):
-        pool = None
-    seen = inputs if pool is None else _places(network.shapes[network.sources(source)[0]])
-    scatter = scatter_of(weight, node, seen[:2], outputs[:2], pool)
-    return PreparedSynapse(layout._replace(scatter=scatter), counts, "" if pool is None else source)
+    before = network.nodes[source]
+    if isinstance(before, SumPool) and before.kernel == before.stride and before.padding == (0, 0):
+        inputs = _places(network.shapes[network.sources(source)[0]])
+    elif not isinstance(before, Input):
+        source = ""
+    scatter = scatter_of(weight, node, (inputs[0], inputs[1]), (outputs[0], outputs[1]), network.nodes.get(source))
+    return PreparedSynapse(layout._replace(scatter=scatter), counts, source)
 
 
 def _arranged(weight: Array, limit: int, inputs: Shape, outputs: Shape, kernel: Pair, node: Conv) -> Synapse:
@@ -130,7 +131,8 @@ def _arranged(weight: Array, limit: int, inputs: Shape, outputs: Shape, kernel: 
         weight=weight,
         scatter=NO_SCATTER,
         limit=limit,
-        exponent=node.weight_exp,
+        # A sum has 32 bits. Larger shifts are those of weights that are all zero, or leave nothing but the sign.
+        exponent=max(-31, min(node.weight_exp, 30)),
         groups=node.groups,
         in_height=inputs[0],
         in_width=inputs[1],

@@ -2,18 +2,21 @@
 
 import numpy as np
 
-from deploy.network import Array, Conv, Pair, SumPool
+from deploy.network import Array, Conv, Input, Node, Pair, SumPool
 from deploy.runners.layer_data import Scatter
 from deploy.runners.vectors import WIDTHS
 
+SMALL = 1 << 12
+"""Inputs of which one table stays in the innermost cache."""
+
+_NOWHERE = -(1 << 29)
 _NONE = np.empty(0, np.int32)
 NO_SCATTER = Scatter(
     weight=np.empty((0, 0, 0), np.int16),
-    row_at=_NONE,
-    row_weight=_NONE,
-    column_at=_NONE,
-    column_weight=_NONE,
-    pitch=0,
+    at=_NONE,
+    row=_NONE,
+    part_at=_NONE,
+    part_row=_NONE,
     taps=0,
     step=0,
     rows=0,
@@ -33,7 +36,7 @@ def can_scatter(node: Conv) -> bool:
     return node.groups == 1 and node.dilation == (1, 1) and reach(node) * 8 <= WIDTHS[-1]
 
 
-def scatter_of(weight: Array, node: Conv, inputs: Pair, outputs: Pair, pool: SumPool | None) -> Scatter:
+def scatter_of(weight: Array, node: Conv, inputs: Pair, outputs: Pair, before: Node | None) -> Scatter:
     """The layout for a convolution.
 
     Args:
@@ -41,11 +44,12 @@ def scatter_of(weight: Array, node: Conv, inputs: Pair, outputs: Pair, pool: Sum
         node: its geometry.
         inputs: height and width of what arrives, before the pooling if there is one.
         outputs: height and width of what leaves.
-        pool: whose windows neither overlap nor are padded: events are taken to the pooled place that holds them.
+        before: what it reads as it is. A pooling, whose windows neither overlap nor are padded: events are taken to the
+            pooled place that holds them. The input: frames have the channels first. Anything else: the channels last.
     """
     blocks, _, lanes = weight.shape
     _, channels, kernel_h, kernel_w = node.weight.shape
-    window = (1, 1) if pool is None else pool.kernel
+    window = before.kernel if isinstance(before, SumPool) else (1, 1)
     (down, right), (top, left) = node.stride, node.padding
     taps, places = -(-kernel_h // down), reach(node)
     # Filled up so that every way of lying has as many taps; a kernel's row in steps of the stride, its end first,
@@ -58,19 +62,29 @@ def scatter_of(weight: Array, node: Conv, inputs: Pair, outputs: Pair, pool: Sum
     padded = np.zeros((*runs.shape[:2], width), np.int16)
     padded[:, :, : places * lanes] = runs
 
-    # What a pooling leaves over at the far borders reaches nothing.
-    rows, columns = (np.arange(size // step * step) // step for size, step in zip(inputs, window, strict=True))
+    rows, columns = (np.arange(size) // step for size, step in zip(inputs, window, strict=True))
     row, row_phase = np.divmod(rows + top, down)
     column, column_phase = np.divmod(columns + left, right)
     line = (max(int(column.max()) + 1, outputs[1]) + places - 1) * lanes
+    row_at, column_at = (row + taps - 1) * line, column * lanes
+    # What a pooling leaves over at the far borders reaches nothing.
+    row_at[inputs[0] // window[0] * window[0] :] = _NOWHERE
+    column_at[inputs[1] // window[1] * window[1] :] = _NOWHERE
     step = right * channels
+    row_first = row_phase * taps * step
+    at = np.repeat(column_at, channels)
+    of_row = (column_phase[:, None] * channels + np.arange(channels)).ravel()
+    if isinstance(before, Input) or inputs[0] * len(at) <= SMALL:
+        at, of_row = (first[:, None] + more for first, more in ((row_at, at), (row_first, of_row)))
+        if isinstance(before, Input):
+            at, of_row = (x.reshape(-1, channels).T for x in (at, of_row))
+        row_at = row_first = np.zeros(1, np.int64)
     return Scatter(
         weight=padded,
-        row_at=((row + taps - 1) * line).astype(np.int32),
-        row_weight=(row_phase * taps * step).astype(np.int32),
-        column_at=np.repeat(column * lanes, channels).astype(np.int32),
-        column_weight=(column_phase[:, None] * channels + np.arange(channels)).ravel().astype(np.int32),
-        pitch=inputs[1] * channels,
+        at=at.astype(np.int32).ravel(),
+        row=of_row.astype(np.int32).ravel(),
+        part_at=row_at.astype(np.int32),
+        part_row=row_first.astype(np.int32),
         taps=taps,
         step=step,
         rows=max(int(row.max()) + 1, outputs[0]) + taps - 1,
