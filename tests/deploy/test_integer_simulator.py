@@ -90,6 +90,70 @@ def test_a_live_camera_gets_what_a_batch_gets(
     assert all(spikes.any() for spikes in whole.values())
 
 
+def test_on_a_pipeline_a_layer_starts_afresh_when_its_first_input_arrives(frames: NDArray[np.uint8]) -> None:
+    """As Lava's LIFReset with the layer's depth as `reset_offset`: what a bias did before that is forgotten."""
+    rng = np.random.default_rng(3)
+    network = chain(
+        input=Input(shape=(2, 8, 8)),
+        flatten=Flatten(),
+        dense1=Dense(weight=rng.integers(-30, 40, (20, 128))),
+        lif1=neurons(20, bias=900),
+        dense2=Dense(weight=rng.integers(-30, 40, (9, 20))),
+        lif2=neurons(9, du=2000, bias=900),
+        output=Output(),
+    )
+    pipelined = integer.run(network, frames, keep_states=5, schedule="pipelined")
+    synchronous = integer.run(network, frames, keep_states=5)
+    assert pipelined.shifts == {"lif1": 1, "lif2": 2}
+    for name, shift in pipelined.shifts.items():
+        assert pipelined.v[name][:, :shift].any()
+        for kind in ("spikes", "u", "v"):
+            assert np.array_equal(pipelined.aligned(kind, name), getattr(synchronous, kind)[name])
+        assert synchronous.spikes[name].any()
+
+
+@pytest.mark.parametrize("largest", [1, 60, 255])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_pooling_that_the_convolution_takes_over_changes_nothing(largest: int, stride: int) -> None:
+    """Rows and columns that the pooling leaves over count for nothing; large counts are pooled by themselves."""
+    rng = np.random.default_rng(7)
+    convolution = Conv(weight=rng.integers(-40, 50, (12, 3, 3, 5)), stride=(stride, 1), padding=(1, 2))
+    network = chain(
+        input=Input(shape=(3, 11, 13)),
+        pool=SumPool(kernel=(2, 3), stride=(2, 3)),
+        conv=convolution,
+        lif=neurons(12, 5 if stride == 1 else 3, 4, vth=100 * largest),
+        output=Output(),
+    )
+    frames = ((rng.random((3, 20, 3, 11, 13)) < 0.1) * rng.integers(1, largest + 1, (3, 20, 3, 11, 13))).astype(
+        np.uint8
+    )
+    # A quiet start: the way in which sums are made may change on the way.
+    frames[:, :5] = frames[:, :5] > 0
+    if largest == 255:
+        frames //= 6  # six of them are pooled, and what enters a synapse is at most 255
+        frames[:, -1, :, :2, :3] = 42
+    expected = simulate(network, frames)
+    simulator = integer.Simulator(network, 3, states=True)
+    parts = [simulator.advance(part) for part in (frames[:, :5], frames[:, 5:])]
+    for kind in ("spikes", "u", "v"):
+        result = np.concatenate([part[kind]["lif"] for part in parts], axis=1)
+        assert np.array_equal(result, np.stack(getattr(expected, kind)["lif"], axis=1))
+    assert np.any(expected.spikes["lif"]) and simulator.overflows == expected.overflows
+
+
+def test_counts_that_pooling_brings_beyond_a_byte_are_refused() -> None:
+    network = chain(
+        input=Input(shape=(1, 2, 2)),
+        pool=SumPool(kernel=(2, 2), stride=(2, 2)),
+        conv=Conv(weight=np.ones((1, 1, 1, 1), int)),
+        lif=neurons(1, 1, 1),
+        output=Output(),
+    )
+    with pytest.raises(GridError, match="counts from 0 to 255, these reach from 400 to 400"):
+        integer.Simulator(network, 1).step(np.full((1, 1, 2, 2), 100, np.uint8))
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("batch", [1, 3, 64])
 def test_threads_and_batches_change_nothing(
