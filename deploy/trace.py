@@ -1,8 +1,9 @@
 """Traces: what one run of a network gave, layer by layer; kept in memory as `Trace`, on disk as one HDF5 file.
 
 File layout (`FORMAT_VERSION`): attributes hold the metadata as JSON; `frames`, `labels`, `predictions`; one group per
-layer under `layers` with what was recorded of `spikes` (bits packed along the neurons, (R, T, ceil(n / 8)), shape in an
-attribute), `u`, `v`, `u_digest` and `v_digest`. A layer is read when it is asked for.
+layer under `layers` with what was recorded of `spikes`, `u`, `v`, `u_digest` and `v_digest`. Spikes, and frames of 0
+and 1, are bits packed along the neurons, (R, T, ceil(n / 8)), with the shape in an attribute. A layer is read when it
+is asked for.
 """
 
 import json
@@ -10,6 +11,7 @@ import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from deploy.errors import TraceError
 
 __all__ = ["FORMAT_VERSION", "Trace", "digest", "join_traces", "load_trace", "software_versions"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 Array = NDArray[Any]
 
@@ -106,16 +108,16 @@ class Trace:
             meta = {name: getattr(self, name) for name in _META}
             file.attrs["ckd_trace"] = FORMAT_VERSION
             file.attrs["meta"] = json.dumps(meta | {"binning": self.binning and vars(self.binning)}, default=dict)
-            for name in ("frames", "labels", "predictions"):
+            for name in ("labels", "predictions"):
                 value = getattr(self, name)
                 if value is not None:
                     file.create_dataset(name, data=value, **_compression(value))
+            if self.frames is not None:
+                _write_counts(file, "frames", self.frames)
             for layer in self.layers:
                 group = file.create_group(f"layers/{layer}")
                 if layer in self.spikes:
-                    spikes = self.spikes[layer]
-                    packed = np.packbits(np.asarray(spikes, bool).reshape(*spikes.shape[:2], -1), axis=-1)
-                    group.create_dataset("spikes", data=packed, **_compression(packed)).attrs["shape"] = spikes.shape
+                    _write_counts(group, "spikes", self.spikes[layer])
                 for kind in _STATES:
                     if layer in getattr(self, kind):
                         value = getattr(self, kind)[layer]
@@ -139,7 +141,8 @@ def load_trace(path: Path) -> Trace:
             if version != FORMAT_VERSION:
                 raise TraceError(f"{path}: trace version {version}, this is version {FORMAT_VERSION}; export it again")
             meta: dict[str, Any] = json.loads(str(file.attrs["meta"]))
-            whole = {name: file[name][()] for name in ("frames", "labels", "predictions") if name in file}  # pyright: ignore
+            whole = {name: file[name][()] for name in ("labels", "predictions") if name in file}  # pyright: ignore
+            whole["frames"] = _read_counts(file["frames"]) if "frames" in file else None  # pyright: ignore
             lazy = {kind: _Lazy(path, kind, _held(file, kind, meta["shifts"])) for kind in ("spikes", *_STATES)}
     except OSError as error:
         raise TraceError(f"{path}: not a trace file ({error})") from error
@@ -182,13 +185,9 @@ class _Lazy(Mapping[str, Array]):
         self._path, self._kind, self._shapes = path, kind, shapes
 
     def __getitem__(self, layer: str) -> Array:
-        shape = self._shapes[layer]
         with h5py.File(self._path, "r") as file:
-            value: Array = _dataset(file, layer, self._kind)[()]
-        if shape is None:
-            return value
-        neurons = int(np.prod(shape[2:]))
-        return np.unpackbits(value, axis=-1, count=neurons).astype(bool).reshape(shape)
+            value = _read_counts(_dataset(file, layer, self._kind))
+        return value.view(bool) if self._kind == "spikes" else value
 
     def packed(self, layer: str) -> Array:
         """Spikes as they lie in the file: (R, T', ceil(neurons / 8)) uint8."""
@@ -228,6 +227,27 @@ def _dataset(file: h5py.File, layer: str, kind: str) -> h5py.Dataset:
     dataset = file[f"layers/{layer}/{kind}"]
     assert isinstance(dataset, h5py.Dataset)
     return dataset
+
+
+def _write_counts(group: h5py.Group, name: str, counts: Array) -> None:
+    """Counts (R, T, ...); those of 0 and 1 as bits (R, T, bytes), with the shape that they had.
+
+    Bits are not compressed: half the bytes would take fifteen times as long to read, longer than simulating them.
+    """
+    if counts.dtype != bool and counts.max(initial=0) > 1:
+        group.create_dataset(name, data=counts, **_compression(counts))
+        return
+    packed = np.packbits(np.asarray(counts, bool).reshape(*counts.shape[:2], -1), axis=-1)
+    group.create_dataset(name, data=packed).attrs["shape"] = counts.shape
+
+
+def _read_counts(dataset: h5py.Dataset) -> Array:
+    """What `_write_counts` wrote, or a dataset as it is."""
+    value, shape = dataset[()], dataset.attrs.get("shape")
+    if shape is None:
+        return value
+    shape = tuple(int(n) for n in shape)  # pyright: ignore[reportGeneralTypeIssues]
+    return np.unpackbits(value, axis=-1, count=prod(shape[2:])).reshape(shape)
 
 
 CHUNK_BYTES = 1 << 18

@@ -16,7 +16,9 @@ from deploy.runners.schedule import Walk, shifts
 from deploy.trace import Trace, digest, join_traces, software_versions
 
 BATCH_BYTES = 1 << 30
-"""What the spikes and states of the recordings simulated together may take."""
+"""What the spikes of the recordings simulated together may take."""
+STATE_BYTES = 1 << 24
+"""The same with u and v of every step, most of which are summed up and dropped: they should not leave the cache."""
 
 
 def run(
@@ -37,7 +39,8 @@ def run(
     """
     started = time.perf_counter()
     states = keep_states > 0
-    batch = max(1, min(batch, BATCH_BYTES // _bytes_per_recording(network, frames.shape[1], states)))
+    allowed = STATE_BYTES if states else BATCH_BYTES
+    batch = max(1, min(batch, allowed // _bytes_per_recording(network, frames.shape[1], states)))
     # Off the grid, the simulator says so.
     prepared = Prepared.of(network) if network.on_grid else None
     parts = [
