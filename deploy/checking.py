@@ -7,7 +7,7 @@ import numpy as np
 
 from deploy.compare import Verdict, compare
 from deploy.divergence import Explanation, explain
-from deploy.divergence.evidence import own_differences, pick
+from deploy.divergence.evidence import Close, own_differences, pick
 from deploy.divergence.replay import Setup
 from deploy.errors import DeployError, RunnerError
 from deploy.models import ModelFile, load_model
@@ -21,7 +21,7 @@ STATES = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """Everything a check found out. `rounded` counts float spikes that lie too close to the threshold to be decided."""
+    """Everything a check found out. `rounded` holds the float spikes too close to the threshold to be decided."""
 
     expected: Trace
     found: Trace
@@ -29,7 +29,7 @@ class Checked:
     tested: Network | None
     verdict: Verdict
     explanation: Explanation | None
-    rounded: dict[str, int] | None = None
+    rounded: tuple[Close, ...] | None = None
 
     @property
     def equal(self) -> bool:
@@ -152,20 +152,22 @@ def _append(first: Trace, rest: Trace, frames: Array) -> Trace:
     )
 
 
-def _decided_by_rounding(network: Network, expected: Trace, found: Trace, frames: Array) -> dict[str, int] | None:
-    """By layer, the spikes that rounding decides, where nothing else differs; None where something does.
+def _decided_by_rounding(network: Network, expected: Trace, found: Trace, frames: Array) -> tuple[Close, ...] | None:
+    """The spikes that rounding decides, of either trace, where nothing else differs; None where something does.
 
     Each trace is held against the network along its own spikes. A spike is excused where its potential lies within
     1e-4 of the threshold; what follows from it later is not a difference of its own.
     """
-    close: dict[str, int] = {}
+    close: dict[tuple[int, int, str, tuple[int, ...]], Close] = {}
     for trace in (expected, found):
         setup = Setup(network=network, frames=frames, schedule=trace.schedule)
         for start in range(0, len(frames), 32):
             rows = np.arange(start, min(start + 32, len(frames)))
             part = replace(setup, frames=frames[rows])
-            for layer, own in own_differences(part, pick(trace, rows.tolist())).items():
+            for own in own_differences(part, pick(trace, rows.tolist())).values():
                 if not own.agrees:
                     return None
-                close[layer] = close.get(layer, 0) + own.close
-    return close
+                for spike in own.close:
+                    where = (start + spike.recording, spike.step, spike.layer, spike.neuron)
+                    close[where] = replace(spike, recording=start + spike.recording)
+    return tuple(close[where] for where in sorted(close))

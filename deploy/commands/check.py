@@ -14,10 +14,14 @@ from deploy.commands import DIFFERENT, EQUAL
 from deploy.commands._shared import Model, recording_limit
 from deploy.compare import Verdict
 from deploy.divergence.bisect import Piece, bisect
+from deploy.divergence.evidence import Close
 from deploy.divergence.story import story
 from deploy.errors import DeployError
 from deploy.runners import run
 from deploy.statistics import Similarity, measure
+
+LISTED = 5
+"""How many of the spikes that rounding decides are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +89,7 @@ class Check:
     def _figures(self, checked: Checked, similarity: Similarity | None, piece: Piece | None) -> dict[str, Any]:
         figures: dict[str, Any] = {"on": self.on} | checked.verdict.as_dict()
         if checked.rounded is not None:
-            figures |= {"equal_up_to_rounding": True, "rounded": checked.rounded}
+            figures |= {"equal_up_to_rounding": True, "rounded": [vars(spike) for spike in checked.rounded]}
         if checked.explanation is not None:
             figures["explanation"] = checked.explanation.as_dict()
         if similarity is not None:
@@ -109,7 +113,7 @@ def _show(checked: Checked, similarity: Similarity | None, piece: Piece | None) 
         console.print(text, style="green", highlight=False)
         return
     if checked.rounded is not None:
-        console.print(_rounded(checked.rounded, verdict), style="green", highlight=False)
+        console.print(_rounded(checked.rounded, verdict), style="green", highlight=False, soft_wrap=True)
         return
     share = f"{verdict.differing:,} of {verdict.neuron_steps:,} neuron-steps"
     console.print(f"DIFFERENT: {share}", style="red", highlight=False)
@@ -121,11 +125,19 @@ def _show(checked: Checked, similarity: Similarity | None, piece: Piece | None) 
         console.print(f"bisect: {piece}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _rounded(close: dict[str, int], verdict: Verdict) -> str:
-    listed = ", ".join(f"{layer} {count}" for layer, count in close.items() if count)
-    return (
-        f"EQUAL up to float32 rounding: {verdict.differing:,} of {verdict.neuron_steps:,} neuron-steps differ; all go "
-        f"back to spikes whose potential lies within 0.01 % of the threshold ({listed})"
+def _rounded(close: tuple[Close, ...], verdict: Verdict) -> str:
+    listed = [
+        f"  {spike.layer}, recording {spike.recording}, step {spike.step}, neuron {spike.neuron}: {spike.margin:.1e}"
+        for spike in close[:LISTED]
+    ]
+    more = [f"  and {len(close) - LISTED} more; --json lists all"] if len(close) > LISTED else []
+    return "\n".join(
+        (
+            f"EQUAL up to float32 rounding: {verdict.differing:,} of {verdict.neuron_steps:,} neuron-steps differ; all go "
+            f"back to {len(close):,} spikes whose potential lies within 1e-4 of the threshold, relative to it:",
+            *listed,
+            *more,
+        )
     )
 
 

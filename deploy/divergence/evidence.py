@@ -15,6 +15,17 @@ FLOAT_MARGIN = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
+class Close:
+    """A spike of a float network that rounding decides; margin is |potential - threshold| / |threshold|."""
+
+    layer: str
+    recording: int
+    step: int
+    neuron: tuple[int, ...]
+    margin: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Own:
     """Where one layer contradicts its rule, given its recorded inputs and past.
 
@@ -27,7 +38,7 @@ class Own:
     count: int
     first: tuple[int, ...] | None
     states: int
-    close: int
+    close: tuple[Close, ...]
 
     @property
     def agrees(self) -> bool:
@@ -70,14 +81,18 @@ def _own(setup: Setup, trace: Trace, predicted: Replay, layer: str) -> Own:
     potential = predicted.potential[layer][:, start:stop]
     node = setup.network.nodes[layer]
     exact = isinstance(node, GridNeuron)
-    close = 0
+    close: tuple[Close, ...] = ()
     if layer in trace.spikes:
         unequal = predicted.spikes[layer][:, start:stop] != trace.spikes[layer][:, start:stop]
         if not exact:
             threshold = threshold_of(node)  # pyright: ignore[reportArgumentType]
             assert threshold is not None
-            near = abs(potential - threshold) <= FLOAT_MARGIN * abs(threshold)
-            close = int((unequal & near).sum())
+            margin = abs(potential - threshold) / abs(threshold)
+            near = margin <= FLOAT_MARGIN
+            close = tuple(
+                Close(layer=layer, recording=r, step=t, neuron=tuple(neuron), margin=float(margin[r, t, *neuron]))
+                for r, t, *neuron in np.argwhere(unequal & near).tolist()
+            )
             unequal &= ~near
     else:
         unequal = _states_apart(predicted.v[layer][:, start:stop], trace.v[layer][:, start:stop], exact)

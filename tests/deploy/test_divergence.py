@@ -260,7 +260,9 @@ def test_float_runs_may_differ_only_where_rounding_decides(tmp_path: Path) -> No
     assert not checked.equal and checked.rounded is None
 
 
-def test_a_spike_that_float_rounding_decides_is_excused_and_counted(tmp_path: Path) -> None:
+def test_a_spike_that_float_rounding_decides_is_excused_and_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Sums of weights of 1 meet a threshold of 3 exactly; a weight of 1.000001 lies above it."""
     zero, one = np.zeros((), np.float32), np.ones((), np.float32)
     neuron = Neuron(shape=(4,), keep=zero, gain=one, bias=zero, threshold=np.array(3, np.float32))
@@ -278,7 +280,14 @@ def test_a_spike_that_float_rounding_decides_is_excused_and_counted(tmp_path: Pa
     run(other, frames, on="float").save(model.with_suffix(".trace"))
     checked = check(model, on="float")
     assert not checked.verdict and checked.equal
-    assert checked.rounded == {"lif": 4 * int((frames.sum(axis=2) == 3).sum())}
+    recording, step = np.nonzero(frames.sum(axis=2) == 3)
+    assert checked.rounded is not None
+    where = [(spike.recording, spike.step, spike.neuron) for spike in checked.rounded]
+    assert where == [(r, t, (i,)) for r, t in zip(recording, step, strict=True) for i in range(4)]
+    assert all(0 <= spike.margin < 2e-6 for spike in checked.rounded)
+    assert main(["check", str(model), "--on", "float"]) == 0
+    shown = capsys.readouterr().out
+    assert f"back to {len(where)} spikes" in shown and f"recording {recording[0]}, step {step[0]}, neuron (0,)" in shown
 
 
 # The seeded faults, all of them: python -m benchmarks.faults prints the table.
