@@ -73,7 +73,7 @@ def main() -> None:
         replace(trace, labels=trace.predictions).save(model.with_suffix(".trace"))
         simulating, checking = [], []
         checked = check(model)
-        for _ in range(3):
+        for _ in range(9):
             started = time.perf_counter()
             run(network, frames)
             simulating.append(time.perf_counter() - started)

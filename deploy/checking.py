@@ -15,8 +15,11 @@ from deploy.network import Array, Network
 from deploy.runners import GRID_RUNNERS, run
 from deploy.trace import Trace, load_trace
 
-STATES = 512
-"""Recordings whose u and v are compared at every step; of any further ones, all spikes and the readout's potential."""
+WHOLE = 512
+"""Up to so many recordings u and v of all are compared at every step."""
+SAMPLE = 256
+"""Of more, u and v of so many, and all spikes and the readout's potential of the rest: the cost stays within twice that
+of the simulation (python -m benchmarks.checking)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,9 +128,10 @@ def _run(network: Network | ModelFile, frames: Array, on: str, like: Trace) -> T
             "check it --on float, or export it with --grid loihi2"
         )
     states = max((len(like.v[layer]) for layer in like.spikes if layer in like.v), default=0)
-    found = run(network, frames[:STATES], on=on, keep_states=min(states, len(frames)))
-    if len(frames) > STATES:
-        found = _append(found, run(network, frames[STATES:], on=on), frames)
+    watched = len(frames) if len(frames) <= WHOLE else SAMPLE
+    found = run(network, frames[:watched], on=on, keep_states=min(states, watched))
+    if watched < len(frames):
+        found = _append(found, run(network, frames[watched:], on=on), frames)
     return replace(found, labels=None if like.labels is None else like.labels[: len(frames)])
 
 

@@ -177,10 +177,12 @@ def _compare_state(
 ) -> tuple[Array, list[Difference]] | None:
     """Which (recording, step) pairs differ in u or v, and the earliest; None where the traces do not both hold it.
 
-    Whole states name the neuron; digests, which reach all recordings, only the step.
+    Digests reach all recordings and name the step; whole states, read only where digests do not settle it, the neuron.
     """
     unequal, differences = np.zeros((0, expected.steps), bool), []
     for name in (kind, f"{kind}_digest"):
+        if name == kind and _digests_agree(expected, found, layer, kind, recordings):
+            continue
         if not all(layer in getattr(trace, name) for trace in (expected, found)):
             continue
         rows = [trace.aligned(name, layer)[:recordings] for trace in (expected, found)]
@@ -196,6 +198,17 @@ def _compare_state(
         apart = apart.reshape(*apart.shape[:2], -1).any(axis=2)
         unequal = apart if len(apart) > len(unequal) else unequal
     return (unequal, differences) if len(unequal) else None
+
+
+def _digests_agree(expected: Trace, found: Trace, layer: str, kind: str, recordings: int) -> bool:
+    """Whether digests of all recordings of which both traces hold whole states are there, and equal."""
+    name = f"{kind}_digest"
+    if not all(layer in getattr(trace, name) for trace in (expected, found)):
+        return False
+    rows = [trace.aligned(name, layer)[:recordings] for trace in (expected, found)]
+    held = min(map(len, rows))
+    whole = min(trace.held(kind, layer) for trace in (expected, found))
+    return held >= min(whole, recordings) and bool((rows[0][:held] == rows[1][:held]).all())
 
 
 def _earliest_spike(layer: str, unequal: Array, found: Array, shape: tuple[int, ...]) -> list[Difference]:

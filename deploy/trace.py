@@ -84,6 +84,13 @@ class Trace:
         values = self.spikes if layer in self.spikes else self.v
         return values.shape(layer) if isinstance(values, _Lazy) else values[layer].shape
 
+    def held(self, kind: str, layer: str) -> int:
+        """Of how many recordings `kind` ("spikes", "u", "v" or a digest) of `layer` is there; a file is not read."""
+        values = getattr(self, kind)
+        if layer not in values:
+            return 0
+        return (values.shape(layer) if isinstance(values, _Lazy) else values[layer].shape)[0]
+
     @property
     def accuracy(self) -> float | None:
         """The share of recordings whose prediction is their label; None without labels."""

@@ -133,8 +133,8 @@ def _rounded(close: tuple[Close, ...], verdict: Verdict) -> str:
     more = [f"  and {len(close) - LISTED} more; --json lists all"] if len(close) > LISTED else []
     return "\n".join(
         (
-            f"EQUAL up to float32 rounding: {verdict.differing:,} of {verdict.neuron_steps:,} neuron-steps differ; all go "
-            f"back to {len(close):,} spikes whose potential lies within 1e-4 of the threshold, relative to it:",
+            f"EQUAL up to float32 rounding: {verdict.differing:,} of {verdict.neuron_steps:,} neuron-steps differ; all "
+            f"go back to {len(close):,} spikes whose potential lies within 1e-4 of the threshold, relative to it:",
             *listed,
             *more,
         )

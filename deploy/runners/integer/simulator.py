@@ -12,12 +12,13 @@ from deploy.network import Array, Network
 from deploy.runners._common import predict
 from deploy.runners.integer.arithmetic import IntegerArithmetic, Values
 from deploy.runners.integer.prepared import Prepared
+from deploy.runners.integer.threads import for_slices
 from deploy.runners.schedule import Walk, shifts
 from deploy.trace import Trace, digest, join_traces, software_versions
 
 BATCH_BYTES = 1 << 30
 """What the spikes of the recordings simulated together may take."""
-STATE_BYTES = 1 << 24
+STATE_BYTES = 1 << 25
 """The same with u and v of every step, most of which are summed up and dropped: they should not leave the cache."""
 
 
@@ -113,13 +114,24 @@ def _run_batch(
         spikes=spikes,
         u={name: state[:keep] for name, state in u.items()},
         v={name: state[:keep] if name in spikes else state for name, state in v.items()},
-        u_digest={name: digest(state) for name, state in u.items()},
-        v_digest={name: digest(state) for name, state in v.items()},
+        u_digest={name: _digests(state) for name, state in u.items()},
+        v_digest={name: _digests(state) for name, state in v.items()},
         predictions=predict(network, spikes, v, shift, steps),
         shifts=shift,
         schedule=schedule,
         overflows=simulator.overflows,
     )
+
+
+def _digests(states: Array) -> Array:
+    """`digest` on every thread."""
+    found = np.empty(states.shape[:2], np.uint64)
+
+    def take(recordings: slice) -> None:
+        found[recordings] = digest(states[recordings])
+
+    for_slices(take, len(states))
+    return found
 
 
 @cache
