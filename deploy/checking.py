@@ -17,7 +17,7 @@ from deploy.trace import Trace, load_trace
 
 WHOLE = 512
 """Up to so many recordings u and v of all are compared at every step."""
-SAMPLE = 256
+SAMPLE = 128
 """Of more, u and v of so many, and all spikes and the readout's potential of the rest: the cost stays within twice that
 of the simulation (python -m benchmarks.checking)."""
 
