@@ -205,7 +205,7 @@ def random_network(rng: np.random.Generator) -> Network:
     last, shape = "input", nodes["input"].shape  # pyright: ignore
     for i in range(pick(1, 2, 3)):
         groups = pick(1, 2)
-        kernel = pick(1, 2, 3), pick(1, 2, 3)
+        kernel = min(pick(1, 2, 3), shape[1]), min(pick(1, 2, 3), shape[2])
         conv = Conv(
             weight=even(rng, pick(2, 4), shape[0] // groups, *kernel),
             groups=groups,
