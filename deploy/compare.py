@@ -146,7 +146,7 @@ def _check_comparable(expected: Trace, found: Trace) -> None:
 
 
 def _compare_layer(expected: Trace, found: Trace, layer: str, recordings: int) -> tuple[LayerResult, list[Difference]]:
-    differences, states, states_differing = [], 0, 0
+    differences, apart = [], np.zeros((0, expected.steps), bool)
     spiking = layer in expected.spikes
     counts = {"neuron_steps": 0, "expected_spikes": 0, "found_spikes": 0, "differing": 0}
     shape = expected.neuron_shape(layer)
@@ -166,10 +166,12 @@ def _compare_layer(expected: Trace, found: Trace, layer: str, recordings: int) -
         compared = _compare_state(expected, found, layer, kind, recordings)
         if compared is not None:
             unequal, difference = compared
-            states, states_differing = unequal.size, states_differing + int(unequal.sum())
+            longer, shorter = sorted((apart, unequal), key=len, reverse=True)
+            apart = longer.copy()
+            apart[: len(shorter)] |= shorter
             differences += difference
-    result = LayerResult(layer=layer, **counts, states=states, states_differing=states_differing, spiking=spiking)
-    return result, differences
+    states = {"states": apart.size, "states_differing": int(apart.sum())}
+    return LayerResult(layer=layer, **counts, **states, spiking=spiking), differences
 
 
 def _compare_state(

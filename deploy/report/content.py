@@ -37,7 +37,7 @@ def content(checked: Checked, mapping: Mapping | None, name: str) -> dict[str, A
         "equal": checked.equal,
         "rounded": checked.rounded,
         "verdict": verdict,
-        "runs": [_run("trained", expected), _run("running", found)],
+        "runs": [_run("trained", expected, verdict.recordings), _run("running", found, verdict.recordings)],
         "layers": _layers(checked),
         "divergence": _divergence(explanation.divergence) if explanation else None,
         "causes": [{"cause": c, "side": SIDES[c.side]} for c in explanation.causes] if explanation else [],
@@ -50,9 +50,10 @@ def content(checked: Checked, mapping: Mapping | None, name: str) -> dict[str, A
     }
 
 
-def _run(role: str, trace: Trace) -> dict[str, Any]:
+def _run(role: str, trace: Trace, recordings: int) -> dict[str, Any]:
     versions = ", ".join(f"{package} {version}" for package, version in trace.versions.items())
     rate = trace.recordings * trace.steps / trace.seconds if trace.seconds else None
+    labels = trace.labels
     return {
         "role": role,
         "runner": trace.runner,
@@ -61,7 +62,7 @@ def _run(role: str, trace: Trace) -> dict[str, Any]:
         "seconds": trace.seconds,
         "rate": rate,
         "versions": versions,
-        "accuracy": trace.accuracy,
+        "accuracy": None if labels is None else float((trace.predictions[:recordings] == labels[:recordings]).mean()),
         "overflows": {layer: count for layer, count in trace.overflows.items() if count},
     }
 

@@ -87,6 +87,15 @@ def test_potentials_count_even_where_spikes_agree(spikes: Array) -> None:
     assert (verdict.first.layer, verdict.first.step, verdict.first.what) == ("readout", 9, "v")
 
 
+def test_a_step_in_which_u_and_v_differ_counts_once(spikes: Array) -> None:
+    rng = np.random.default_rng(3)
+    states = {"lif": rng.integers(-1000, 1000, spikes.shape)}
+    other = {"lif": states["lif"] + 1}
+    one = replace(trace(spikes), u=states, v=states | trace(spikes).v)
+    (layer, _) = compare(one, replace(one, u=other, v=one.v | other)).layers
+    assert layer.states == layer.states_differing == spikes.shape[0] * spikes.shape[1]
+
+
 def test_a_digest_finds_a_changed_potential_that_no_state_shows(spikes: Array) -> None:
     states = np.random.default_rng(2).integers(-1000, 1000, spikes.shape)
     one = replace(trace(spikes), v_digest={"lif": digest(states)})
