@@ -91,8 +91,9 @@ def test_a_step_in_which_u_and_v_differ_counts_once(spikes: Array) -> None:
     rng = np.random.default_rng(3)
     states = {"lif": rng.integers(-1000, 1000, spikes.shape)}
     other = {"lif": states["lif"] + 1}
-    one = replace(trace(spikes), u=states, v=states | trace(spikes).v)
-    (layer, _) = compare(one, replace(one, u=other, v=one.v | other)).layers
+    one_v = trace(spikes).v
+    one = replace(trace(spikes), u=states, v={**one_v, **states})
+    (layer, _) = compare(one, replace(one, u=other, v={**one_v, **other})).layers
     assert layer.states == layer.states_differing == spikes.shape[0] * spikes.shape[1]
 
 
