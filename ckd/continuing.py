@@ -29,9 +29,7 @@ def train_further(run: Run, student: Student, config: Config, *, hooks: Hooks) -
     teacher = None
     if config.method.distill and config.method.kd != "none":
         channels, classes = material.stills.images.shape[1], len(run.classes)
-        name = config.teacher.teacher
-        name = "vgg" if name.endswith(".safetensors") else name  # a given file holds the built-in teacher
-        network = build_teacher(name, channels=channels, classes=classes, size=config.data.size)
+        network = build_teacher(config.teacher.teacher, channels=channels, classes=classes, size=config.data.size)
         teacher = load_teacher(run.path / "teacher.safetensors", network).to(fabric.device)
     maker = BatchMaker(
         config,

@@ -42,7 +42,7 @@ def gathered(features: Tensor) -> Tensor:
     """(T, N, F) of this process to the global batch's (T, N * processes, F); gradients flow back to every process."""
     if process_count() == 1:
         return features
-    return torch.cat([_summed(features * (rank == dist.get_rank())) for rank in range(process_count())], dim=1)
+    return _summed(torch.cat([features * (rank == dist.get_rank()) for rank in range(process_count())], dim=1))
 
 
 class _Sum(torch.autograd.Function):

@@ -27,7 +27,7 @@ from ckd.measure import measure
 from ckd.parallel import launched, process_count
 from ckd.runs import build_student, read_weights, write_config, write_json, write_weights
 from ckd.split import Split, make_split, read_split, training_stills, write_split
-from ckd.teacher import build_teacher, load_teacher, teacher_accuracy, train_teacher
+from ckd.teacher import build_teacher, given_file, load_teacher, teacher_accuracy, train_teacher
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -168,22 +168,22 @@ class _Stages:
     def _fresh_teacher(self) -> nn.Module:
         """The teacher as it is before training here: with random weights, or with those of a given file."""
         name = self._config.teacher.teacher
-        given = name.endswith(".safetensors")
         torch.manual_seed(self._config.seed)
         network = build_teacher(
-            "vgg" if given else name,
+            name,
             channels=self._material.stills.images.shape[1],
             classes=len(self._material.source.classes),
             size=self._config.data.size,
         )
-        return load_teacher(Path(name), network) if given else network
+        file = given_file(name)
+        return network if file is None else load_teacher(file, network)
 
     def teacher(self) -> nn.Module:
         config, stills = self._config, self._material.stills
         file = self._out / "teacher.safetensors"
         if not file.is_file() and self._fabric.is_global_zero:
             network = self._fresh_teacher()
-            if not config.teacher.teacher.endswith(".safetensors"):
+            if given_file(config.teacher.teacher) is None:
                 self._reporter.stage("teacher", config.teacher.teacher_iterations)
                 done = iter(range(1, config.teacher.teacher_iterations + 1))
                 train_teacher(network, stills, config, self._fabric.device, lambda: self._reporter.advance(next(done)))

@@ -15,16 +15,21 @@ from ckd.schedule import learning_rate
 from ckd.static import placed
 
 
+def given_file(name: str) -> Path | None:
+    """The file of weights that `--teacher` names, None where it names a network."""
+    return Path(name) if name.endswith(".safetensors") else None
+
+
 def build_teacher(name: str, *, channels: int, classes: int, size: int) -> nn.Module:
     """A network from (N, C, size, size) stills between 0 and 1 to (N, K) logits.
 
     Args:
-        name: vgg, resnet18, torchvision:MODEL or timm:MODEL.
+        name: vgg, resnet18, torchvision:MODEL or timm:MODEL; or a .safetensors file, which holds a vgg.
 
     Raises:
         ConfigError: an unknown name, or its library is not installed.
     """
-    if name == "vgg":
+    if name == "vgg" or given_file(name):
         return _vgg(channels, classes, size)
     if name == "resnet18":
         return _resnet18(channels, classes)

@@ -181,36 +181,30 @@ def _compare_state(
 
     Digests reach all recordings and name the step; whole states, read only where digests do not settle it, the neuron.
     """
+    summed = _unequal(expected, found, f"{kind}_digest", layer, recordings)
+    whole = min(expected.held(kind, layer), found.held(kind, layer), recordings)
     unequal, differences = np.zeros((0, expected.steps), bool), []
-    for name in (kind, f"{kind}_digest"):
-        if name == kind and _digests_agree(expected, found, layer, kind, recordings):
-            continue
-        if not all(layer in getattr(trace, name) for trace in (expected, found)):
-            continue
-        rows = [trace.aligned(name, layer)[:recordings] for trace in (expected, found)]
-        a, b = (row[: min(map(len, rows))] for row in rows)
+    if whole and not (len(summed) >= whole and not summed.any()):
+        a, b = (trace.aligned(kind, layer)[:whole] for trace in (expected, found))
         apart = a != b
-        if name == kind:
-            differences += _earliest(layer, kind, apart, a, b)
-        elif not differences and apart.any():
-            r, t = _first_index(apart)
-            differences.append(
-                Difference(layer=layer, step=t, recording=r, neuron=None, what=kind, expected=None, found=None)
-            )
-        apart = apart.reshape(*apart.shape[:2], -1).any(axis=2)
-        unequal = apart if len(apart) > len(unequal) else unequal
+        differences = _earliest(layer, kind, apart, a, b)
+        unequal = apart.reshape(*apart.shape[:2], -1).any(axis=2)
+    if not differences and summed.any():
+        r, t = _first_index(summed)
+        differences.append(
+            Difference(layer=layer, step=t, recording=r, neuron=None, what=kind, expected=None, found=None)
+        )
+    unequal = summed if len(summed) > len(unequal) else unequal
     return (unequal, differences) if len(unequal) else None
 
 
-def _digests_agree(expected: Trace, found: Trace, layer: str, kind: str, recordings: int) -> bool:
-    """Whether digests of all recordings of which both traces hold whole states are there, and equal."""
-    name = f"{kind}_digest"
-    if not all(layer in getattr(trace, name) for trace in (expected, found)):
-        return False
-    rows = [trace.aligned(name, layer)[:recordings] for trace in (expected, found)]
-    held = min(map(len, rows))
-    whole = min(trace.held(kind, layer) for trace in (expected, found))
-    return held >= min(whole, recordings) and bool((rows[0][:held] == rows[1][:held]).all())
+def _unequal(expected: Trace, found: Trace, name: str, layer: str, recordings: int) -> Array:
+    """Where the digests of both traces differ (R', steps), for as many recordings as both hold."""
+    held = min(expected.held(name, layer), found.held(name, layer), recordings)
+    if not held:
+        return np.zeros((0, expected.steps), bool)
+    a, b = (trace.aligned(name, layer)[:held] for trace in (expected, found))
+    return a != b
 
 
 def _earliest_spike(layer: str, unequal: Array, found: Array, shape: tuple[int, ...]) -> list[Difference]:

@@ -81,15 +81,12 @@ class Trace:
         return self._shape(layer)[2:]
 
     def _shape(self, layer: str) -> tuple[int, ...]:
-        values = self.spikes if layer in self.spikes else self.v
-        return values.shape(layer) if isinstance(values, _Lazy) else values[layer].shape
+        return _shape_of(self.spikes if layer in self.spikes else self.v, layer)
 
     def held(self, kind: str, layer: str) -> int:
         """Of how many recordings `kind` ("spikes", "u", "v" or a digest) of `layer` is there; a file is not read."""
         values = getattr(self, kind)
-        if layer not in values:
-            return 0
-        return (values.shape(layer) if isinstance(values, _Lazy) else values[layer].shape)[0]
+        return _shape_of(values, layer)[0] if layer in values else 0
 
     @property
     def accuracy(self) -> float | None:
@@ -218,6 +215,11 @@ class _Lazy(Mapping[str, Array]):
 
     def __len__(self) -> int:
         return len(self._shapes)
+
+
+def _shape_of(values: Mapping[str, Array], layer: str) -> tuple[int, ...]:
+    """(R, T', ...) of a layer; a file is not read for it."""
+    return values.shape(layer) if isinstance(values, _Lazy) else values[layer].shape
 
 
 def _held(file: h5py.File, kind: str, layers: Iterable[str]) -> dict[str, tuple[int, ...] | None]:

@@ -87,8 +87,9 @@ def _own(setup: Setup, trace: Trace, predicted: Replay, layer: str) -> Own:
         if not exact:
             threshold = threshold_of(node)  # pyright: ignore[reportArgumentType]
             assert threshold is not None
-            margin = abs(potential - threshold) / abs(threshold)
-            near = margin <= FLOAT_MARGIN
+            distance, scale = abs(potential - threshold), abs(threshold)
+            near = distance <= FLOAT_MARGIN * scale
+            margin = distance / np.where(scale > 0, scale, 1)
             close = tuple(
                 Close(layer=layer, recording=r, step=t, neuron=tuple(neuron), margin=float(margin[r, t, *neuron]))
                 for r, t, *neuron in np.argwhere(unequal & near).tolist()
