@@ -146,7 +146,7 @@ def _check_comparable(expected: Trace, found: Trace) -> None:
 
 
 def _compare_layer(expected: Trace, found: Trace, layer: str, recordings: int) -> tuple[LayerResult, list[Difference]]:
-    differences, apart = [], np.zeros((0, expected.steps), bool)
+    differences, apart, held = [], np.zeros((recordings, expected.steps), bool), 0
     spiking = layer in expected.spikes
     counts = {"neuron_steps": 0, "expected_spikes": 0, "found_spikes": 0, "differing": 0}
     shape = expected.neuron_shape(layer)
@@ -166,11 +166,10 @@ def _compare_layer(expected: Trace, found: Trace, layer: str, recordings: int) -
         compared = _compare_state(expected, found, layer, kind, recordings)
         if compared is not None:
             unequal, difference = compared
-            longer, shorter = sorted((apart, unequal), key=len, reverse=True)
-            apart = longer.copy()
-            apart[: len(shorter)] |= shorter
+            apart[: len(unequal)] |= unequal
+            held = max(held, len(unequal))
             differences += difference
-    states = {"states": apart.size, "states_differing": int(apart.sum())}
+    states = {"states": held * expected.steps, "states_differing": int(apart.sum())}
     return LayerResult(layer=layer, **counts, **states, spiking=spiking), differences
 
 

@@ -91,7 +91,11 @@ class Trace:
     @property
     def accuracy(self) -> float | None:
         """The share of recordings whose prediction is their label; None without labels."""
-        return None if self.labels is None else float(np.mean(self.predictions == self.labels))
+        return self.accuracy_over(self.recordings)
+
+    def accuracy_over(self, recordings: int) -> float | None:
+        """The same over the first `recordings` alone."""
+        return None if self.labels is None else float(np.mean((self.predictions == self.labels)[:recordings]))
 
     def aligned(self, kind: str, layer: str) -> Array:
         """`kind` ("spikes", "u", "v", "u_digest" or "v_digest") of `layer`, its own delay taken off: (R, T, ...)."""

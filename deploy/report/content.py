@@ -53,7 +53,6 @@ def content(checked: Checked, mapping: Mapping | None, name: str) -> dict[str, A
 def _run(role: str, trace: Trace, recordings: int) -> dict[str, Any]:
     versions = ", ".join(f"{package} {version}" for package, version in trace.versions.items())
     rate = trace.recordings * trace.steps / trace.seconds if trace.seconds else None
-    labels = trace.labels
     return {
         "role": role,
         "runner": trace.runner,
@@ -62,7 +61,7 @@ def _run(role: str, trace: Trace, recordings: int) -> dict[str, Any]:
         "seconds": trace.seconds,
         "rate": rate,
         "versions": versions,
-        "accuracy": None if labels is None else float((trace.predictions[:recordings] == labels[:recordings]).mean()),
+        "accuracy": trace.accuracy_over(recordings),
         "overflows": {layer: count for layer, count in trace.overflows.items() if count},
     }
 
