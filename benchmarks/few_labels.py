@@ -29,12 +29,13 @@ from ckd.memory import keep_freed_memory
 from ckd.pipeline import carry_out
 
 PUBLISHED = (
-    "static_input=value,replacement=sliding,align_weight=0.5,temporal_weights=true,kd=phased,batch_norm=joint,heads="
+    "static_input=value,replacement=sliding,align_weight=0.5,temporal_weights=true,kd=phased,batch_norm=joint,"
+    "event_share=1,heads="
 )
 RECIPES = {
     "undistilled": "distill=false",
     "default": "",
-    "pretrained": "pretrain=0.5,kd=none",
+    "pretrained": "pretrain=0.5,kd=none,event_share=1",
     "published": PUBLISHED + "one",
     "published, two heads": PUBLISHED + "two",
 }

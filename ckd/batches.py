@@ -19,12 +19,15 @@ Int = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """N pairs of a recording and a still on the device. The static side is None in undistilled training."""
+    """N pairs of a recording and a still on the device. The static side is None in undistilled training.
+
+    Beside a static side, only the first M <= N recordings are there (`--event-share`).
+    """
 
     event: Tensor
-    """(T, N, 2, H, W) float."""
+    """(T, M, 2, H, W) float."""
     event_labels: Tensor
-    """(N,) int64, or (N, K) shares of classes where recordings were mixed."""
+    """(M,) int64, or (M, K) shares of classes where recordings were mixed."""
     mixed: Tensor | None = None
     """(T, N, 2, H, W): the stills as the static branch sees them, recordings in place of the replaced ones."""
     mixed_labels: Tensor | None = None
@@ -92,6 +95,7 @@ class BatchMaker:
         still_geometry = draw_geometry(len(rows), config.augment, event.shape[-1], generator)
         static, rgb = self._static(chosen, still_geometry, generator)
         mixed, mixed_labels = self._replace(static, event, still_labels, labels, replacement, generator)
+        event, event_labels = event[:, : config.event_batch], event_labels[: config.event_batch]
         return Batch(event=event, event_labels=event_labels, mixed=mixed, mixed_labels=mixed_labels, rgb=rgb)
 
     def _draw_recordings(self, step: int) -> Int:

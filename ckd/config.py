@@ -78,6 +78,8 @@ class Method:
     """What the static branch sees of a still: its HSV value at every step, its moving edges, or its film."""
     pairing: Literal["class", "random"] = "class"
     """Whether a recording's partner is a still of the same class, or any still."""
+    event_share: float = 1.0
+    """Share of a batch's recordings that the event branch sees; a smaller one leaves more of the time to stills."""
     replacement: Literal["none", "sliding", "two-stage", "time-mix"] = "none"
     """How recordings take the place of stills: by sample (sliding), all at half time, or by time step (TMKT)."""
     replacement_power: float = 3.0
@@ -136,7 +138,7 @@ class Training:
     ema: float = 0.0
     """Decay of an average of the weights that is evaluated in their place; 0: none."""
     evaluations: int = 5
-    """How often in a run the student is measured on the validation recordings; the best checkpoint is kept."""
+    """How often in a run the student is measured on the validation recordings; that of the lowest loss is kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,10 +187,22 @@ class Config:
                 raise ConfigError(f"--{name} (={value}) must be {'positive' if 0 < least < 1 else f'at least {least}'}")
         if not 1 <= self.data.max_count <= 255:
             raise ConfigError(f"--max-count (={self.data.max_count}) must lie between 1 and 255")
+        share = self.method.event_share
+        if not 1 <= self.event_batch <= self.training.batch:
+            raise ConfigError(f"--event-share (={share}) must lie between 1 / --batch and 1")
+        if share < 1 and (self.method.align_weight > 0 or self.method.pretrain > 0):
+            raise ConfigError(
+                f"--event-share (={share}) must be 1 with --align-weight, which compares pairs, and with --pretrain"
+            )
         if not self.student.threshold > 0 or not 0 <= self.student.beta <= 1:
             raise ConfigError(
                 f"--threshold (={self.student.threshold}) must be positive, --beta (={self.student.beta}) within 0..1"
             )
+
+    @property
+    def event_batch(self) -> int:
+        """Recordings that the event branch sees a step beside the static branch, over all processes."""
+        return round(self.method.event_share * self.training.batch)
 
 
 def preset_names() -> list[str]:

@@ -1,8 +1,9 @@
 """Training a student: one loop for every recipe. Undistilled training is this loop with the static branch off."""
 
 import copy
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -33,7 +34,7 @@ class Progress:
     optimiser: dict[str, Any] | None = None
     average: State | None = None
     best: State | None = None
-    best_score: tuple[float, float] = field(default=(-1.0, 0.0))
+    best_loss: float = math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +73,11 @@ def train_student(
         hooks: logging and checkpoints.
     """
     plan = config.training
-    if plan.batch % process_count():
-        raise ConfigError(f"--batch (={plan.batch}) must be divisible by the number of processes (={process_count()})")
+    if plan.batch % process_count() or config.event_batch % process_count():
+        raise ConfigError(
+            f"--batch (={plan.batch}) and --event-share of it (={config.event_batch}) must be divisible by the number "
+            f"of processes (={process_count()})"
+        )
     branches = Branches(student, config.method, config.data.time_steps)
     optimiser = _optimiser(branches, config)
     if progress.model is not None:
@@ -194,15 +198,17 @@ def _average(progress: Progress, student: Student, decay: float) -> None:
 def _validate(
     student: Student, progress: Progress, validation: tuple[Frames, NDArray[Any]]
 ) -> dict[str, float | list[float] | dict[str, float]]:
-    """Measure on validation recordings and keep the weights if they are the best so far; ties go to the lower loss."""
+    """Measure on validation recordings and keep the weights if their loss is the lowest so far.
+
+    The loss, because with few recordings the accuracy is so coarse that chance chooses among its peaks.
+    """
     judged = student
     if progress.average is not None:
         judged = copy.deepcopy(student)
         judged.load_state_dict(progress.average)
     result = measure(judged, *validation)
-    score = (result.accuracy, -result.loss)
-    if score >= progress.best_score:
-        progress.best_score = score
+    if progress.best is None or result.loss <= progress.best_loss:
+        progress.best_loss = result.loss
         progress.best = {name: value.detach().clone() for name, value in judged.state_dict().items()}
     return {
         "validation_accuracy": result.accuracy,
