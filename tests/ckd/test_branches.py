@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 
 from ckd.batches import BatchMaker, StillPool
 from ckd.branches import Branches, branch_losses, kept_statistics
 from ckd.config import Augment, Config, Method, load_preset
 from ckd.datasets import Stills
-from ckd.engine import step_schedule
+from ckd.engine import Hooks, Progress, step_schedule, train_student
 from ckd.losses import alignment_loss, distillation_loss, event_weights, linear_cka, tet_loss
+from ckd.measure import measure
 from ckd.student import Neuron, Student, build_vgg
 
 RNG = np.random.default_rng(0)
@@ -166,6 +168,28 @@ def test_undistilled_training_is_the_loop_with_the_static_branch_off(make: Make,
 
 def test_undistilled_training_sees_the_same_recordings_augmented_alike(make: Make) -> None:
     assert torch.equal(make(distill=False)[1](5).event, make(distill=True)[1](5).event)
+
+
+def test_a_smaller_event_share_shows_fewer_recordings_and_as_many_stills(make: Make) -> None:
+    whole, part = make()[1](5), make(event_share=0.25)[1](5)
+    assert torch.equal(part.event, whole.event[:, :3]) and torch.equal(part.event_labels, whole.event_labels[:3])
+    assert part.mixed is not None and whole.mixed is not None and torch.equal(part.mixed, whole.mixed)
+    assert make(distill=False, event_share=0.25)[1](5).event.shape[1] == 12
+
+
+def test_the_weights_of_the_lowest_validation_loss_are_kept(make: Make, student: Student) -> None:
+    config, maker = make(distill=False)
+    config = replace(config, training=replace(config.training, iterations=12, evaluations=12, lr=0.1, warmup=0))
+    records: list[dict[str, Any]] = []
+    # Labels turned by one: what is learnt in training makes the validation loss rise.
+    validation = (FRAMES, (LABELS + 1) % 3)
+    train_student(
+        Fabric(accelerator="cpu", devices=1), student, config, maker=maker, teacher=None, validation=validation,
+        progress=Progress(), hooks=Hooks(log=records.append),
+    )  # fmt: skip
+    losses = [record["validation_loss"] for record in records]
+    assert len(losses) == 12 and losses.index(min(losses)) < 11
+    assert measure(student, *validation).loss == min(losses)
 
 
 def test_the_static_branch_leaves_the_statistics_that_evaluation_uses(student: Student) -> None:

@@ -137,6 +137,8 @@ def test_an_unknown_key_is_named(tmp_path: Path) -> None:
         ("training: {lr: true}", "must be float"),
         ("data: {labels_per_class: few}", "int or float or null"),
         ("seed: -1", "at least 0"),
+        ("method: {event_share: 0}", "between 1 / --batch and 1"),
+        ("method: {event_share: 0.5, align_weight: 0.5}", "must be 1 with --align-weight"),
         ("method: 3", "keys and values"),
         ("{", "YAML"),
     ],
