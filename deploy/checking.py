@@ -12,7 +12,7 @@ from deploy.divergence.replay import Setup
 from deploy.errors import DeployError, RunnerError
 from deploy.models import ModelFile, load_model
 from deploy.network import Array, Network
-from deploy.runners import GRID_RUNNERS, run
+from deploy.runners import GRID_RUNNERS, require_known, run
 from deploy.trace import Trace, load_trace
 
 WHOLE = 512
@@ -64,6 +64,8 @@ def check(
     Raises:
         DeployError: something is missing or cannot be run.
     """
+    for name in filter(None, (on, against)):
+        require_known(name)  # before a trace of gigabytes is read
     trace_path = trace or (first if first.suffix == ".trace" else first.with_suffix(".trace"))
     expected = load_trace(trace_path)
     model = _model(first)

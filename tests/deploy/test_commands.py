@@ -151,6 +151,7 @@ def test_an_unsupported_node_is_named(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_an_unknown_runner_lists_the_known_ones(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "integer" in refused(capsys, "run", model, "--on", "brian")
     assert "'brian' is not known" in refused(capsys, "run", model, "--against", "brian")
+    assert "'brian' is not known" in refused(capsys, "check", "absent.nir", "--on", "brian")
 
 
 def test_frames_of_another_sensor_are_refused(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
