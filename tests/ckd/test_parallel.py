@@ -19,9 +19,16 @@ RECIPE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("batch_norm", ["joint", pytest.param("separate", marks=pytest.mark.long)])
-def test_two_gloo_processes_give_the_losses_of_one(batch_norm: str, tmp_path: Path) -> None:
-    recipe = [*RECIPE, "--batch-norm", batch_norm]
+@pytest.mark.parametrize(
+    "parts",
+    [
+        "--batch-norm joint",
+        pytest.param("--batch-norm separate", marks=pytest.mark.long),
+        pytest.param("--batch-norm separate --event-share 0.5 --align-weight 0", marks=pytest.mark.long),
+    ],
+)
+def test_two_gloo_processes_give_the_losses_of_one(parts: str, tmp_path: Path) -> None:
+    recipe = [*RECIPE, *parts.split()]
     one = _losses([sys.executable, "-m", "ckd.train"], recipe, tmp_path / "one")
     torchrun = [
         sys.executable,
