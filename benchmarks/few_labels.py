@@ -100,18 +100,21 @@ def _configure(options: Options, recipe: str, labels: str, seed: int) -> Config:
     if options.data_root is not None:
         values["data_root"] = options.data_root
     values |= {key: yaml.safe_load(value) for key, value in (pair.split("=") for pair in changes.split(",") if pair)}
-    for key, value in values.items():
-        config = _with(config, key, value)
-    return config
+    return _with(config, values)
 
 
-def _with(config: Config, key: str, value: Any) -> Config:
-    """The configuration with one value changed, whichever group it is in."""
+def _with(config: Config, values: dict[str, Any]) -> Config:
+    """The configuration with values changed, whichever group they are in; all at once, for some need one another."""
+    groups = {}
     for group_field in fields(config):
         group = getattr(config, group_field.name)
-        if is_dataclass(group) and not isinstance(group, type) and key in {f.name for f in fields(group)}:
-            return replace(config, **{group_field.name: replace(group, **{key: value})})
-    raise ConfigError(f"recipe: no configuration value is called {key!r}")
+        if is_dataclass(group) and not isinstance(group, type):
+            own = values.keys() & {f.name for f in fields(group)}
+            groups[group_field.name] = replace(group, **{key: values[key] for key in own})
+            values = {key: value for key, value in values.items() if key not in own}
+    if values:
+        raise ConfigError(f"recipe: no configuration value is called {', '.join(values)}")
+    return replace(config, **groups)
 
 
 def _run(config: Config, teachers: Path) -> dict[str, Any]:
