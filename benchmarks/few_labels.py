@@ -14,7 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import torch
 import tyro
 import yaml
 
-from ckd.config import Config, load_preset
+from ckd.config import Config, config_from_dict, config_to_dict, load_preset
 from ckd.console import run_command
 from ckd.errors import ConfigError
 from ckd.memory import keep_freed_memory
@@ -105,16 +105,13 @@ def _configure(options: Options, recipe: str, labels: str, seed: int) -> Config:
 
 def _with(config: Config, values: dict[str, Any]) -> Config:
     """The configuration with values changed, whichever group they are in; all at once, for some need one another."""
-    groups = {}
-    for group_field in fields(config):
-        group = getattr(config, group_field.name)
-        if is_dataclass(group) and not isinstance(group, type):
-            own = values.keys() & {f.name for f in fields(group)}
-            groups[group_field.name] = replace(group, **{key: values[key] for key in own})
-            values = {key: value for key, value in values.items() if key not in own}
-    if values:
-        raise ConfigError(f"recipe: no configuration value is called {', '.join(values)}")
-    return replace(config, **groups)
+    nested = config_to_dict(config)
+    for key, value in values.items():
+        group = next((group for group in nested.values() if isinstance(group, dict) and key in group), None)
+        if group is None:
+            raise ConfigError(f"recipe: no configuration value is called {key!r}")
+        group[key] = value
+    return config_from_dict(nested, source="recipe")
 
 
 def _run(config: Config, teachers: Path) -> dict[str, Any]:
