@@ -80,7 +80,7 @@ class BatchMaker:
         labels = torch.from_numpy(self._labels[rows]).to(self._device)
         event = self._frames[torch.from_numpy(rows)].to(self._device).transpose(0, 1).float()
         geometry = draw_geometry(len(rows), config.augment, event.shape[-1], generator)
-        event = self._augment(move_frames(event, geometry), generator)
+        whole = event = self._augment(move_frames(event, geometry), generator)
         event_labels = labels
         if config.augment.event_mix > 0:
             event, partner, own = mix_events(event, config.augment.event_mix, generator)
@@ -94,7 +94,7 @@ class BatchMaker:
         still_labels = torch.from_numpy(self._pool.stills.labels[chosen]).to(self._device)
         still_geometry = draw_geometry(len(rows), config.augment, event.shape[-1], generator)
         static, rgb = self._static(chosen, still_geometry, generator)
-        mixed, mixed_labels = self._replace(static, event, still_labels, labels, replacement, generator)
+        mixed, mixed_labels = self._replace(static, whole, still_labels, labels, replacement, generator)
         event, event_labels = event[:, : config.event_batch], event_labels[: config.event_batch]
         return Batch(event=event, event_labels=event_labels, mixed=mixed, mixed_labels=mixed_labels, rgb=rgb)
 
@@ -117,15 +117,18 @@ class BatchMaker:
 
     def _static(self, rows: Int, geometry: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """The stills as the static branch and as the teacher see them, moved alike."""
+        assert self._pool is not None
         steps, size = self._frames.shape[1], self._frames.shape[-1]
         index = torch.from_numpy(rows)
         rgb = move(placed(self._images[index].to(self._device).float() / 255, size), geometry, smooth=True)
         if self._films is not None:
             films = self._films[index].to(self._device).transpose(0, 1).float()
             return self._augment(move_frames(films, geometry), generator), rgb
+        value = value_channel(rgb)
         if self._config.method.static_input == "edges":
-            return self._augment(edge_input(value_channel(rgb), steps, generator), generator), rgb
-        return value_input(value_channel(rgb), steps), rgb
+            darkness = value if self._pool.stills.dark_on_bright else 1 - value
+            return self._augment(edge_input(darkness, steps, generator), generator), rgb
+        return value_input(value, steps), rgb
 
     def _augment(self, frames: Tensor, generator: torch.Generator) -> Tensor:
         config = self._config.augment

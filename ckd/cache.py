@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -31,7 +32,8 @@ def cached_frames(
     for module in made_by:
         digest.update(Path(str(module.__file__)).read_bytes())
     path = cache_folder() / f"frames-{digest.hexdigest()[:32]}.npz"
-    with contextlib.suppress(OSError, ValueError, KeyError, EOFError), np.load(path) as stored:
+    unusable = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+    with contextlib.suppress(*unusable), path.open("rb") as file, np.load(file) as stored:
         shape = tuple(stored["shape"])
         if stored["binary"]:
             return np.unpackbits(stored["frames"], count=int(np.prod(shape))).reshape(shape)

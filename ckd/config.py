@@ -1,5 +1,6 @@
 """Everything that decides a run, as frozen dataclasses: a preset file fills them, the command line overrides them."""
 
+import contextlib
 import dataclasses
 from dataclasses import dataclass, field
 from importlib import resources
@@ -8,6 +9,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ckd.errors import ConfigError
+from ckd.limits import check_numbers
 
 DatasetName = Literal["digits", "nmnist", "n-caltech101", "cep-dvs", "cifar10-dvs", "folder"]
 
@@ -58,7 +60,9 @@ class TeacherConfig:
     """The frame-based network that teaches the static branch."""
 
     teacher: str = "vgg"
-    """vgg, resnet18, torchvision:NAME, timm:NAME, or the path of a saved teacher.safetensors of the same kind."""
+    """vgg, resnet18, torchvision:NAME or timm:NAME."""
+    teacher_file: str | None = None
+    """Saved weights of such a network, the teacher.safetensors of another run; left out: it is trained here."""
     teacher_iterations: int = 300
     teacher_batch: int = 64
     teacher_lr: float = 2e-3
@@ -86,7 +90,8 @@ class Method:
     align_weight: float = 0.0
     """Weight of the alignment term (centred kernel alignment of membrane potentials); He et al.: 0.5."""
     temporal_weights: bool = False
-    """Learnable weights of the steps: they share each step between alignment and the event branch's class loss."""
+    """Learnable weights of the steps: they share each step between alignment, which must be on, and the event branch's
+    class loss."""
     kd: Literal["none", "constant", "phased"] = "constant"
     """Distillation from the teacher: none, the same weight throughout, or phased out as in the paper."""
     kd_weight: float = 1.0
@@ -128,7 +133,7 @@ class Training:
 
     iterations: int = 400
     batch: int = 32
-    """Recordings a step over all processes; the static branch sees as many stills."""
+    """Recordings a step over all processes (`event_share` of them beside stills), and as many stills."""
     lr: float = 2e-3
     weight_decay: float = 0.01
     warmup: int = 30
@@ -145,13 +150,12 @@ class Training:
 class Machine:
     """Where it runs (Lightning Fabric); several processes are started with torchrun."""
 
-    accelerator: str = "cpu"
-    """cpu, cuda or auto."""
+    accelerator: Literal["cpu", "cuda", "auto"] = "cpu"
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
     deterministic: bool = False
     """Refuse algorithms whose result may vary from run to run."""
     checkpoint_seconds: float = 60.0
-    """How much work an interruption may cost."""
+    """How much of a student's training an interruption may cost; a teacher that is not finished starts again."""
     tensorboard: bool = False
 
 
@@ -170,39 +174,32 @@ class Config:
     machine: Machine = field(default_factory=Machine)
 
     def __post_init__(self) -> None:
-        checks = [
-            ("labels-per-class", self.data.labels_per_class, 1e-9),
-            ("time-steps", self.data.time_steps, 1),
-            ("step-us", self.data.step_us, 1),
-            ("size", self.data.size, 8),
-            ("test-per-class", self.data.test_per_class, 1e-9),
-            ("validation-per-class", self.data.validation_per_class, 1e-9),
-            ("iterations", self.training.iterations, 1),
-            ("batch", self.training.batch, 2),
-            ("evaluations", self.training.evaluations, 1),
-            ("seed", self.seed, 0),
-        ]
-        for name, value, least in checks:
-            if value is not None and value < least:
-                raise ConfigError(f"--{name} (={value}) must be {'positive' if 0 < least < 1 else f'at least {least}'}")
-        if not 1 <= self.data.max_count <= 255:
-            raise ConfigError(f"--max-count (={self.data.max_count}) must lie between 1 and 255")
-        share = self.method.event_share
-        if not 1 <= self.event_batch <= self.training.batch:
-            raise ConfigError(f"--event-share (={share}) must lie between 1 / --batch and 1")
-        if share < 1 and (self.method.align_weight > 0 or self.method.pretrain > 0):
+        check_numbers(self)
+        method, sensor = self.method, self.data.sensor
+        if sensor is not None and (len(sensor) != 2 or min(sensor) < 1):
+            raise ConfigError(f"--sensor (={sensor}) must be the camera's height and width in pixels")
+        if self.event_batch < 1:
+            raise ConfigError(f"--event-share (={method.event_share}) must lie between 1 / --batch and 1")
+        if method.event_share < 1 and (method.align_weight > 0 or method.pretrain > 0):
             raise ConfigError(
-                f"--event-share (={share}) must be 1 with --align-weight, which compares pairs, and with --pretrain"
+                f"--event-share (={method.event_share}) must be 1 with --align-weight, which compares pairs, and with "
+                "--pretrain"
             )
-        if not self.student.threshold > 0 or not 0 <= self.student.beta <= 1:
+        if method.distill and method.temporal_weights and method.align_weight == 0:
             raise ConfigError(
-                f"--threshold (={self.student.threshold}) must be positive, --beta (={self.student.beta}) within 0..1"
+                "--temporal-weights needs --align-weight above 0: the weights share each step between alignment and "
+                "the event branch's loss, and alone would only learn to silence the second"
             )
 
     @property
     def event_batch(self) -> int:
         """Recordings that the event branch sees a step beside the static branch, over all processes."""
         return round(self.method.event_share * self.training.batch)
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether anything in this run asks a teacher."""
+        return self.method.distill and self.method.kd != "none" and self.method.pretrain == 0
 
 
 def preset_names() -> list[str]:
@@ -218,7 +215,10 @@ def load_preset(name: str) -> Config:
     if name in preset_names():
         text = (resources.files("ckd") / "presets" / f"{name}.yaml").read_text()
     elif name.endswith((".yaml", ".yml")) and Path(name).is_file():
-        text = Path(name).read_text()
+        try:
+            text = Path(name).read_text()
+        except UnicodeDecodeError:
+            raise ConfigError(f"preset {name}: not a text file in UTF-8") from None
     else:
         raise ConfigError(
             f"--preset {name!r}: unknown; known are {', '.join(preset_names())}, or a path to a .yaml file"
@@ -227,6 +227,8 @@ def load_preset(name: str) -> Config:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"preset {name}: not valid YAML ({str(error).splitlines()[0]})") from None
+    if not isinstance(values, dict | None):
+        raise ConfigError(f"preset {name}: expected keys and values, found {str(values)[:60]!r}")
     return config_from_dict({"preset": Path(name).stem, **(values or {})}, source=f"preset {name}")
 
 
@@ -254,11 +256,23 @@ def _build(kind: Any, values: Any, source: str) -> Any:
     built = {}
     for name, value in values.items():
         group = fields[name].default_factory
-        value = tuple(value) if isinstance(value, list) else value
-        if not dataclasses.is_dataclass(group):
-            _check_type(name, value, get_type_hints(kind)[name], source)
-        built[name] = _build(group, value, f"{source}, {name}") if dataclasses.is_dataclass(group) else value
+        if dataclasses.is_dataclass(group):
+            built[name] = _build(group, value, f"{source}, {name}")
+            continue
+        wanted = get_type_hints(kind)[name]
+        built[name] = _as_python(value, wanted)
+        _check_type(name, built[name], wanted, source)
     return kind(**built)
+
+
+def _as_python(value: Any, wanted: Any) -> Any:
+    """A value of a YAML file as the field's type has it: YAML knows no tuples, and reads 2e-3 as text."""
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, str) and float in (wanted, *get_args(wanted)):
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
 
 
 def _check_type(name: str, value: Any, wanted: Any, source: str) -> None:

@@ -1,5 +1,6 @@
 """Training a student further on the data of a finished run, with the run's own engine, losses and teacher."""
 
+import torch
 from lightning_fabric import Fabric
 
 from ckd.batches import BatchMaker
@@ -24,10 +25,12 @@ def train_further(run: Run, student: Student, config: Config, *, hooks: Hooks) -
         the student with its best weights on the validation recordings, in eval mode.
     """
     material = prepare(config, run.split)
+    # What training adds to the student, the static head of two, begins at random.
+    torch.manual_seed(config.seed)
     fabric = Fabric(accelerator=config.machine.accelerator, devices=1, precision=config.machine.precision)
     fabric.launch()
     teacher = None
-    if config.method.distill and config.method.kd != "none":
+    if config.needs_teacher:
         channels, classes = material.stills.images.shape[1], len(run.classes)
         network = build_teacher(config.teacher.teacher, channels=channels, classes=classes, size=config.data.size)
         teacher = load_teacher(run.path / "teacher.safetensors", network).to(fabric.device)

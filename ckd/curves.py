@@ -1,5 +1,6 @@
 """The course of a run: curves as a picture in the run folder, and tensorboard for those who watch."""
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any, Self
@@ -53,16 +54,20 @@ def draw_curves(run: Path) -> None:
     figure.savefig(run / "curves.png", dpi=110)
 
 
+def check_tensorboard(config: Config) -> None:
+    """Raise ConfigError where tensorboard is asked for and not installed."""
+    if config.machine.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise ConfigError("--tensorboard needs tensorboard: pip install 'ckd[tensorboard]'")
+
+
 class ScalarWriter:
     """Writes records to tensorboard where the configuration asks for it, else nothing."""
 
     def __init__(self, run: Path, stage: str, config: Config) -> None:
         self._writer: Any = None
         if config.machine.tensorboard:
-            try:
-                from torch.utils.tensorboard.writer import SummaryWriter
-            except ImportError:
-                raise ConfigError("--tensorboard needs tensorboard: pip install 'ckd[tensorboard]'") from None
+            from torch.utils.tensorboard.writer import SummaryWriter
+
             self._writer = SummaryWriter(str(run / "tensorboard" / stage))
 
     def write(self, record: dict[str, Any]) -> None:

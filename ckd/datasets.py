@@ -1,15 +1,18 @@
 """Sources of recordings and stills: what there is, by name, class and original image; frames on demand."""
 
 import gzip
+import hashlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+import ckd.binning
 import ckd.camera
 import ckd.events
+import ckd.readers
 from ckd.cache import cached_frames
 from ckd.camera import Camera, film_frames
 from ckd.config import Data
@@ -17,6 +20,12 @@ from ckd.errors import DatasetError
 from ckd.events import Binning, Frames, find_recordings, load_frames
 
 Int = NDArray[np.int64]
+
+FILMING = [ckd.camera, ckd.events, ckd.binning]
+READING = [ckd.events, ckd.readers, ckd.binning]
+"""The code that frames of films and of recordings come from."""
+BORDER = 16
+"""Pixels by which a photograph's edge goes on outwards when it is filmed: more than the saccades move it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +35,25 @@ class Stills:
     images: NDArray[np.uint8]
     labels: Int
     image_ids: Int
+    dark_on_bright: bool = False
+    """A high value is dark ink on a bright screen, as N-MNIST films MNIST; else it is light, as in a photograph."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, rows: Int) -> "Stills":
-        return Stills(images=self.images[rows], labels=self.labels[rows], image_ids=self.image_ids[rows])
+        return replace(self, images=self.images[rows], labels=self.labels[rows], image_ids=self.image_ids[rows])
+
+    def darkness(self) -> NDArray[np.float32]:
+        """How dark each place is, (M, H, W) between 0 (white) and 1, a photograph's edge continued by `BORDER`."""
+        value = self.images.max(1).astype(np.float32) / 255
+        if self.dark_on_bright:
+            return value
+        return np.pad(1 - value, ((0, 0), (BORDER, BORDER), (BORDER, BORDER)), mode="edge")
+
+    def digest(self) -> str:
+        """A hash of the images."""
+        return hashlib.sha256(np.ascontiguousarray(self.images).tobytes()).hexdigest()
 
 
 class Source(ABC):
@@ -54,26 +76,24 @@ class Source(ABC):
 
     def film(self, stills: Stills, *, seed: int) -> Frames:
         """What an event camera would report of these stills, with varied saccades: (M, T, 2, H, W)."""
-        camera = Camera(height=self.binning.height, width=self.binning.width)
-        images = ink(stills.images)
-        ids = stills.image_ids
-        return cached_frames(
-            lambda: film_frames(images, camera, self.binning, seed=(seed, 7), ids=ids),
-            key={
-                "film": type(self).__name__,
-                "camera": camera,
-                "binning": self.binning,
-                "seed": seed,
-                "ids": ids.tolist(),
-                "sum": int(stills.images.sum(dtype=np.int64)),
-            },
-            made_by=[ckd.camera, ckd.events],
-        )
+        return _filmed(stills, self.binning, seed=(seed, 7))
 
 
-def ink(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """How dark the screen is where these images are shown: (M, C, H, W) to (M, H, W) between 0 and 1."""
-    return images.max(1).astype(np.float32) / 255
+def _filmed(stills: Stills, binning: Binning, *, seed: tuple[int, ...]) -> Frames:
+    camera = Camera(height=binning.height, width=binning.width)
+    return cached_frames(
+        lambda: film_frames(stills.darkness(), camera, binning, seed=seed, ids=stills.image_ids),
+        key={
+            "camera": camera,
+            "binning": binning,
+            "seed": seed,
+            "ids": stills.image_ids.tolist(),
+            "dark on bright": stills.dark_on_bright,
+            "border": BORDER,
+            "images": stills.digest(),
+        },
+        made_by=FILMING,
+    )
 
 
 class Digits(Source):
@@ -94,21 +114,10 @@ class Digits(Source):
         self._images = np.round(255 * _enlarge(eight, self.PIXELS)).astype(np.uint8)[:, None]
 
     def frames(self, rows: Int) -> Frames:
-        camera = Camera(height=self.binning.height, width=self.binning.width)
-        return cached_frames(
-            lambda: film_frames(ink(self._images[rows]), camera, self.binning, seed=(0,), ids=rows),
-            key={
-                "film": "digits",
-                "pixels": self.PIXELS,
-                "camera": camera,
-                "binning": self.binning,
-                "rows": rows.tolist(),
-            },
-            made_by=[ckd.camera, ckd.events],
-        )
+        return _filmed(self.stills().take(rows), self.binning, seed=(0,))
 
     def stills(self) -> Stills:
-        return Stills(images=self._images, labels=self.labels, image_ids=self.image_ids)
+        return Stills(images=self._images, labels=self.labels, image_ids=self.image_ids, dark_on_bright=True)
 
 
 class NMNIST(Source):
@@ -123,6 +132,9 @@ class NMNIST(Source):
         folder = self._root / "nmnist" / "NMNIST" / "Train"
         self._paths, folders = find_recordings(folder if folder.is_dir() else self._root / "NMNIST" / "Train")
         self.classes = tuple(str(k) for k in range(10))
+        for path in self._paths:
+            if path.parent.name not in self.classes or not path.stem.isdecimal():
+                raise DatasetError(f"{path}: N-MNIST's recordings are <label 0 to 9>/<number>.bin; move this one away")
         self.labels = np.asarray([self.classes.index(name) for name in folders], np.int64)
         self.image_ids = np.asarray([int(path.stem) - 1 for path in self._paths], np.int64)
         self.names = tuple(f"{path.parent.name}/{path.name}" for path in self._paths)
@@ -132,7 +144,7 @@ class NMNIST(Source):
         return cached_frames(
             lambda: load_frames(paths, self.binning),
             key={"binning": self.binning, "files": [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]},
-            made_by=[ckd.events],
+            made_by=READING,
         )
 
     def stills(self) -> Stills:
@@ -140,7 +152,8 @@ class NMNIST(Source):
         labels = _read_idx(self._root / "mnist" / "train-labels-idx1-ubyte.gz", magic=2049)
         if len(images) != len(labels):
             raise DatasetError(f"{self._root / 'mnist'}: {len(images)} images but {len(labels)} labels; copy it again")
-        return Stills(images=images[:, None], labels=labels.astype(np.int64), image_ids=np.arange(len(labels)))
+        ids = np.arange(len(labels))
+        return Stills(images=images[:, None], labels=labels.astype(np.int64), image_ids=ids, dark_on_bright=True)
 
 
 def open_source(data: Data) -> Source:
@@ -176,7 +189,7 @@ def data_root(data: Data) -> Path:
         raise DatasetError(f"data set {data.dataset} lies in a folder of yours: give --data-root DIR")
     root = Path(data.data_root)
     if not root.is_dir():
-        raise DatasetError(f"--data-root {root}: no such folder")
+        raise DatasetError(f"--data-root {root}: no such folder; where a run's data has moved, change its config.yaml")
     return root
 
 

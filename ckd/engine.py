@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from ckd.batches import Batch, BatchMaker
 from ckd.branches import Branches, branch_losses
 from ckd.config import Config
-from ckd.errors import ConfigError
 from ckd.events import Frames
 from ckd.measure import measure
 from ckd.parallel import local_share, process_count
@@ -32,6 +31,8 @@ class Progress:
     step: int = 0
     model: State | None = None
     optimiser: dict[str, Any] | None = None
+    precision: dict[str, Any] = field(default_factory=dict)
+    """The loss scale of 16-bit training; empty in every other precision."""
     average: State | None = None
     best: State | None = None
     best_loss: float = math.inf
@@ -73,18 +74,10 @@ def train_student(
         hooks: logging and checkpoints.
     """
     plan = config.training
-    if plan.batch % process_count() or config.event_batch % process_count():
-        raise ConfigError(
-            f"--batch (={plan.batch}) and --event-share of it (={config.event_batch}) must be divisible by the number "
-            f"of processes (={process_count()})"
-        )
     branches = Branches(student, config.method, config.data.time_steps)
     optimiser = _optimiser(branches, config)
-    if progress.model is not None:
-        branches.load_state_dict(progress.model)
     model, optimiser = fabric.setup(branches, optimiser)
-    if progress.optimiser is not None:
-        optimiser.load_state_dict(progress.optimiser)
+    _restore(fabric, branches, optimiser, progress)
     evaluate_at = {round(plan.iterations * (i + 1) / plan.evaluations) for i in range(plan.evaluations)}
     for step in range(progress.step, plan.iterations):
         chances = step_schedule(config, step)
@@ -113,6 +106,7 @@ def train_student(
         hooks.advance(progress.step)
         if hooks.save is not None and hooks.due():
             progress.model, progress.optimiser = branches.state_dict(), optimiser.state_dict()
+            progress.precision = fabric.strategy.precision.state_dict()
             hooks.save(progress)
     assert progress.best is not None
     student.load_state_dict(progress.best)
@@ -146,6 +140,19 @@ def _optimiser(branches: Branches, config: Config) -> torch.optim.Optimizer:
         {"params": [p for p in wanted if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=config.training.lr)
+
+
+def _restore(fabric: Fabric, branches: Branches, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
+    """What a checkpoint holds, once set-up has moved and converted the weights: before, float64 would be rounded."""
+    if progress.model is None:
+        return
+    assert progress.optimiser is not None
+    branches.load_state_dict(progress.model)
+    optimiser.load_state_dict(progress.optimiser)
+    if progress.precision:
+        fabric.strategy.precision.load_state_dict(progress.precision)
+    if progress.average is not None:
+        progress.average = {name: value.to(fabric.device) for name, value in progress.average.items()}
 
 
 def _pretraining(batch: Batch, config: Config, step: int) -> Batch:

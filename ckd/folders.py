@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-import ckd.events
 from ckd.cache import cached_frames
 from ckd.config import Data
-from ckd.datasets import Int, Source, Stills, binning_of, data_root
+from ckd.datasets import READING, Int, Source, Stills, binning_of, data_root
 from ckd.errors import DatasetError
 from ckd.events import Frames, find_recordings, load_frames
 
@@ -90,7 +89,7 @@ class Folders(Source):
         paths = [self._paths[row] for row in rows]
         files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
         key = {"binning": self.binning, "files": files}
-        return cached_frames(lambda: load_frames(paths, self.binning), key=key, made_by=[ckd.events])
+        return cached_frames(lambda: load_frames(paths, self.binning), key=key, made_by=READING)
 
     def stills(self) -> Stills:
         from PIL import Image

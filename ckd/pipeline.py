@@ -18,16 +18,17 @@ from torch import nn
 
 from ckd.batches import BatchMaker, StillPool
 from ckd.config import Config
-from ckd.curves import ScalarWriter, draw_curves
+from ckd.curves import ScalarWriter, check_tensorboard, draw_curves
 from ckd.datasets import Source, Stills, open_source
 from ckd.engine import Hooks, Progress, train_student
+from ckd.errors import ConfigError, DatasetError
 from ckd.events import Frames
 from ckd.files import write_then_rename
 from ckd.measure import measure
-from ckd.parallel import launched, process_count
-from ckd.runs import build_student, read_weights, write_config, write_json, write_weights
+from ckd.parallel import check_share, launched, process_count
+from ckd.runs import build_student, is_run, read_weights, write_config, write_json, write_weights
 from ckd.split import Split, make_split, read_split, training_stills, write_split
-from ckd.teacher import build_teacher, given_file, load_teacher, teacher_accuracy, train_teacher
+from ckd.teacher import build_teacher, load_teacher, teacher_accuracy, train_teacher
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -57,8 +58,8 @@ def prepare(config: Config, split: Split | None = None) -> Material:
     source = open_source(config.data)
     split = split or make_split(source, config.data, seed=config.seed)
     rows = {part: split.rows(part, source) for part in ("train", "validation", "test")}
-    stills = training_stills(source, split)
     everything = source.stills()
+    stills = training_stills(everything, source, split)
     tested = np.isin(everything.image_ids, source.image_ids[rows["test"]])
     return Material(
         source=source,
@@ -72,21 +73,26 @@ def prepare(config: Config, split: Split | None = None) -> Material:
 
 
 def _pool(config: Config, source: Source, stills: Stills) -> StillPool:
-    if config.method.static_input != "camera":
-        return StillPool(stills=stills)
-    rng = np.random.default_rng((config.seed, 5))
-    chosen = np.sort(rng.permutation(len(stills))[: config.data.films])
-    stills = stills.take(chosen)
-    return StillPool(stills=stills, films=source.film(stills, seed=config.seed))
+    films = config.method.static_input == "camera"
+    if films:
+        rng = np.random.default_rng((config.seed, 5))
+        stills = stills.take(np.sort(rng.permutation(len(stills))[: config.data.films]))
+    missing = [name for label, name in enumerate(source.classes) if label not in stills.labels]
+    if missing:
+        way_out = "raise --films" if films else "add images that no validation or test recording films"
+        raise DatasetError(f"class {missing[0]!r} has no still to train on; {way_out}")
+    return StillPool(stills=stills, films=source.film(stills, seed=config.seed) if films else None)
 
 
 def carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) -> dict[str, Any]:
     """Train everything that is not trained yet, write the run folder, return the summary."""
     began = time.monotonic()
+    fabric = launched(config.machine)
+    # Each process chose a folder for itself, and only the first looked whether its place is free.
+    out = fabric.broadcast(out)
     reporter.stage("reading and filming", None)
     split_file = out / "split.json"
     material = prepare(config, read_split(split_file) if resume and split_file.is_file() else None)
-    fabric = launched(config.machine)
     if config.machine.deterministic:
         # cuBLAS asks for this variable before it promises the same result twice.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -94,7 +100,7 @@ def carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) ->
     run = _Stages(config, out, material, fabric, reporter, resume=resume)
     run.check()
     if fabric.is_global_zero and not resume:
-        if (out / "config.yaml").is_file():
+        if is_run(out):
             # Asked for with --overwrite; weights left in it would pass for this run's.
             shutil.rmtree(out)
         out.mkdir(parents=True, exist_ok=True)
@@ -103,9 +109,8 @@ def carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) ->
     fabric.barrier()
     spent = run.seconds_before
     results: dict[str, Any] = {}
-    method = config.method
-    teacher = run.teacher() if method.distill and method.kd != "none" else None
-    if teacher is not None:
+    teacher = run.teacher() if config.needs_teacher else None
+    if teacher is not None and len(material.held_out_stills):
         results["teacher_accuracy"] = teacher_accuracy(
             teacher, material.held_out_stills, config.data.size, fabric.device
         )
@@ -123,7 +128,7 @@ def carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) ->
         "seed": config.seed,
         "processes": process_count(),
         "preset": config.preset,
-        "distilled": method.distill,
+        "distilled": config.method.distill,
         "labels_per_class": config.data.labels_per_class,
         "recordings": {part: len(labels) for part, labels in material.labels.items()},
         "stills": len(material.stills) if material.pool is None else len(material.pool.stills),
@@ -160,38 +165,62 @@ class _Stages:
         self._last_save = time.monotonic()
 
     def check(self) -> None:
-        """Build every network once: what cannot be built is refused before anything is written."""
-        build_student(self._config, classes=len(self._material.source.classes))
-        if self._config.method.distill and self._config.method.kd != "none":
-            self._fresh_teacher()
+        """Build and run every network once: what cannot work is refused before anything is written."""
+        config, stills = self._config, self._material.stills
+        check_share(config)
+        check_tensorboard(config)
+        size, classes = config.data.size, len(self._material.source.classes)
+        student = build_student(config, classes=classes).eval()
+        with torch.no_grad():
+            student(torch.zeros(config.data.time_steps, 2, 2, size, size))
+            if not config.needs_teacher or self._teacher_file.is_file():
+                return
+            teacher = self._given_teacher() if config.teacher.teacher_file else self._fresh_teacher()
+            try:
+                logits = teacher.eval()(torch.zeros(2, stills.images.shape[1], size, size))
+            except RuntimeError as error:
+                reason = str(error).splitlines()[0]
+                raise ConfigError(
+                    f"--teacher {config.teacher.teacher}: cannot see stills of {size} x {size} pixels ({reason}); "
+                    "choose another, or a larger --size"
+                ) from None
+        if not isinstance(logits, torch.Tensor) or logits.shape != (2, classes):
+            raise ConfigError(f"--teacher {config.teacher.teacher}: does not give a logit a class; choose another")
+
+    @property
+    def _teacher_file(self) -> Path:
+        return self._out / "teacher.safetensors"
 
     def _fresh_teacher(self) -> nn.Module:
-        """The teacher as it is before training here: with random weights, or with those of a given file."""
-        name = self._config.teacher.teacher
+        """The teacher with random weights."""
         torch.manual_seed(self._config.seed)
-        network = build_teacher(
-            name,
+        return build_teacher(
+            self._config.teacher.teacher,
             channels=self._material.stills.images.shape[1],
             classes=len(self._material.source.classes),
             size=self._config.data.size,
         )
-        file = given_file(name)
-        return network if file is None else load_teacher(file, network)
+
+    def _given_teacher(self) -> nn.Module:
+        return load_teacher(Path(str(self._config.teacher.teacher_file)), self._fresh_teacher())
 
     def teacher(self) -> nn.Module:
-        config, stills = self._config, self._material.stills
-        file = self._out / "teacher.safetensors"
-        if not file.is_file() and self._fabric.is_global_zero:
-            network = self._fresh_teacher()
-            if given_file(config.teacher.teacher) is None:
+        """The run's own teacher.safetensors: trained here or copied, if it is not there yet."""
+        config = self._config
+        if not self._teacher_file.is_file() and self._fabric.is_global_zero:
+            if config.teacher.teacher_file:
+                network = self._given_teacher()
+            else:
+                network = self._fresh_teacher()
                 self._reporter.stage("teacher", config.teacher.teacher_iterations)
                 done = iter(range(1, config.teacher.teacher_iterations + 1))
-                train_teacher(network, stills, config, self._fabric.device, lambda: self._reporter.advance(next(done)))
-            write_weights(file, network.state_dict())
+                device, stills = self._fabric.device, self._material.stills
+                train_teacher(network, stills, config, device, lambda: self._reporter.advance(next(done)))
+            write_weights(self._teacher_file, network.state_dict())
         self._fabric.barrier()
         # Always as it would come back from its file: training left it channels-last, where its sums round otherwise,
         # and a resumed run must see the same logits to the last bit.
-        return load_teacher(file, self._fresh_teacher()).to(self._fabric.device)
+        return load_teacher(self._teacher_file, self._fresh_teacher()).to(self._fabric.device)
 
     def student(self, name: str, config: Config, teacher: nn.Module | None) -> Any:
         material = self._material
@@ -199,8 +228,10 @@ class _Stages:
         student = build_student(config, classes=len(material.source.classes))
         file = self._out / f"{name}.safetensors"
         if file.is_file():
-            student.load_state_dict(read_weights(file))
-            return student.to(self._fabric.device).eval()
+            weights = read_weights(file)
+            # In the precision that it was trained in: float64 under --precision 64-true.
+            student.to(self._fabric.device, weights["classifier.weight"].dtype).load_state_dict(weights)
+            return student.eval()
         progress = Progress()
         if self._saved.get("stage") == name:
             progress = Progress(**self._saved["progress"])

@@ -95,8 +95,9 @@ def prophesee_encoding(path: Path) -> str:
 def _read_aedat4(path: Path) -> tuple[Any, ...]:
     from tonic.io import read_aedat4
 
-    stored = read_aedat4(str(path))
-    return tuple(stored[name] for name in "xytp")
+    # By place: tonic passes on whatever names its decoder gives the four.
+    t, x, y, p = (stored[name] for stored in [read_aedat4(str(path))] for name in stored.dtype.names)
+    return x, y, t, p
 
 
 def _read_aedat(path: Path) -> tuple[Any, ...]:

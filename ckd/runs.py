@@ -8,7 +8,7 @@ summary.json           written last: a folder without it is unfinished
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -59,21 +59,18 @@ def build_student(config: Config, *, classes: int) -> Student:
     return build_vgg(plan.widths, input_shape=shape, classes=classes, neuron=neuron, first_padding=plan.first_padding)
 
 
-def load_run(path: Path | str, *, student: str = "student", data_root: Path | str | None = None) -> Run:
+def load_run(path: Path | str, *, student: str = "student") -> Run:
     """Read a finished run; the student in eval mode.
 
     Args:
         path: the run folder.
         student: "student", or "baseline" for the one trained without distillation.
-        data_root: where the recordings are now, if not where they were.
 
     Raises:
         RunError: no such folder, unfinished, damaged, or written by another version.
     """
     path = Path(path)
     config = read_config(path)
-    if data_root is not None:
-        config = replace(config, data=replace(config.data, data_root=str(data_root)))
     summary = read_summary(path)
     binning = binning_of(config.data)
     classes = tuple(summary["classes"])
@@ -94,6 +91,17 @@ def read_summary(path: Path) -> dict[str, Any]:
     return _read_json(
         path / "summary.json", missing="the run is unfinished; continue it with python -m ckd.train --resume"
     )
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is a run's, of whatever format: what may be replaced where that is asked for."""
+    import yaml
+
+    try:
+        values = yaml.safe_load((path / "config.yaml").read_text())
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        return False
+    return isinstance(values, dict) and {"format", "preset", "training"} <= set(values)
 
 
 def read_config(path: Path) -> Config:

@@ -72,9 +72,8 @@ def _count(asked: float, available: int) -> int:
     return max(1, round(asked * available)) if asked < 1 else int(asked)
 
 
-def training_stills(source: Source, split: Split) -> Stills:
-    """The stills whose original image no validation or test recording films."""
-    stills = source.stills()
+def training_stills(stills: Stills, source: Source, split: Split) -> Stills:
+    """Those of the source's `stills` whose original image no validation or test recording films."""
     held_out = np.concatenate([source.image_ids[split.rows(part, source)] for part in ("validation", "test")])
     return stills.take(np.flatnonzero(~np.isin(stills.image_ids, held_out)))
 

@@ -34,7 +34,7 @@ def value_input(value: Tensor, steps: int) -> Tensor:
     return value.expand(-1, 2, -1, -1).expand(steps, -1, -1, -1, -1)
 
 
-def edge_input(value: Tensor, steps: int, generator: torch.Generator, *, substeps: int = 3) -> Tensor:
+def edge_input(darkness: Tensor, steps: int, generator: torch.Generator, *, substeps: int = 3) -> Tensor:
     """Binary frames of a still that wanders over the field: in every step, where its light rose and where it fell.
 
     The still moves from one random place to the next, in a straight line a step, `substeps` moves each. A pixel reports
@@ -42,7 +42,7 @@ def edge_input(value: Tensor, steps: int, generator: torch.Generator, *, substep
     fitted to a camera: this knows only that events are moving edges.
 
     Args:
-        value: (N, 1, H, W) ink between 0 and 1.
+        darkness: (N, 1, H, W), 0 white and 1 black; beyond its border it goes on as at the border.
         steps: T.
         generator: on the CPU, so that every device draws the same.
         substeps: moves within a step; together they smear an edge as a moving one smears a frame.
@@ -50,8 +50,8 @@ def edge_input(value: Tensor, steps: int, generator: torch.Generator, *, substep
     Returns:
         (T, N, 2, H, W), channel 0 where light fell, 1 where it rose.
     """
-    batch, _, height, width = value.shape
-    threshold = (0.03 + 0.15 * torch.rand(batch, 1, 1, 1, 1, generator=generator)).to(value.device)
+    batch, _, height, width = darkness.shape
+    threshold = (0.03 + 0.15 * torch.rand(batch, 1, 1, 1, 1, generator=generator)).to(darkness.device)
     places = WANDER * (2 * torch.rand(steps + 1, batch, 2, generator=generator) - 1)
     part = torch.arange(substeps + 1) / substeps
     # A still rests now and then: it stays where the step before left it.
@@ -63,11 +63,11 @@ def edge_input(value: Tensor, steps: int, generator: torch.Generator, *, substep
     shift = path.reshape(moments, batch, 2) * 2 / torch.tensor([width, height])
     geometry = torch.eye(2, 3).repeat(moments, batch, 1, 1)
     geometry[..., 2] = shift
-    grid = F.affine_grid(geometry.flatten(0, 1).to(value), [moments * batch, 1, height, width], align_corners=False)
-    seen = F.grid_sample(value.repeat(moments, 1, 1, 1), grid, align_corners=False)
+    grid = F.affine_grid(geometry.flatten(0, 1).to(darkness), [moments * batch, 1, height, width], align_corners=False)
+    seen = F.grid_sample(darkness.repeat(moments, 1, 1, 1), grid, padding_mode="border", align_corners=False)
     seen = seen.view(steps, substeps + 1, batch, height, width).transpose(1, 2)
     darker = seen[:, :, 1:] - seen[:, :, :-1]
     fell, rose = (darker > threshold[:, 0]).any(2), (-darker > threshold[:, 0]).any(2)
     noise = NOISE * torch.rand(batch, 1, 1, 1, generator=generator)
     noisy = torch.rand(steps, batch, 2, height, width, generator=generator) < noise
-    return (torch.stack([fell, rose], dim=2) | noisy.to(value.device)).to(value.dtype)
+    return (torch.stack([fell, rose], dim=2) | noisy.to(darkness.device)).to(darkness.dtype)

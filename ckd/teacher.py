@@ -11,25 +11,21 @@ from ckd.augment import draw_geometry, move
 from ckd.config import Config
 from ckd.datasets import Stills
 from ckd.errors import ConfigError
+from ckd.runs import read_weights
 from ckd.schedule import learning_rate
 from ckd.static import placed
-
-
-def given_file(name: str) -> Path | None:
-    """The file of weights that `--teacher` names, None where it names a network."""
-    return Path(name) if name.endswith(".safetensors") else None
 
 
 def build_teacher(name: str, *, channels: int, classes: int, size: int) -> nn.Module:
     """A network from (N, C, size, size) stills between 0 and 1 to (N, K) logits.
 
     Args:
-        name: vgg, resnet18, torchvision:MODEL or timm:MODEL; or a .safetensors file, which holds a vgg.
+        name: vgg, resnet18, torchvision:MODEL or timm:MODEL.
 
     Raises:
         ConfigError: an unknown name, or its library is not installed.
     """
-    if name == "vgg" or given_file(name):
+    if name == "vgg":
         return _vgg(channels, classes, size)
     if name == "resnet18":
         return _resnet18(channels, classes)
@@ -38,9 +34,8 @@ def build_teacher(name: str, *, channels: int, classes: int, size: int) -> nn.Mo
         return _torchvision(model, channels, classes)
     if library == "timm" and model:
         return _timm(model, channels, classes)
-    raise ConfigError(
-        f"--teacher {name!r}: unknown; allowed are vgg, resnet18, torchvision:MODEL, timm:MODEL, or a file"
-    )
+    hint = "; weights are given with --teacher-file" if name.endswith(".safetensors") else ""
+    raise ConfigError(f"--teacher {name!r}: unknown; allowed are vgg, resnet18, torchvision:MODEL, timm:MODEL{hint}")
 
 
 def teacher_logits(teacher: nn.Module, rgb: Tensor) -> Tensor:
@@ -95,13 +90,11 @@ def teacher_accuracy(teacher: nn.Module, stills: Stills, size: int, device: torc
 
 
 def load_teacher(path: Path, teacher: nn.Module) -> nn.Module:
-    """Read saved weights into `teacher`, in eval mode."""
-    from safetensors.torch import load_file
-
+    """Read saved weights into `teacher`, in eval mode. Raises RunError (missing, damaged) and ConfigError (misfit)."""
     try:
-        teacher.load_state_dict(load_file(path))
-    except (OSError, RuntimeError, ValueError) as error:
-        raise ConfigError(f"teacher {path}: does not fit ({str(error).splitlines()[0]})") from None
+        teacher.load_state_dict(read_weights(path))
+    except RuntimeError as error:
+        raise ConfigError(f"teacher {path}: does not fit --teacher ({str(error).splitlines()[-1].strip()})") from None
     return teacher.eval()
 
 

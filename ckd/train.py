@@ -39,13 +39,12 @@ def _main(arguments: list[str]) -> int:
     options, config = parse(arguments)
     if options.resume is not None:
         return _resume(options.resume, arguments)
-    out = _free_folder(options, config)
     if options.dry_run:
         from ckd.dry_run import describe
 
         print(describe(config))
         return 0
-    return _train(config, out, resume=False)
+    return _train(config, _free_folder(options, config), resume=False)
 
 
 def parse(arguments: list[str]) -> tuple[Options, Config]:
@@ -68,10 +67,14 @@ def parse(arguments: list[str]) -> tuple[Options, Config]:
         config=(tyro.conf.OmitArgPrefixes,),
     )
     config = command.config
-    if config.data.data_root is not None:
-        # A run folder is read from other working directories too.
-        config = replace(config, data=replace(config.data, data_root=str(Path(config.data.data_root).resolve())))
-    return command.options, config
+    # A run folder is read from other working directories too.
+    data = replace(config.data, data_root=_absolute(config.data.data_root))
+    teacher = replace(config.teacher, teacher_file=_absolute(config.teacher.teacher_file))
+    return command.options, replace(config, data=data, teacher=teacher)
+
+
+def _absolute(path: str | None) -> str | None:
+    return path and str(Path(path).resolve())
 
 
 def _preset_of(arguments: list[str]) -> str:
@@ -87,15 +90,18 @@ def _preset_of(arguments: list[str]) -> str:
 
 
 def _free_folder(options: Options, config: Config) -> Path:
-    """Where the run goes. Only the first of several processes writes, so only it looks whether the place is free."""
+    """Where the run goes. Only the first of several processes writes, so only it looks whether the place is free; the
+    others learn its answer in `carry_out`."""
     base = Path("runs") / f"{Path(config.preset).stem}-seed{config.seed}"
     if not _first_process():
         return options.out or base
     if options.out is None:
         candidates = [base, *(base.with_name(f"{base.name}-{n}") for n in range(2, 10_000))]
         return next(path for path in candidates if not path.exists())
+    from ckd.runs import is_run
+
     out = options.out
-    ours = (out / "config.yaml").is_file()
+    ours = is_run(out)
     if out.exists() and not out.is_dir():
         raise RunError(f"--out {out}: is a file; give a folder")
     if out.is_dir() and any(out.iterdir()) and not ours:

@@ -67,7 +67,6 @@ def write_teacher(run: Run, path: Path) -> None:
 def read_teacher(run: Run) -> tuple[nn.Module, int]:
     """The run's teacher in eval mode, and the channels of its stills. Raises ConfigError where it cannot be built."""
     name = run.config.teacher.teacher
-    name = "vgg" if name.endswith(".safetensors") else name
     reasons = []
     for channels in (3, 1):  # the run does not keep its stills; the weights fit one of the two
         network = build_teacher(name, channels=channels, classes=len(run.classes), size=run.config.data.size)

@@ -1,21 +1,26 @@
 """Recordings, stills and splits: what is read, what is filmed, what is refused."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
 import torch
 
+from ckd.batches import BatchMaker, StillPool
 from ckd.cache import cached_frames
 from ckd.camera import Camera, film, film_frames, saccade_path
-from ckd.config import Config, config_from_dict, config_to_dict, load_preset, preset_names
-from ckd.datasets import Digits, open_source
+from ckd.config import Augment, Config, config_from_dict, config_to_dict, load_preset, preset_names
+from ckd.datasets import Digits, Stills, open_source
 from ckd.errors import ConfigError, DatasetError, RecordingError
 from ckd.events import EVENT_DTYPE, Binning, read_recording, to_frames, write_recording
+from ckd.limits import BOUNDS
 from ckd.split import make_split, training_stills
 from ckd.static import edge_input, placed, value_channel, value_input
+from tests.ckd.aedat4 import aedat4
 
 BAR = np.zeros((16, 16), np.float32)
 BAR[2:14, 7:9] = 1
@@ -79,7 +84,7 @@ def test_split_parts_share_no_image_and_seeds_keep_their_test_set() -> None:
     assert len(three.train) == 30 and len(three.test) == 400 and len(three.validation) == 100
     assert not set(three.train) & set(three.test) and not set(three.train) & set(three.validation)
     assert make_split(source, config.data, seed=2).test != three.test
-    stills = training_stills(source, three)
+    stills = training_stills(source.stills(), source, three)
     assert len(stills) == 1797 - 500
     rest = make_split(source, replace(config.data, labels_per_class=None), seed=1)
     assert len(rest.train) == 1797 - 500
@@ -102,10 +107,62 @@ def test_cached_frames_are_the_made_ones_and_a_changed_key_makes_them_anew(
         first = cached_frames(make(top), key={"top": top}, made_by=[])
         assert np.array_equal(cached_frames(make(top), key={"top": top}, made_by=[]), first) and first.max() == top
     assert made == [1, 7]
-    for file in (tmp_path / "ckd").iterdir():
-        file.write_bytes(b"damaged")
-    cached_frames(make(1), key={"top": 1}, made_by=[])
-    assert made == [1, 7, 1]
+    for harm in (lambda content: b"damaged", lambda content: content[:60]):
+        for file in (tmp_path / "ckd").iterdir():
+            file.write_bytes(harm(file.read_bytes()))
+        cached_frames(make(1), key={"top": 1}, made_by=[])
+    assert made == [1, 7, 1, 1]
+
+
+def test_films_are_made_anew_when_two_images_change_places() -> None:
+    source = open_source(load_preset("digits").data)
+    stills = source.stills().take(np.array([3, 8]))
+    swapped = replace(stills, images=stills.images[::-1])
+    assert not np.array_equal(source.film(stills, seed=0), source.film(swapped, seed=0))
+
+
+def test_light_that_moves_is_reported_where_it_comes_and_ink_the_other_way_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images = np.zeros((1, 1, 34, 34), np.uint8)
+    images[:, :, 16:18, 10:24] = 255
+    camera = Camera(stretch_spread=0, start_spread=0, noise_hz=0)
+    photograph = Stills(images=images, labels=np.zeros(1, np.int64), image_ids=np.zeros(1, np.int64))
+    for stills, sign in ((photograph, 1), (replace(photograph, dark_on_bright=True), -1)):
+        events = film(stills.darkness()[0], camera, np.random.default_rng(0))
+        # The first saccade moves the still down by 4.6 pixels.
+        moving = events[events["t"] < 60_000]
+        came, left = (moving["y"][moving["p"] == p].mean() for p in (1, 0))
+        assert sign * (came - left) > 1
+    monkeypatch.setattr("ckd.static.NOISE", 0.0)
+    config = load_preset("digits")
+    config = replace(config, augment=Augment(roll=0), data=replace(config.data, time_steps=3))
+    frames = np.zeros((1, 3, 2, 34, 34), np.uint8)
+    light, ink = (
+        BatchMaker(
+            config, frames=frames, labels=np.zeros(1, np.int64), pool=StillPool(stills=stills), classes=1,
+            device=torch.device("cpu"),
+        )(0).mixed
+        for stills in (photograph, replace(photograph, dark_on_bright=True))
+    )  # fmt: skip
+    assert light is not None and ink is not None and light.sum() > 500
+    # Equal but for places where 1 - x rounds across the threshold.
+    assert (light != ink.flip(2)).sum() <= 5
+
+
+def test_a_class_without_a_still_to_train_on_is_named(own_data: Path) -> None:
+    from ckd.pipeline import prepare
+
+    config = load_preset("folder")
+    for path in sorted((own_data / "images" / "cat").iterdir())[1:]:
+        path.unlink()
+    data = replace(config.data, data_root=str(own_data), size=34, labels_per_class=2, test_per_class=4)
+    source = open_source(data)
+    splits = [make_split(source, data, seed=seed) for seed in range(8)]
+    # The one image left is held out where its recording validates or tests.
+    seed = next(i for i, split in enumerate(splits) if "cat/0.bin" in (*split.test, *split.validation))
+    with pytest.raises(DatasetError, match="class 'cat' has no still"):
+        prepare(replace(config, data=data, seed=seed))
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,10 +193,20 @@ def test_an_unknown_key_is_named(tmp_path: Path) -> None:
         ("training: {iterations: many}", "must be int"),
         ("training: {lr: true}", "must be float"),
         ("data: {labels_per_class: few}", "int or float or null"),
-        ("seed: -1", "at least 0"),
-        ("method: {event_share: 0}", "between 1 / --batch and 1"),
+        ("seed: -1", "between 0 and"),
+        ("training: {lr: .nan}", "positive"),
+        ("training: {batch: 1}", "at least 2"),
+        ("method: {kd_temperature: 0}", "positive"),
+        ("augment: {event_mix: 2}", "between 0 and 1"),
+        ("augment: {roll: 1.5}", "whole number of pixels"),
+        ("data: {labels_per_class: 2.7}", "whole number, or a share"),
+        ("data: {sensor: [260]}", "height and width"),
+        ("method: {temporal_weights: true}", "needs --align-weight"),
+        ("method: {event_share: 0}", "above 0"),
+        ("method: {event_share: 0.001}", "between 1 / --batch and 1"),
         ("method: {event_share: 0.5, align_weight: 0.5}", "must be 1 with --align-weight"),
         ("method: 3", "keys and values"),
+        ("[1, 2]", "keys and values"),
         ("{", "YAML"),
     ],
 )
@@ -148,6 +215,25 @@ def test_a_value_that_is_not_allowed_is_named_with_what_is(tmp_path: Path, text:
     mine.write_text(text)
     with pytest.raises(ConfigError, match=said):
         load_preset(str(mine))
+
+
+def test_yaml_may_write_a_number_without_its_point(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("training: {lr: 2e-3}")  # which YAML 1.1 reads as text
+    assert load_preset(str(mine)).training.lr == 2e-3
+
+
+def test_every_number_of_a_configuration_has_bounds() -> None:
+    def names(kind: Any) -> set[str]:
+        found = set()
+        for name, hint in get_type_hints(kind).items():
+            if dataclasses.is_dataclass(hint):
+                found |= names(hint)
+            elif {int, float} & {hint, *get_args(hint)}:
+                found.add(name)
+        return found
+
+    assert names(Config) == set(BOUNDS)
 
 
 @pytest.mark.parametrize("ending", [".bin", ".npy", ".npz", ".aedat"])
@@ -167,6 +253,20 @@ def test_recordings_read_back_in_every_format_that_needs_no_library(ending: str,
         address = (127 - events["y"].astype(int)) << 8 | (127 - events["x"].astype(int)) << 1 | (1 - events["p"])
         pairs = np.stack([address, events["t"]], 1).astype(">u4")
         path.write_bytes(b"#!AER-DAT2.0\r\n# a comment\r\n" + pairs.tobytes())
+    read = read_recording(path)
+    for name in "xytp":
+        assert np.array_equal(read[name], events[name]), name
+
+
+def test_aedat4_is_read_by_the_library(tmp_path: Path) -> None:
+    pytest.importorskip("tonic", reason="reads .aedat4, of the extra `events`")
+    pytest.importorskip("aedat", reason="reads .aedat4, of the extra `events`")
+    events = np.empty(40, EVENT_DTYPE)
+    rng = np.random.default_rng(0)
+    events["x"], events["y"] = rng.integers(0, 128, (2, 40))
+    events["t"], events["p"] = np.sort(rng.integers(0, 300_000, 40)), rng.integers(0, 2, 40)
+    path = tmp_path / "a.aedat4"
+    path.write_bytes(aedat4(events))
     read = read_recording(path)
     for name in "xytp":
         assert np.array_equal(read[name], events[name]), name
@@ -223,7 +323,7 @@ def test_folders_match_classes_and_images_by_name(own_data: Path) -> None:
     split = make_split(source, data, seed=0)
     assert len(split.test) == 4 and len(split.train) == 4
     held_out = {name.removesuffix(".bin") for name in (*split.test, *split.validation)}
-    stills = training_stills(source, split)
+    stills = training_stills(source.stills(), source, split)
     assert len(stills) == 16 - len(held_out) and stills.images.shape[1:] == (3, 34, 34)
     assert source.frames(split.rows("test", source)).shape == (4, 8, 2, 34, 34)
 
@@ -246,8 +346,6 @@ def test_what_nobody_offers_for_download_is_said_so(tmp_path: Path, capsys: pyte
 def test_paper_presets_build_their_student_and_take_one_step(name: str, classes: int) -> None:
     from lightning_fabric import Fabric
 
-    from ckd.batches import BatchMaker, StillPool
-    from ckd.datasets import Stills
     from ckd.engine import Progress, train_student
     from ckd.runs import build_student
     from ckd.teacher import build_teacher

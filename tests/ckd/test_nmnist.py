@@ -9,7 +9,7 @@ import pytest
 
 from ckd.camera import Camera, film_frames
 from ckd.config import Data, load_preset
-from ckd.datasets import NMNIST, ink, open_source
+from ckd.datasets import NMNIST, open_source
 from ckd.split import make_split, training_stills
 
 ROOT = Path(os.environ.get("CKD_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -38,16 +38,15 @@ def test_no_still_of_a_validation_or_test_recording_is_seen(source: NMNIST, data
     split = make_split(source, data, seed=0)
     assert (len(split.train), len(split.validation), len(split.test)) == (100, 100, 300)
     held_out = source.image_ids[np.concatenate([split.rows("validation", source), split.rows("test", source)])]
-    stills = training_stills(source, split)
+    stills = training_stills(source.stills(), source, split)
     assert len(stills) == 59_800 - 400 and not set(held_out) & set(stills.image_ids)
 
 
 def test_our_camera_films_what_the_real_one_filmed(source: NMNIST) -> None:
     rows = np.arange(0, 800, 40)
     real = source.frames(rows).astype(float)
-    stills = source.stills()
     camera = Camera(stretch_spread=0, start_spread=0)
-    images = ink(stills.images[source.image_ids[rows]])
+    images = source.stills().take(source.image_ids[rows]).darkness()
     filmed = film_frames(images, camera, source.binning, seed=(0,), ids=rows).astype(float)
     # Where events lie, all steps together, one pixel of alignment apart at most; 0.93 was measured for counts.
     spatial = [

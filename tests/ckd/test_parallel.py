@@ -24,12 +24,12 @@ RECIPE = [
     [
         "--batch-norm joint",
         pytest.param("--batch-norm separate", marks=pytest.mark.long),
-        pytest.param("--batch-norm separate --event-share 0.5 --align-weight 0", marks=pytest.mark.long),
+        pytest.param("--event-share 0.5 --align-weight 0 --no-temporal-weights", marks=pytest.mark.long),
     ],
 )
 def test_two_gloo_processes_give_the_losses_of_one(parts: str, tmp_path: Path) -> None:
     recipe = [*RECIPE, *parts.split()]
-    one = _losses([sys.executable, "-m", "ckd.train"], recipe, tmp_path / "one")
+    one = _losses([sys.executable, "-m", "ckd.train"], recipe, tmp_path / "one", tmp_path / "one/runs/digits-seed0")
     torchrun = [
         sys.executable,
         "-m",
@@ -40,8 +40,11 @@ def test_two_gloo_processes_give_the_losses_of_one(parts: str, tmp_path: Path) -
         "-m",
         "ckd.train",
     ]
-    two = _losses(torchrun, recipe, tmp_path / "two")
-    assert json.loads((tmp_path / "two" / "summary.json").read_text())["processes"] == 2
+    # A run of that name is there already: both processes must take the same other one.
+    taken, out = (tmp_path / "two" / "runs" / name for name in ("digits-seed0", "digits-seed0-2"))
+    taken.mkdir(parents=True)
+    two = _losses(torchrun, recipe, tmp_path / "two", out)
+    assert json.loads((out / "summary.json").read_text())["processes"] == 2 and not any(taken.iterdir())
     assert len(one) == len(two) == 20
     for a, b in zip(one, two, strict=True):
         for term in ("loss", "event", "static", "kd", "align", "cka"):
@@ -51,8 +54,10 @@ def test_two_gloo_processes_give_the_losses_of_one(parts: str, tmp_path: Path) -
                 assert a[term] == pytest.approx(b[term], abs=1e-6), (a["step"], term)
 
 
-def _losses(command: list[str], recipe: list[str], out: Path) -> list[dict[str, Any]]:
+def _losses(command: list[str], recipe: list[str], folder: Path, out: Path) -> list[dict[str, Any]]:
+    """The metrics of a run that a command started in `folder` writes to `out`."""
+    folder.mkdir(exist_ok=True)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, *recipe, "--out", str(out)], env=environment, capture_output=True, text=True)
+    done = subprocess.run([*command, *recipe], env=environment, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]

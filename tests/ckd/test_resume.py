@@ -1,11 +1,13 @@
 """An interrupted run, continued, ends with the very weights of one that was not interrupted."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,14 +21,23 @@ BUDGET = [
 FILES = ("teacher.safetensors", "student.safetensors", "baseline.safetensors", "split.json")
 
 
-@pytest.mark.parametrize("stage", ["student", pytest.param("baseline", marks=pytest.mark.long)])
-def test_killed_and_resumed_training_gives_bit_identical_weights(stage: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stage", "precision"),
+    [
+        ("student", "32-true"),
+        pytest.param("student", "64-true", marks=pytest.mark.long),
+        pytest.param("baseline", "32-true", marks=pytest.mark.long),
+        pytest.param("baseline", "64-true", marks=pytest.mark.long),
+    ],
+)
+def test_killed_and_resumed_training_gives_bit_identical_weights(stage: str, precision: str, tmp_path: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     command = [sys.executable, "-m", "ckd.train"]
-    subprocess.run([*command, *BUDGET, "--out", str(whole)], check=True, env=environment, capture_output=True)
+    budget = [*BUDGET, "--precision", precision]
+    subprocess.run([*command, *budget, "--out", str(whole)], check=True, env=environment, capture_output=True)
 
-    process = subprocess.Popen([*command, *BUDGET, "--out", str(broken)], env=environment, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*command, *budget, "--out", str(broken)], env=environment, stderr=subprocess.DEVNULL)
     metrics = broken / "metrics.jsonl"
     deadline = time.monotonic() + 240
     while not metrics.is_file() or metrics.read_text().count(f'"stage": "{stage}"') < 20:
@@ -42,11 +53,17 @@ def test_killed_and_resumed_training_gives_bit_identical_weights(stage: str, tmp
     for name in FILES:
         assert (broken / name).read_bytes() == (whole / name).read_bytes(), name
     assert _records(broken) == _records(whole)
+    assert _accuracies(broken) == _accuracies(whole)
     assert not (broken / "checkpoint.pt").exists()
 
 
 def _records(run: Path) -> list[str]:
     return (run / "metrics.jsonl").read_text().splitlines()
+
+
+def _accuracies(run: Path) -> dict[str, Any]:
+    summary = json.loads((run / "summary.json").read_text())
+    return {name: value for name, value in summary.items() if name != "seconds"}
 
 
 def test_an_unfinished_run_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,7 +48,7 @@ def test_validation_and_test_images_are_seen_by_nobody_in_training(tiny_run: Pat
     run = load_run(tiny_run)
     source = open_source(run.config.data)
     images = {part: set(source.image_ids[run.split.rows(part, source)]) for part in ("train", "validation", "test")}
-    stills = set(training_stills(source, run.split).image_ids)
+    stills = set(training_stills(source.stills(), source, run.split).image_ids)
     held_out = images["validation"] | images["test"]
     assert len(images["train"]) == 20 and len(held_out) == 50
     assert not held_out & images["train"] and not images["validation"] & images["test"]
@@ -120,6 +120,10 @@ def test_a_dry_run_prints_shapes_and_trains_nothing(tmp_path: Path, capsys: pyte
         (["--widths", "16-MP-32"], "MP"),
         (["--max-count", "300"], "300"),
         (["--teacher", "clever"], "clever"),
+        (["--teacher-file", "/no/such.safetensors"], "missing"),
+        (["--teacher-file", str(Path(__file__))], "damaged"),
+        (["--accelerator", "cuda"], "--accelerator cuda"),
+        (["--first-padding", "-1"], "first-padding"),
         (["--resume", "/no/such/run"], "/no/such/run"),
     ],
 )
@@ -154,7 +158,51 @@ def test_overwriting_trains_anew_and_never_deletes_what_is_no_run(
     mine.mkdir()
     (mine / "thesis.txt").write_text("years of work")
     assert main([*TINY, "--overwrite", "--out", str(mine)]) == 2
-    assert "no run" in capsys.readouterr().err and (mine / "thesis.txt").exists()
+    (mine / "config.yaml").write_text("theme: dark")  # many programs call a file so
+    for _ in range(2):
+        assert main([*TINY, "--overwrite", "--out", str(mine)]) == 2
+        assert "no run" in capsys.readouterr().err and (mine / "thesis.txt").exists()
+
+
+def test_a_given_teacher_is_copied_into_the_run_and_must_fit(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = tmp_path / "given.safetensors"
+    shutil.copy(tiny_run / "teacher.safetensors", given)
+    out = tmp_path / "taught"
+    assert main([*TINY, "--no-baseline", "--teacher-file", str(given), "--out", str(out)]) == 0
+    assert (out / "teacher.safetensors").read_bytes() == given.read_bytes()
+    assert (out / "student.safetensors").read_bytes() == (tiny_run / "student.safetensors").read_bytes()
+    # Interrupted before its end, and the given file gone: the run has its own copy.
+    given.unlink()
+    for name in ("summary.json", "student.safetensors"):
+        (out / name).unlink()
+    assert main(["--resume", str(out)]) == 0
+    capsys.readouterr()
+    misfit = [*TINY, "--teacher", "resnet18", "--teacher-file", str(out / "teacher.safetensors")]
+    assert main([*misfit, "--out", str(tmp_path / "misfit")]) == 2
+    assert "does not fit --teacher" in capsys.readouterr().err and not (tmp_path / "misfit").exists()
+
+
+def test_stills_of_other_names_than_the_recordings_train_too(tmp_path: Path) -> None:
+    from PIL import Image
+
+    from ckd.camera import Camera, film
+
+    rng = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (tmp_path / "images" / label).mkdir(parents=True)
+        for i in range(8):
+            image = rng.random((12, 12), np.float32)
+            write_recording(tmp_path / "recordings" / label / f"rec{i}.bin", film(image, Camera(), rng))
+            Image.fromarray(rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)).save(
+                tmp_path / "images" / label / f"web{i}.png"
+            )
+    out = tmp_path / "run"
+    folder = ["--preset", "folder", "--data-root", str(tmp_path), "--sensor", "34", "34", "--first-padding", "0"]
+    assert main([*TINY, *folder, "--out", str(out)]) == 0
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["classes"] == ["cat", "dog"] and "teacher_accuracy" not in summary
 
 
 def test_a_run_of_another_version_is_refused(tiny_run: Path, tmp_path: Path) -> None:
