@@ -9,12 +9,15 @@ what is there already is not run again. Teacher, split, student, augmentation an
 of a seed, except where a recipe says otherwise.
 """
 
+import contextlib
+import hashlib
 import json
 import statistics
 import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +32,8 @@ from ckd.memory import keep_freed_memory
 from ckd.pipeline import carry_out
 
 PUBLISHED = (
-    "static_input=value,replacement=sliding,align_weight=0.5,temporal_weights=true,kd=phased,batch_norm=joint,"
-    "event_share=1,heads="
+    "static_input=value,replacement=sliding,align_weight=0.5,temporal_weights=true,kd=phased,kd_weight=1,"
+    "batch_norm=joint,event_share=1,heads="
 )
 RECIPES = {
     "undistilled": "distill=false",
@@ -84,7 +87,8 @@ def _main() -> int:
                 with options.results.open("a") as file:
                     file.write(json.dumps(line) + "\n")
                 print(f"{recipe[:70]:<70} {labels:>4} seed {seed}: {result['accuracy']:.4f} "
-                      f"val {result['validation']:.3f} rate {result['last_rate']:.3f} {result['seconds']:.0f} s",
+                      f"validation {result['validation']:.3f} lowest rate {result['lowest_rate']:.3f} "
+                      f"{result['seconds']:.0f} s",
                       file=sys.stderr, flush=True)  # fmt: skip
     print(_table(options, stored))
     return 0
@@ -96,10 +100,15 @@ def _configure(options: Options, recipe: str, labels: str, seed: int) -> Config:
     if not changes and name not in RECIPES:
         raise ConfigError(f"recipe {name!r}: unknown; known are {', '.join(RECIPES)}, or NAME:KEY=VALUE,...")
     changes = changes or RECIPES[name]
-    values: dict[str, Any] = {"baseline": False, "labels_per_class": None if labels == "all" else int(labels)}
+    values: dict[str, Any] = {"baseline": False}
+    values["labels_per_class"] = None if labels == "all" else yaml.safe_load(labels)
     if options.data_root is not None:
         values["data_root"] = options.data_root
-    values |= {key: yaml.safe_load(value) for key, value in (pair.split("=") for pair in changes.split(",") if pair)}
+    for pair in changes.split(",") if changes else ():
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"recipe {recipe!r}: {pair!r} is not KEY=VALUE")
+        values[key] = yaml.safe_load(value)
     return _with(config, values)
 
 
@@ -116,11 +125,9 @@ def _with(config: Config, values: dict[str, Any]) -> Config:
 
 def _run(config: Config, teachers: Path) -> dict[str, Any]:
     began = time.monotonic()
-    # The split of a seed is the same for every recipe and number of labels, so one teacher serves them all.
-    plan = config.teacher
-    shared = teachers / f"{config.preset}-{plan.teacher}-{plan.teacher_iterations}-seed{config.seed}.safetensors"
+    shared = teachers / f"{_teacher_key(config)}.safetensors"
     if shared.is_file():
-        config = replace(config, teacher=replace(plan, teacher=str(shared)))
+        config = replace(config, teacher=replace(config.teacher, teacher_file=str(shared)))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         summary = carry_out(config, out, Quiet(), resume=False)
@@ -128,13 +135,22 @@ def _run(config: Config, teachers: Path) -> dict[str, Any]:
             shared.parent.mkdir(parents=True, exist_ok=True)
             shared.write_bytes((out / "teacher.safetensors").read_bytes())
         records = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    kept = min((record for record in records if "validation_loss" in record), key=itemgetter("validation_loss"))
     return {
         "accuracy": summary["test_accuracy"],
         "teacher": summary.get("teacher_accuracy"),
-        "validation": max(record.get("validation_accuracy", 0) for record in records),
-        "last_rate": min(summary["spike_rate"].values()),
+        "validation": kept["validation_accuracy"],
+        "lowest_rate": min(summary["spike_rate"].values()),
         "seconds": round(time.monotonic() - began, 1),
     }
+
+
+def _teacher_key(config: Config) -> str:
+    """A hash of all that a teacher comes from. For every number of labels its stills are the same."""
+    values = asdict(config)
+    values["data"]["labels_per_class"] = None
+    parts = [values["seed"], values["data"], values["augment"], values["teacher"]]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _key(recipe: str, config: Config) -> str:
@@ -146,8 +162,12 @@ def _key(recipe: str, config: Config) -> str:
 def _stored(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return {json.dumps([r["recipe"], {**r["config"], "machine": None}], sort_keys=True): r for r in lines}
+    stored = {}
+    for line in path.read_text().splitlines():
+        with contextlib.suppress(ValueError):  # an interruption may have cut the last one
+            result = json.loads(line)
+            stored[json.dumps([result["recipe"], {**result["config"], "machine": None}], sort_keys=True)] = result
+    return stored
 
 
 def _table(options: Options, stored: dict[str, Any]) -> str:
@@ -159,8 +179,8 @@ def _table(options: Options, stored: dict[str, Any]) -> str:
         for labels in options.labels:
             keys = [_key(recipe, _configure(options, recipe, labels, seed)) for seed in options.seeds]
             found = [stored[key]["accuracy"] for key in keys if key in stored]
-            spread = statistics.stdev(found) if len(found) > 1 else 0.0
-            row.append(f"{statistics.mean(found):.3f} ± {spread:.3f}")
+            spread = f" ± {statistics.stdev(found):.3f}" if len(found) > 1 else ""
+            row.append(f"{statistics.mean(found):.3f}{spread}")
         rows.append(row)
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([f"{options.preset}, seeds {', '.join(map(str, options.seeds))}", "", *lines])

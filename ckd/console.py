@@ -24,7 +24,7 @@ def run_command(command: Callable[[], int]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; python -m ckd.train --resume RUN goes on from the last checkpoint", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return 130
 
 

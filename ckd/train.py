@@ -133,11 +133,17 @@ def _train(config: Config, out: Path, *, resume: bool) -> int:
     from ckd.console import RichReporter, results_table
     from ckd.memory import keep_freed_memory
     from ckd.pipeline import carry_out
+    from ckd.runs import is_run
 
     keep_freed_memory()
 
-    with RichReporter(shown=_first_process()) as reporter:
-        summary = carry_out(config, out, reporter, resume=resume)
+    try:
+        with RichReporter(shown=_first_process()) as reporter:
+            summary = carry_out(config, out, reporter, resume=resume)
+    except KeyboardInterrupt:
+        if is_run(out) and _first_process():
+            print(f"interrupted; python -m ckd.train --resume {out} goes on", file=sys.stderr)
+        return 130
     if _first_process():
         results_table(summary, out)
     return 0

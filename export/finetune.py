@@ -24,7 +24,7 @@ def finetune(run: Run, quantisation: Quantisation, *, iterations: int, bits: int
         hooks: progress and logging.
 
     Returns:
-        the network on the grid whose accuracy on the validation recordings was best.
+        the network on the grid whose loss on the validation recordings was lowest.
     """
     plan = run.config.training
     training = replace(
