@@ -230,7 +230,7 @@ class _Stages:
         if file.is_file():
             weights = read_weights(file)
             # In the precision that it was trained in: float64 under --precision 64-true.
-            student.to(self._fabric.device, weights["classifier.weight"].dtype).load_state_dict(weights)
+            student.to(self._fabric.device, weights["nodes.classifier.weight"].dtype).load_state_dict(weights)
             return student.eval()
         progress = Progress()
         if self._saved.get("stage") == name:

@@ -25,9 +25,9 @@ FILES = ("teacher.safetensors", "student.safetensors", "baseline.safetensors", "
     ("stage", "precision"),
     [
         ("student", "32-true"),
+        ("baseline", "64-true"),
         pytest.param("student", "64-true", marks=pytest.mark.long),
         pytest.param("baseline", "32-true", marks=pytest.mark.long),
-        pytest.param("baseline", "64-true", marks=pytest.mark.long),
     ],
 )
 def test_killed_and_resumed_training_gives_bit_identical_weights(stage: str, precision: str, tmp_path: Path) -> None:
