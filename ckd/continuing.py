@@ -6,7 +6,7 @@ from lightning_fabric import Fabric
 from ckd.batches import BatchMaker
 from ckd.config import Config
 from ckd.engine import Hooks, Progress, train_student
-from ckd.pipeline import prepare
+from ckd.material import prepare
 from ckd.runs import Run
 from ckd.student import Student
 from ckd.teacher import build_teacher, load_teacher

@@ -5,7 +5,7 @@ import yaml
 
 from ckd.batches import BatchMaker
 from ckd.config import Config, config_to_dict
-from ckd.pipeline import prepare
+from ckd.material import prepare
 from ckd.runs import build_student
 
 

@@ -151,7 +151,7 @@ def test_light_that_moves_is_reported_where_it_comes_and_ink_the_other_way_round
 
 
 def test_a_class_without_a_still_to_train_on_is_named(own_data: Path) -> None:
-    from ckd.pipeline import prepare
+    from ckd.material import prepare
 
     config = load_preset("folder")
     for path in sorted((own_data / "images" / "cat").iterdir())[1:]:
