@@ -7,12 +7,12 @@ import numpy as np
 
 from deploy.compare import Verdict, compare
 from deploy.divergence import Explanation, explain
-from deploy.divergence.evidence import Close, own_differences, pick
+from deploy.divergence.evidence import Close, as_scheduled, own_differences, pick
 from deploy.divergence.replay import Setup
 from deploy.errors import DeployError, RunnerError
 from deploy.models import ModelFile, load_model
 from deploy.network import Array, Network
-from deploy.runners import GRID_RUNNERS, require_known, run
+from deploy.runners import FLOAT_RUNNERS, GRID_RUNNERS, require_known, run
 from deploy.trace import Trace, load_trace
 
 WHOLE = 512
@@ -58,7 +58,7 @@ def check(
         on: the simulator that runs `second`.
         against: a simulator that runs `first`, on the frames of its trace, in place of its trace.
         trace: the trace of `first`, where it does not lie beside it.
-        recordings: how many of them; None: all.
+        recordings: how many of them, the first ones; None: all.
         why: look for the cause of a difference.
 
     Raises:
@@ -66,6 +66,8 @@ def check(
     """
     for name in filter(None, (on, against)):
         require_known(name)  # before a trace of gigabytes is read
+    if recordings is not None and recordings < 1:
+        raise DeployError(f"--recordings (={recordings}) must be at least 1")
     trace_path = trace or (first if first.suffix == ".trace" else first.with_suffix(".trace"))
     expected = load_trace(trace_path)
     model = _model(first)
@@ -77,11 +79,17 @@ def check(
         found, tested = load_trace(second), _network(_model(second)) or reference
     else:
         runs = _needed(_model(second) if second is not None else model, second or first)
+        if why and runs.on_grid and on in FLOAT_RUNNERS and _holds_integers(expected):
+            raise RunnerError(
+                f"{trace_path}: holds integers, {on} gives floats, and a trace of one is not equal to the other; "
+                "check it --on integer or lava, or judge by likeness with --statistical"
+            )
         found, tested = _run(runs, _given(frames, trace_path), on, expected), _network(runs) or reference
-    verdict = compare(expected, found)
+    verdict = compare(expected, found, recordings=recordings)
     rounded = None
-    if not verdict and tested is not None and frames is not None and not tested.on_grid:
-        rounded = _decided_by_rounding(tested, expected, found, frames)
+    apart = verdict.first is not None and not verdict.problems
+    if apart and tested is not None and frames is not None and not tested.on_grid:
+        rounded = _decided_by_rounding(tested, expected, found, frames[: verdict.recordings])
     explanation = None
     if why and not verdict and rounded is None:
         explanation = explain(expected, found, verdict=verdict, reference=reference, tested=tested, frames=frames)
@@ -108,6 +116,12 @@ def _network(model: Network | ModelFile | None) -> Network | None:
         beside = model.path.with_suffix(".nir")
         return _network(load_model(beside)) if beside.is_file() else None
     return model
+
+
+def _holds_integers(trace: Trace) -> bool:
+    """Whether a trace is of a network on the grid: its potentials are integers."""
+    held = next((trace.v[layer] for layer in reversed(trace.layers) if layer in trace.v), None)
+    return held is not None and np.issubdtype(held.dtype, np.integer)
 
 
 def _needed(network: Network | ModelFile | None, path: Path) -> Network | ModelFile:
@@ -170,7 +184,9 @@ def _decided_by_rounding(network: Network, expected: Trace, found: Trace, frames
         for start in range(0, len(frames), 32):
             rows = np.arange(start, min(start + 32, len(frames)))
             part = replace(setup, frames=frames[rows])
-            for own in own_differences(part, pick(trace, rows.tolist())).values():
+            picked = as_scheduled(pick(trace, rows.tolist()), network)
+            part = replace(part, schedule=picked.schedule)
+            for own in own_differences(part, picked).values():
                 if not own.agrees:
                     return None
                 for spike in own.close:

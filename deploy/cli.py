@@ -30,6 +30,10 @@ def main(args: list[str] | None = None) -> int:
     except (DeployError, RecordingError) as error:
         print(f"error: {error}", file=sys.stderr)
         return CANNOT
+    except OSError as error:
+        # A full disk, a folder that may not be written: the system's message names the path.
+        print(f"error: {error}", file=sys.stderr)
+        return CANNOT
 
 
 if __name__ == "__main__":

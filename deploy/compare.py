@@ -99,18 +99,20 @@ class Verdict:
         }
 
 
-def compare(expected: Trace, found: Trace) -> Verdict:
+def compare(expected: Trace, found: Trace, *, recordings: int | None = None) -> Verdict:
     """Compare two traces of the same recordings, each layer shifted by its own delay.
 
     Args:
         expected: what the trained network gave.
         found: what a runner gave, for the same recordings or the first of them.
+        recordings: how many are compared, the first ones; None: as many as both hold.
 
     Raises:
         TraceError: the traces are not of the same network and recordings.
     """
-    recordings, steps = min(expected.recordings, found.recordings), expected.steps
     _check_comparable(expected, found)
+    both, steps = min(expected.recordings, found.recordings), expected.steps
+    recordings = both if recordings is None else min(recordings, both)
     layers, differences = [], []
     for layer in expected.layers:
         result, difference = _compare_layer(expected, found, layer, recordings)
@@ -119,6 +121,8 @@ def compare(expected: Trace, found: Trace) -> Verdict:
     order = {layer: rank for rank, layer in enumerate(expected.layers)}
     differences.sort(key=lambda d: (d.step, order[d.layer], d.what != "spike", d.recording))
     problems = [f"layer {r.layer} never spikes, so comparing it proves nothing" for r in layers if r.silent]
+    if not any(r.spiking for r in layers) and not any(np.any(expected.v[r.layer][:recordings]) for r in layers):
+        problems.append("nothing spikes and no potential leaves zero, so comparing proves nothing")
     return Verdict(
         layers=tuple(layers),
         first=next(iter(differences), None),
@@ -131,6 +135,9 @@ def compare(expected: Trace, found: Trace) -> Verdict:
 
 
 def _check_comparable(expected: Trace, found: Trace) -> None:
+    for trace in (expected, found):
+        if not isinstance(trace, Trace):
+            raise TraceError(f"cannot compare a {type(trace).__name__}; deploy.load_trace(path) reads a trace")
     if set(expected.layers) != set(found.layers):
         raise TraceError(
             f"the traces differ in layers: {list(expected.layers)} and {list(found.layers)}; are they of one model?"
@@ -140,9 +147,9 @@ def _check_comparable(expected: Trace, found: Trace) -> None:
     if 0 in (expected.recordings, found.recordings):
         raise TraceError("a trace without recordings proves nothing; run it on some")
     for layer in expected.layers:
-        kind = "spikes" if layer in expected.spikes else "v"
-        if layer not in getattr(found, kind):
-            raise TraceError(f"{layer}: one trace has its {kind}, the other has not; are they of one model?")
+        for kind in ("spikes",) if layer in expected.spikes or layer in found.spikes else ("v",):
+            if layer not in getattr(expected, kind) or layer not in getattr(found, kind):
+                raise TraceError(f"{layer}: one trace has its {kind}, the other has not; are they of one model?")
 
 
 def _compare_layer(expected: Trace, found: Trace, layer: str, recordings: int) -> tuple[LayerResult, list[Difference]]:
@@ -188,11 +195,12 @@ def _compare_state(
         apart = a != b
         differences = _earliest(layer, kind, apart, a, b)
         unequal = apart.reshape(*apart.shape[:2], -1).any(axis=2)
-    if not differences and summed.any():
+    if summed.any():
         r, t = _first_index(summed)
-        differences.append(
-            Difference(layer=layer, step=t, recording=r, neuron=None, what=kind, expected=None, found=None)
-        )
+        if not differences or (t, r) < (differences[0].step, differences[0].recording):
+            differences = [
+                Difference(layer=layer, step=t, recording=r, neuron=None, what=kind, expected=None, found=None)
+            ]
     unequal = summed if len(summed) > len(unequal) else unequal
     return (unequal, differences) if len(unequal) else None
 

@@ -73,6 +73,8 @@ def quantize_layers(network: Network, frames: Array, *, weight_bits: int, method
         raise GridError(f"method {method!r} is not known; use one of {METHODS}")
     if chip not in GRIDS:
         raise GridError(f"grid {chip!r} is not known; use one of {sorted(GRIDS)}")
+    if 0 in frames.shape[:2]:
+        raise GridError(f"frames of shape {frames.shape} hold nothing to calibrate on; give at least one recording")
     if np.max(frames) > 1 and not GRIDS[chip].graded_spikes:
         raise GridError(
             f"{chip} takes spikes of 0 or 1, these frames hold counts up to {np.max(frames)}; bin with max_count=1"

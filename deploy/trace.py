@@ -9,6 +9,7 @@ is asked for.
 import json
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
@@ -39,7 +40,8 @@ class Trace:
         is always there, for all R.
     u_digest, v_digest: (R, T') uint64, a checksum over the neurons of each step (`deploy.checksum`).
     predictions: (R,) index of the class.
-    shifts: the step at which each layer sees the first input; T' = T + the largest one. All 0 when layer-synchronous.
+    shifts: the step at which each layer sees the first input; T' = T + the largest one. All 0 when layer-synchronous,
+        which is the default.
     overflows: by layer, how often u wrapped or v saturated; a sound network has none.
     """
 
@@ -61,6 +63,14 @@ class Trace:
     device: str = ""
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.shifts:
+            # Spikes from elsewhere, say a chip's, with no more said: every layer in step with the input.
+            object.__setattr__(self, "shifts", dict.fromkeys([*self.spikes, *self.v], 0))
+        unknown = set(self.spikes) - set(self.shifts)
+        if unknown:
+            raise TraceError(f"layer {sorted(unknown)[0]!r} has no shift; give all layers one, or none")
 
     @property
     def recordings(self) -> int:
@@ -152,11 +162,11 @@ def load_trace(path: Path) -> Trace:
             whole = {name: file[name][()] for name in ("labels", "predictions") if name in file}  # pyright: ignore
             whole["frames"] = _read_counts(file["frames"]) if "frames" in file else None  # pyright: ignore
             lazy = {kind: _Lazy(path, kind, _held(file, kind, meta["shifts"])) for kind in ("spikes", *_STATES)}
-    except OSError as error:
-        raise TraceError(f"{path}: not a trace file ({error})") from error
-    binning = meta.pop("binning")
-    meta["names"], meta["classes"] = tuple(meta["names"]), tuple(meta["classes"])
-    return Trace(binning=binning and Binning(**binning), **whole, **lazy, **meta)
+        binning = meta.pop("binning")
+        meta["names"], meta["classes"] = tuple(meta["names"]), tuple(meta["classes"])
+        return Trace(binning=binning and Binning(**binning), **whole, **lazy, **meta)
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise TraceError(f"{path}: not a trace file, or a damaged one ({error})") from error
 
 
 def join_traces(parts: Sequence[Trace], **metadata: Any) -> Trace:
@@ -193,22 +203,30 @@ class _Lazy(Mapping[str, Array]):
         self._path, self._kind, self._shapes = path, kind, shapes
 
     def __getitem__(self, layer: str) -> Array:
-        with h5py.File(self._path, "r") as file:
-            value = _read_counts(_dataset(file, layer, self._kind))
+        with self._dataset(layer) as dataset:
+            value = _read_counts(dataset)
         return value.view(bool) if self._kind == "spikes" else value
 
     def packed(self, layer: str) -> Array:
         """Spikes as they lie in the file: (R, T', ceil(neurons / 8)) uint8."""
-        with h5py.File(self._path, "r") as file:
-            return _dataset(file, layer, self._kind)[()]
+        with self._dataset(layer) as dataset:
+            return dataset[()]
 
     def shape(self, layer: str) -> tuple[int, ...]:
         """(R, T', ...) of a layer."""
         shape = self._shapes[layer]
         if shape is not None:
             return shape
-        with h5py.File(self._path, "r") as file:
-            return _dataset(file, layer, self._kind).shape
+        with self._dataset(layer) as dataset:
+            return dataset.shape
+
+    @contextmanager
+    def _dataset(self, layer: str) -> Iterator[h5py.Dataset]:
+        try:
+            with h5py.File(self._path, "r") as file:
+                yield _dataset(file, layer, self._kind)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise TraceError(f"{self._path}: {layer}: {self._kind} cannot be read ({error}); record it again") from None
 
     def __contains__(self, layer: object) -> bool:
         # A Mapping looks a key up by reading its value, which here is a file's.
@@ -247,7 +265,7 @@ def _write_counts(group: h5py.Group, name: str, counts: Array) -> None:
 
     Bits are not compressed: half the bytes would take fifteen times as long to read, longer than simulating them.
     """
-    if counts.dtype != bool and counts.max(initial=0) > 1:
+    if counts.dtype != bool and (counts.dtype.kind not in "biu" or counts.max(initial=0) > 1):
         group.create_dataset(name, data=counts, **_compression(counts))
         return
     packed = np.packbits(np.asarray(counts, bool).reshape(*counts.shape[:2], -1), axis=-1)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from deploy.errors import DeployError
 from deploy.models import ModelFile
 from deploy.network import Array, Network
 from deploy.runners import GRID_RUNNERS
@@ -16,9 +17,22 @@ SLOW_RECORDINGS = 10
 """Recordings that a slow simulator gets unless the user says how many: Lava takes about a hundred steps a second."""
 
 
-def recording_limit(asked: int | None, on: str) -> int | None:
-    """How many recordings to take; None: all."""
-    return asked if asked is not None or not on.startswith(("lava", "netx")) else SLOW_RECORDINGS
+def recording_limit(asked: int | None, *runners: str | None) -> int | None:
+    """How many recordings to take on these simulators; None: all. Raises DeployError."""
+    if asked is not None and asked < 1:
+        raise DeployError(f"--recordings (={asked}) must be at least 1")
+    slow = any(on.startswith(("lava", "netx")) for on in runners if on)
+    return SLOW_RECORDINGS if asked is None and slow else asked
+
+
+def refuse_to_replace(out: Path | None, kept: Path) -> None:
+    """Raises DeployError where `out` would replace the file that it is made from, or can be no file."""
+    if out is None:
+        return
+    if out.resolve() == kept.resolve():
+        raise DeployError(f"{out}: would replace the model that it is made from; give another name")
+    if out.is_dir() or any(parent.is_file() for parent in out.absolute().parents):
+        raise DeployError(f"{out}: is a folder, or lies below a file; give the name of a file")
 
 
 def fit_to_runner(network: Network | ModelFile, on: str, frames: Array) -> Network | ModelFile:

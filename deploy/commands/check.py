@@ -55,18 +55,19 @@ class Check:
     """Print a program's view of the result."""
 
     def execute(self) -> int:
-        slow = self.against if self.against and self.against.startswith("lava") else self.on
+        if self.bisect and self.other is not None and self.other.suffix == ".trace":
+            raise DeployError("--bisect runs pieces of what is checked again, which a .trace cannot; give its model")
         checked = check(
             self.model,
             self.other,
             on=self.on,
             against=self.against,
             trace=self.trace,
-            recordings=recording_limit(self.recordings, slow),
+            recordings=recording_limit(self.recordings, self.on, self.against),
             why=not self.statistical,
         )
         similarity = measure(checked.expected, checked.found) if self.statistical else None
-        piece = self._bisect(checked) if self.bisect and not checked.equal else None
+        piece = self._bisect(checked) if self.bisect and checked.verdict.first and not checked.equal else None
         good = bool(similarity) if similarity is not None else checked.equal
         if self.json:
             print(json.dumps(self._figures(checked, similarity, piece), default=str))
@@ -74,19 +75,24 @@ class Check:
             _show(checked, similarity, piece)
         return EQUAL if good else DIFFERENT
 
-    def _bisect(self, checked: Checked) -> Piece:
-        expected, tested = checked.expected, checked.tested
-        if tested is None or expected.frames is None or checked.verdict.first is None:
-            raise DeployError("--bisect runs the model again: it needs a model and the frames of its trace")
-        return bisect(
-            tested,
-            lambda network, frames: run(network, frames, on=self.on, keep_states=1),
-            expected,
-            expected.frames,
-            checked.verdict.first.recording,
-        )
+    def _bisect(self, checked: Checked) -> Piece | str:
+        """The shortest piece that differs, or why there is none."""
+        expected, tested, first = checked.expected, checked.tested, checked.verdict.first
+        assert first is not None
+        if tested is None or expected.frames is None:
+            return "it runs the model again, and needs a .nir file and the frames of its trace"
+        try:
+            return bisect(
+                tested,
+                lambda network, frames: run(network, frames, on=self.on, keep_states=1),
+                expected,
+                expected.frames,
+                first.recording,
+            )
+        except DeployError as error:
+            return str(error)
 
-    def _figures(self, checked: Checked, similarity: Similarity | None, piece: Piece | None) -> dict[str, Any]:
+    def _figures(self, checked: Checked, similarity: Similarity | None, piece: Piece | str | None) -> dict[str, Any]:
         figures: dict[str, Any] = {"on": self.on} | checked.verdict.as_dict()
         if checked.rounded is not None:
             figures |= {"equal_up_to_rounding": True, "rounded": [vars(spike) for spike in checked.rounded]}
@@ -95,11 +101,11 @@ class Check:
         if similarity is not None:
             figures["similarity"] = similarity.as_dict()
         if piece is not None:
-            figures["bisect"] = vars(piece)
+            figures["bisect"] = piece if isinstance(piece, str) else vars(piece)
         return figures
 
 
-def _show(checked: Checked, similarity: Similarity | None, piece: Piece | None) -> None:
+def _show(checked: Checked, similarity: Similarity | None, piece: Piece | str | None) -> None:
     console, verdict = Console(), checked.verdict
     console.print(_table(checked))
     for problem in verdict.problems:

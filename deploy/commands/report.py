@@ -9,10 +9,12 @@ import tyro
 from deploy.checking import check
 from deploy.chips import GRIDS
 from deploy.commands import DIFFERENT, EQUAL
-from deploy.commands._shared import Model, recording_limit
+from deploy.commands._shared import Model, recording_limit, refuse_to_replace
 from deploy.errors import UnsupportedError
 from deploy.mapping import Mapping, map_network
 from deploy.report import write_report
+
+PAGE_RECORDINGS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,15 +34,18 @@ class Report:
     """Run the reference on this simulator too, in place of its recorded trace."""
     trace: Path | None = None
     """What the trained network gave. Default: the .trace beside the model."""
-    recordings: int | None = 100
-    """How many recordings."""
+    recordings: int | None = None
+    """How many recordings; default 100, for Lava and netx 10."""
     chip: Literal["loihi1", "loihi2"] = "loihi2"
     """The chip for fit and energy."""
     out: Path | None = None
     """The page. Default: the model's name with .html."""
 
     def execute(self) -> int:
-        limit = recording_limit(None if self.on.startswith("lava") else self.recordings, self.on)
+        subject = self.other or self.model
+        out = self.out or subject.with_suffix(".html")
+        refuse_to_replace(out, subject)
+        limit = recording_limit(self.recordings, self.on, self.against) or PAGE_RECORDINGS
         checked = check(self.model, self.other, on=self.on, against=self.against, trace=self.trace, recordings=limit)
         mapping: Mapping | None = None
         network = checked.tested or checked.reference
@@ -50,8 +55,6 @@ class Report:
                 mapping = map_network(network, GRIDS[self.chip], trace if trace.frames is not None else None)
             except UnsupportedError as error:
                 print(f"no fit and energy: {error}")
-        subject = self.other or self.model
-        out = self.out or subject.with_suffix(".html")
         write_report(checked, out, mapping=mapping, name=subject.name)
         print(f"{'EQUAL' if checked.equal else 'DIFFERENT'}: wrote {out}")
         return EQUAL if checked.equal else DIFFERENT

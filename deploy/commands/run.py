@@ -10,7 +10,7 @@ from rich.table import Table
 
 from deploy import cluster
 from deploy.commands._console import warn_of_overflows
-from deploy.commands._shared import Model, fit_to_runner, recording_limit
+from deploy.commands._shared import Model, fit_to_runner, recording_limit, refuse_to_replace
 from deploy.compare import Verdict, compare
 from deploy.models import ModelFile, load_model
 from deploy.network import Network
@@ -55,9 +55,9 @@ class Run:
     def execute(self) -> int:
         for on in self._simulators:
             require_known(on)  # before the other one has run for an hour
+        refuse_to_replace(self.trace, self.model)
         network = load_model(self.model, dt=self.dt, step_us=self.step_us, steps=self.steps)
-        limits = [recording_limit(self.recordings, on) for on in self._simulators]
-        limit = min((limit for limit in limits if limit is not None), default=None)
+        limit = recording_limit(self.recordings, *self._simulators)
         recordings = choose_recordings(network, self.model, self.events, self.frames, limit)
         traces = self._run(network, recordings)
         if self.trace is not None:

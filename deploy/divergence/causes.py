@@ -18,8 +18,9 @@ class Cause:
 
     kind: its short name ("weight", "kernel-axes", "soft-reset", ...); where: nodes or layers it sits in ("input" for
     frames); side: "model" (two models differ), "runner" (the runner does not do what the model says) , "input", or
-    "trace" (the reference trace is not of the reference model); verified: with it, the whole recorded run is
-    reproduced bit for bit; others: what else would explain it equally on these recordings.
+    "trace" (the reference trace is not of the reference model); verified: with it, and the other verified causes of its
+    side, every spike and readout of the recordings that were looked at comes out; others: what else would explain it
+    equally on these recordings.
     """
 
     kind: str

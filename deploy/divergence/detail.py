@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from deploy.compare import Difference
-from deploy.divergence.evidence import pick
+from deploy.divergence.evidence import as_scheduled, pick
 from deploy.divergence.hypotheses.synapse import flat_shape
 from deploy.divergence.replay import Setup, replay
 from deploy.divergence.rules import threshold_of
@@ -141,10 +141,12 @@ def spread(expected: Trace, found: Trace, recording: int) -> tuple[Spread, ...]:
 def _side(at: Difference, trace: Trace, network: Network, frames: Array) -> Side | None:
     if at.neuron is None:
         return None
-    one = pick(replace(trace, frames=None), [at.recording])
-    setup = Setup(network=network, frames=frames[[at.recording]], schedule=trace.schedule)
+    if frames.shape[1:] != (trace.steps, *network.input_shape):
+        return None
+    one = as_scheduled(pick(replace(trace, frames=None), [at.recording]), network)
+    setup = Setup(network=network, frames=frames[[at.recording]], schedule=one.schedule)
     seen = replay(setup, along=one, only=frozenset([at.layer]))
-    step = at.step + trace.shifts[at.layer]
+    step = at.step + one.shifts[at.layer]
     place = (0, step, *at.neuron)
     node = network.nodes[at.layer]
     assert isinstance(node, GridNeuron | Neuron)

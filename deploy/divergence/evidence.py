@@ -7,7 +7,8 @@ import numpy as np
 
 from deploy.divergence.replay import Replay, Setup, replay
 from deploy.divergence.rules import threshold_of
-from deploy.network import Array, GridNeuron
+from deploy.network import Array, GridNeuron, Network
+from deploy.runners.schedule import shifts
 from deploy.trace import Trace
 
 FLOAT_MARGIN = 1e-4
@@ -70,6 +71,18 @@ def pick(trace: Trace, rows: Sequence[int]) -> Trace:
     )
 
 
+def as_scheduled(trace: Trace, network: Network) -> Trace:
+    """The trace as it is where its delays are those of its schedule here; else, recorded elsewhere, without delays."""
+    if dict(trace.shifts) == shifts(network, trace.schedule):
+        return trace
+
+    def aligned(kind: str) -> dict[str, Array]:
+        return {layer: trace.aligned(kind, layer) for layer in getattr(trace, kind)}
+
+    kinds = {kind: aligned(kind) for kind in ("spikes", "u", "v", "u_digest", "v_digest")}
+    return replace(trace, **kinds, shifts=dict.fromkeys(trace.shifts, 0), schedule="synchronous")
+
+
 def own_differences(setup: Setup, trace: Trace, only: frozenset[str] | None = None) -> dict[str, Own]:
     """For each layer (of `only`), where the trace contradicts the setup; frames and trace hold the same recordings."""
     predicted = replay(setup, along=trace, only=only)
@@ -119,5 +132,6 @@ def earliest(unequal: Array) -> tuple[int, ...] | None:
 def _states_apart(a: Array, b: Array, exact: bool) -> Array:
     if exact:
         return a != b
-    size = float(np.abs(b).max(initial=0.0))
-    return abs(a - b) > FLOAT_MARGIN * max(size, 1e-30)
+    # By the predicted side, and so that whatever is not a number is apart from everything.
+    size = float(np.abs(a).max(initial=0.0))
+    return ~(abs(a - b) <= FLOAT_MARGIN * max(size, 1e-30))

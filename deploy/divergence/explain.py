@@ -9,7 +9,7 @@ import numpy as np
 from deploy.compare import Verdict, compare
 from deploy.divergence.causes import Cause
 from deploy.divergence.detail import Divergence, look_at
-from deploy.divergence.evidence import own_differences, pick
+from deploy.divergence.evidence import as_scheduled, own_differences, pick
 from deploy.divergence.groups import Group, differing_groups, subsets, take
 from deploy.divergence.hypotheses.inputs import frame_variants
 from deploy.divergence.patterns import describe
@@ -75,13 +75,17 @@ def explain(
     told = verdict.first_spike or verdict.first
     divergence = look_at(verdict.first, expected, found, (reference, tested), frames, told.recording)
     rows = _rows(expected, found, verdict)
-    causes: list[Cause] = []
-    unexplained: list[str] = []
     if frames is None or tested is None:
         return Explanation(verdict=verdict, divergence=divergence, causes=(), recordings=rows)
-    one, other = (pick(trace, rows) for trace in (expected, found))
     frames_one = frames[list(rows)]
+    one = as_scheduled(pick(expected, rows), reference or tested)
+    other = as_scheduled(pick(found, rows), tested)
     frames_other = frames_one if other.frames is None else other.frames
+    if frames_other.shape != frames_one.shape:
+        causes = _input_causes(frames_one, frames_other)
+        return Explanation(verdict=verdict, divergence=divergence, causes=tuple(causes), recordings=rows)
+    causes: list[Cause] = []
+    unexplained: list[str] = []
     blame, left = _runner_causes(tested, other, frames_other, "runner")
     # Other frames are the whole cause only where the run on them is what its network gives.
     causes += [replace(cause, verified=not blame and not left) for cause in _input_causes(frames_one, frames_other)]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
+from math import comb
 
 import numpy as np
 
@@ -71,8 +72,14 @@ def take(groups: Iterable[Group], source: Network, into: Network) -> Network:
     return into.replace(nodes=nodes, edges=edges)
 
 
+MOST_RUNS = 100
+"""Each subset that is tried is a run of the network."""
+
+
 def subsets(groups: list[Group], largest: int = 3) -> Iterator[tuple[Group, ...]]:
-    """Every one, then every two, ..., and at last all of them."""
+    """Every one, then every two, ..., as far as `MOST_RUNS` goes, and at last all of them."""
+    while largest > 1 and sum(comb(len(groups), size) for size in range(1, largest + 1)) > MOST_RUNS:
+        largest -= 1
     for size in range(1, min(largest, len(groups)) + 1):
         yield from combinations(groups, size)
     if len(groups) > largest:

@@ -86,7 +86,10 @@ def _causes(explanation: Explanation) -> list[str]:
     for cause in explanation.causes:
         lines.append(f"cause: {cause}")
         if cause.verified:
-            lines.append("  proof: this alone turns one run into the other, bit for bit")
+            alike = sum(other.verified and other.side == cause.side for other in explanation.causes)
+            what = "this alone turns" if alike == 1 else f"these {alike} causes together turn"
+            tried = len(explanation.recordings)
+            lines.append(f"  proof: {what} one run into the other, every spike and readout of {tried} recordings")
         if cause.others:
             lines.append(f"  on these recordings the same as: {'; '.join(cause.others[:SHOWN])}")
     if explanation.unexplained:

@@ -174,6 +174,9 @@ def _per_output(bias: Array, shape: Shape) -> Array:
 
 
 def _binning(path: Path, known: Binning | None, shape: Shape, step_us: int | None, steps: int | None) -> Binning | None:
+    for name, value in (("--step-us", step_us), ("--steps", steps)):
+        if value is not None and value < 1:
+            raise ModelError(f"{path}: {name} (={value}) must be at least 1")
     step_us, steps = step_us or (known and known.step_us), steps or (known and known.steps)
     if known is not None and step_us and steps:
         return dataclasses.replace(known, step_us=step_us, steps=steps)

@@ -114,6 +114,9 @@ class Walk(Generic[Values]):
                     if self._pipelined and self._step == network.depth[name]:
                         arithmetic.reset(name)
                     values[name] = arithmetic.neurons(name, x)
+                    if self._pipelined and self._step < network.depth[name]:
+                        # No input yet: what a bias alone brings up is zeroed, and must not travel on before that.
+                        values[name] = arithmetic.zeros(network.shapes[name], frames, steps)
                 case Flatten():
                     values[name] = arithmetic.flatten(x)
                 case Delay():

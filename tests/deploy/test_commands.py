@@ -93,6 +93,65 @@ def test_a_limit_takes_recordings_of_every_class(
     assert {Path(name).parent.name for name in load_trace(trace).names} == {"circle", "square", "star"}
 
 
+def test_numbers_and_files_that_cannot_be_meant_are_refused(
+    model: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("run", "check", "report"):
+        assert "--recordings (=0)" in refused(capsys, command, model, "--recordings", "0")
+    assert "--steps (=0)" in refused(capsys, "run", model, "--events", recordings, "--steps", "0")
+    before = model.read_bytes()
+    assert "would replace" in refused(capsys, "run", model, "--trace", model)
+    assert "is a folder" in refused(capsys, "run", model, "--trace", tmp_path)
+    assert "would replace" in refused(capsys, "compile", model, "--out", model)
+    assert ".nir" in refused(capsys, "compile", model, "--out", tmp_path / "x.trace")
+    assert model.read_bytes() == before
+    np.savez(tmp_path / "archive.npz", frames=np.zeros((1, 7, 2, 10, 10), np.uint8))
+    (tmp_path / "empty.npy").touch()
+    np.save(tmp_path / "none.npy", np.zeros((0, 7, 2, 10, 10), np.uint8))
+    said = {"archive.npz": "archive of arrays", "empty.npy": "not a .npy", "none.npy": "nothing to run"}
+    for name, words in said.items():
+        assert words in refused(capsys, "run", model, "--frames", tmp_path / name)
+
+
+def test_a_damaged_trace_is_one_line_whichever_byte_it_is(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace = model.with_suffix(".trace")
+    whole, rng = trace.read_bytes(), np.random.default_rng(0)
+    for place in rng.integers(0, len(whole), 40):
+        trace.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        assert main(["check", str(model), "--recordings", "2"]) in (0, 1, 2)
+    capsys.readouterr()
+    trace.write_bytes(whole[: len(whole) // 2])
+    assert "not a trace" in refused(capsys, "check", model)
+
+
+def test_a_trace_from_a_chip_is_checked_over_the_recordings_asked_for(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded = load_trace(model.with_suffix(".trace"))
+    chip = replace(recorded, spikes={name: recorded.spikes[name].copy() for name in recorded.spikes}, frames=None)
+    chip.spikes["lif1"][8, 2, 0, 0, 0] ^= True
+    chip.save(tmp_path / "chip.trace")
+    code, verdict = run_json(capsys, "check", model, tmp_path / "chip.trace", "--recordings", "5", "--json")
+    assert code == 0 and verdict["recordings"] == 5
+    # The whole is different, is explained, and stays so where the chip counts its steps otherwise.
+    late = {
+        name: np.pad(spikes, ((0, 0), (1, 0), *((0, 0),) * (spikes.ndim - 2))) for name, spikes in chip.spikes.items()
+    }
+    v = {name: np.pad(chip.v[name], ((0, 0), (1, 0), *((0, 0),) * (chip.v[name].ndim - 2))) for name in chip.v}
+    replace(chip, spikes=late, v=v, u={}, u_digest={}, v_digest={}, shifts=dict.fromkeys(chip.shifts, 1)).save(
+        tmp_path / "late.trace"
+    )
+    for name in ("chip.trace", "late.trace"):
+        code, verdict = run_json(capsys, "check", model, tmp_path / name, "--json")
+        assert code == 1 and verdict["first"]["layer"] == "lif1" and verdict["first"]["recording"] == 8
+        assert verdict["explanation"]["divergence"]["expected"] is not None
+    assert "which a .trace cannot" in refused(capsys, "check", model, tmp_path / "chip.trace", "--bisect")
+
+
+def test_integers_are_not_judged_against_floats(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "holds integers" in refused(capsys, "check", model, "--on", "float")
+
+
 def test_a_missing_model_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "missing.nir" in refused(capsys, "run", tmp_path / "missing.nir")
 

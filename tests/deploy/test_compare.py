@@ -105,6 +105,50 @@ def test_a_digest_finds_a_changed_potential_that_no_state_shows(spikes: Array) -
     assert first is not None and (first.step, first.recording, first.neuron) == (6, 1, None)
 
 
+def test_an_earlier_step_that_only_a_digest_shows_comes_first(spikes: Array) -> None:
+    states = np.random.default_rng(2).integers(-1000, 1000, spikes.shape)
+    one = trace(spikes)
+    one = replace(one, v={**one.v, "lif": states[:2]}, v_digest={"lif": digest(states)})
+    other = states.copy()
+    other[1, 5, 0, 0, 0] += 1
+    other[2, 3, 0, 0, 0] += 1
+    found = replace(one, v={**one.v, "lif": other[:2]}, v_digest={"lif": digest(other)})
+    first = compare(one, found).first
+    assert first is not None and (first.step, first.recording, first.neuron) == (3, 2, None)
+
+
+def test_only_as_many_recordings_are_compared_as_asked(spikes: Array) -> None:
+    one, other = trace(spikes), trace(flip(spikes, (2, 4, 0, 0, 0)))
+    assert not compare(one, other)
+    assert compare(one, other, recordings=2).differing == 0
+
+
+def test_a_trace_that_has_lost_a_layers_spikes_is_refused(spikes: Array) -> None:
+    one = trace(spikes)
+    states = {**one.v, "lif": np.zeros(spikes.shape, np.int32)}
+    one = replace(one, v=states)
+    for a, b in ((one, replace(one, spikes={})), (replace(one, spikes={}), one)):
+        with pytest.raises(TraceError, match="lif: one trace has its spikes"):
+            compare(a, b)
+
+
+def test_a_readout_that_never_leaves_zero_proves_nothing() -> None:
+    still = Trace(spikes={}, v={"readout": np.zeros((2, 5, 3), np.int32)}, predictions=np.zeros(2, np.int64))
+    assert "proves nothing" in compare(still, still).problems[0]
+    moving = replace(still, v={"readout": np.ones((2, 5, 3), np.int32)})
+    assert compare(moving, moving)
+
+
+def test_spikes_recorded_elsewhere_need_no_shifts(spikes: Array, tmp_path: Path) -> None:
+    chip = Trace(spikes={"lif": spikes}, predictions=np.zeros(len(spikes), np.int64))
+    chip.save(tmp_path / "chip.trace")
+    assert np.array_equal(load_trace(tmp_path / "chip.trace").spikes["lif"], spikes)
+    with pytest.raises(TraceError, match="'lif' has no shift"):
+        replace(chip, shifts={"other": 0})
+    with pytest.raises(TraceError, match="load_trace"):
+        compare(chip, tmp_path / "chip.trace")  # pyright: ignore[reportArgumentType]
+
+
 def test_a_pipelined_trace_is_aligned_by_its_schedule(spikes: Array) -> None:
     late = np.zeros((3, 12, 2, 3, 4), bool)
     late[:, 1:11] = spikes

@@ -261,6 +261,33 @@ def test_float_runs_may_differ_only_where_rounding_decides(tmp_path: Path) -> No
     assert not checked.equal and checked.rounded is None
 
 
+def test_rounding_excuses_neither_silence_nor_predictions_nor_what_is_no_number(tmp_path: Path) -> None:
+    from deploy.passes.to_float import to_float
+
+    rng = np.random.default_rng(8)
+    network = to_float(convolutional(rng))
+    trace = run(network, frames_for(rng, network, 4), on="float")
+    model = tmp_path / "float.nir"
+    write_nir(network, model)
+    readout = trace.layers[-1]
+    nan, endless = (trace.v[readout].copy() for _ in range(2))
+    nan[:, -1], endless[0, 0] = np.nan, np.inf
+    endless[1:] = 0
+    for wrong in (
+        replace(trace, predictions=trace.predictions + 1),
+        replace(trace, v={**trace.v, readout: nan}),
+        replace(trace, v={**trace.v, readout: endless}),
+    ):
+        wrong.save(model.with_suffix(".trace"))
+        checked = check(model, on="float")
+        assert not checked.equal and checked.rounded is None
+    lif = next(iter(trace.spikes))
+    silent = with_node(network, lif, threshold=np.array(1e6, np.float32))
+    write_nir(silent, model)
+    run(silent, trace.frames, on="float").save(model.with_suffix(".trace"))  # pyright: ignore[reportArgumentType]
+    assert not check(model, on="float").equal
+
+
 def test_a_spike_that_float_rounding_decides_is_excused_and_listed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from numpy.typing import NDArray
 
 import deploy
+from deploy.compare import compare
 from deploy.errors import GridError, UnsupportedError
 from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Node, Output, Scale, SumPool
 from deploy.runners import integer
@@ -110,6 +111,38 @@ def test_on_a_pipeline_a_layer_starts_afresh_when_its_first_input_arrives(frames
         for kind in ("spikes", "u", "v"):
             assert np.array_equal(pipelined.aligned(kind, name), getattr(synchronous, kind)[name])
         assert synchronous.spikes[name].any()
+
+
+def test_what_a_bias_brings_up_before_the_first_input_does_not_travel_on() -> None:
+    """Neither through feedback nor through a Delay, which would bring it back after the reset."""
+    rng = np.random.default_rng(3)
+    nodes = {
+        "input": Input(shape=(6,)),
+        "dense1": Dense(weight=rng.integers(-30, 40, (5, 6))),
+        "lif1": neurons(5, vth=60, bias=5000),
+        "dense2": Dense(weight=rng.integers(-30, 40, (5, 5))),
+        "lif2": neurons(5, vth=60, bias=5000),
+        "back": Dense(weight=rng.integers(-30, 40, (5, 5))),
+        "delay": Delay(steps=2),
+        "dense3": Dense(weight=rng.integers(-30, 40, (3, 5))),
+        "readout": neurons(3, vth=None),
+        "output": Output(),
+    }
+    forward = [name for name in nodes if name != "back"]
+    network = Network(nodes=nodes, edges=(*itertools.pairwise(forward), ("lif2", "back"), ("back", "lif2")))
+    frames = (rng.random((4, 9, 6)) < 0.3).astype(np.uint8)
+    synchronous = integer.run(network, frames, keep_states=4)
+    pipelined = integer.run(network, frames, keep_states=4, schedule="pipelined")
+    assert any(pipelined.spikes[name][:, : pipelined.shifts[name]].any() for name in ("lif1", "lif2"))
+    assert compare(synchronous, pipelined)
+
+
+def test_frames_with_fractions_are_refused(camera_network: Network, frames: NDArray[np.uint8]) -> None:
+    for wrong in (frames * 0.5, np.where(frames, np.nan, 0)):
+        with pytest.raises(GridError, match="whole numbers"):
+            integer.run(camera_network, wrong)
+    whole = integer.run(camera_network, frames.astype(float))
+    assert compare(whole, integer.run(camera_network, frames))
 
 
 @pytest.mark.parametrize("largest", [1, 60, 255])

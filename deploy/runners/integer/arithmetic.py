@@ -251,6 +251,8 @@ def _channel_first(x: Array) -> Array:
 
 
 def _as_counts(x: Array) -> Array:
+    if x.dtype.kind not in "biu" and not np.array_equal(x, np.rint(x)):
+        raise GridError("a synapse takes counts, whole numbers from 0 to 255; these hold fractions or NaN")
     if x.dtype != np.uint8 and x.dtype != bool and (x.min(initial=0) < 0 or x.max(initial=0) > 255):
         raise GridError(f"a synapse takes counts from 0 to 255, these reach from {x.min()} to {x.max()}")
     return np.ascontiguousarray(x, np.uint8)
