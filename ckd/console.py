@@ -12,11 +12,11 @@ from rich.table import Table
 from ckd.errors import CkdError
 
 
-def run_command(command: Callable[[], int]) -> int:
-    """Run a command; an error of the user's becomes one line on stderr and exit code 2."""
+def run_command(command: Callable[[], int], *also: type[Exception]) -> int:
+    """Run a command; an error of the user's, `CkdError` or one of `also`, is one line on stderr and exit code 2."""
     try:
         return command()
-    except CkdError as error:
+    except (CkdError, *also) as error:
         print("error: " + " ".join(str(error).split()), file=sys.stderr)
         return 2
     except OSError as error:

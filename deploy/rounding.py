@@ -178,6 +178,10 @@ def _fitting_scales(layer: FloatLayer, bits: int) -> dict[str, float]:
     for name, node in layer.synapses.items():
         low, high = float(node.weight.min()), float(node.weight.max())
         smallest, largest = grid.weight_range(low, high, bits)
+        if high > 0 and not largest:
+            raise GridError(
+                f"{name}: has weights of both signs, which take at least 2 bits each; weight_bits is {bits}"
+            )
         fits = min(largest / high if high > 0 else np.inf, smallest / low if low < 0 else np.inf)
         scales[name] = fits
     finite = [scale for scale in scales.values() if np.isfinite(scale)]

@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import torch
 import tyro
 from rich.console import Console
 
-from ckd.console import RichReporter
+from ckd.console import RichReporter, run_command
 from ckd.engine import Hooks
-from ckd.errors import CkdError
 from ckd.runs import Run, load_run
 from deploy.commands._console import show_parameters, warn_of_overflows
 from deploy.errors import DeployError
+from deploy.grid import WEIGHT_BITS
 from deploy.network import Network
 from deploy.netx_io import fit_to_netx
+from deploy.onnx_io._package import package
 from deploy.parameters import ParameterChange
 from deploy.quantize import quantize_layers
 from export import to_netx, to_nir, to_onnx
@@ -42,7 +44,7 @@ class Export:
     """The format. onnx also writes the teacher and the float student."""
     out: Path | None = None
     """Where the model file goes; its trace lies beside it. Default: student.nir, student.onnx or student_netx.net in
-    the run folder."""
+    the run folder. With --to onnx the float student is written beside it, at NAME_float."""
     grid: Literal["loihi1", "loihi2", "none"] = "loihi2"
     """The integer grid; none keeps the float student."""
     weight_bits: int = 8
@@ -50,19 +52,19 @@ class Export:
     finetune: int = 0
     """Steps of training on the grid after quantising, on the run's own recordings and with its teacher."""
     device: str = "cpu"
-    """Where PyTorch runs the student for the trace."""
+    """Where PyTorch runs the student for the trace, and trains it on the grid."""
     json: bool = False
     """Print a program's view of the result."""
 
 
 def main(args: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    try:
-        plan = tyro.cli(Export, args=args, description=Export.__doc__)
-        result, changes = export(plan)
-    except (CkdError, DeployError) as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
-        return 2
+    return run_command(lambda: _main(args), DeployError)
+
+
+def _main(args: list[str] | None) -> int:
+    plan = tyro.cli(Export, args=args, description=Export.__doc__)
+    result, changes = export(plan)
     if plan.json:
         print(json.dumps(result | {"parameters": [change.as_dict() for change in changes]}))
     else:
@@ -72,8 +74,9 @@ def main(args: list[str] | None = None) -> int:
 
 def export(plan: Export) -> tuple[dict[str, Any], tuple[ParameterChange, ...]]:
     """Write the model file and its trace; gives the figures and what became of each parameter."""
-    if plan.to == "netx" and plan.grid == "none":
-        raise DeployError("netx holds integers: give --to netx a grid, loihi1 or loihi2")
+    form = FORMATS[plan.to]
+    model = plan.out or plan.run / f"{form.STEM}{form.ENDING}"
+    refuse_early(plan, model)
     run = load_run(plan.run)
     floating = student_to_network(run.student, binning=run.binning, classes=run.classes)
     frames, labels, names = run.recordings("test")
@@ -83,12 +86,37 @@ def export(plan: Export) -> tuple[dict[str, Any], tuple[ParameterChange, ...]]:
         network = _on_grid(plan, run, floating)
         trace = record_quantised(network, frames, device=plan.device)
     float_trace, trace = (replace(each, labels=labels, names=names) for each in (float_trace, trace))
-    form = FORMATS[plan.to]
-    model = plan.out or run.path / f"{form.STEM}{form.ENDING}"
-    refuse_foreign_trace(model, trace)
+    if plan.grid != "none" or plan.to != "onnx":
+        refuse_foreign_trace(model, trace)
     made = Made(run=run, floating=floating, float_trace=float_trace, network=network, trace=trace)
     files = form.write(made, model)
-    return _figures(made, files), network.report
+    return _figures(made, files, form.ENDING), network.report
+
+
+def refuse_early(plan: Export, model: Path) -> None:
+    """What cannot work is refused before anything costs time. Raises DeployError."""
+    ending = FORMATS[plan.to].ENDING
+    if plan.grid == "none" and plan.to == "netx":
+        raise DeployError("netx holds integers: give --to netx a grid, loihi1 or loihi2")
+    if plan.grid == "none" and plan.finetune:
+        raise DeployError("--finetune trains on the grid: give --grid loihi1 or loihi2")
+    if plan.finetune < 0:
+        raise DeployError(f"--finetune (={plan.finetune}) must be a number of steps, 0 for none")
+    if not 1 <= plan.weight_bits <= WEIGHT_BITS:
+        raise DeployError(f"--weight-bits (={plan.weight_bits}) must lie between 1 and {WEIGHT_BITS}")
+    if model.suffix != ending:
+        raise DeployError(f"--out {model}: a model of --to {plan.to} ends in {ending}; its trace lies beside it")
+    if model.is_dir() or any(parent.is_file() for parent in model.absolute().parents):
+        raise DeployError(f"--out {model}: is a folder, or lies below a file; give the name of a file")
+    if plan.to == "onnx":
+        package("onnx")
+        if model.stem == "teacher":
+            raise DeployError(f"--out {model}: the teacher is written to this name; give another one")
+    try:
+        torch.empty(0, device=plan.device)
+    except (AssertionError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise DeployError(f"--device {plan.device}: not on this machine ({reason}); cpu is always there") from None
 
 
 def _on_grid(plan: Export, run: Run, floating: Network) -> Network:
@@ -105,7 +133,9 @@ def _quantised(plan: Export, run: Run, floating: Network) -> Network:
     with RichReporter() as reporter:
         reporter.stage("training on the grid", plan.finetune)
         hooks = Hooks(advance=reporter.advance)
-        return finetune(run, quantisation, iterations=plan.finetune, bits=plan.weight_bits, hooks=hooks)
+        return finetune(
+            run, quantisation, iterations=plan.finetune, bits=plan.weight_bits, hooks=hooks, device=plan.device
+        )
 
 
 def calibration(run: Run) -> np.ndarray:
@@ -113,10 +143,10 @@ def calibration(run: Run) -> np.ndarray:
     return np.concatenate([run.recordings(part)[0] for part in ("validation", "train")])
 
 
-def _figures(made: Made, files: list[Path]) -> dict[str, Any]:
+def _figures(made: Made, files: list[Path], ending: str) -> dict[str, Any]:
     trace = made.trace
     return {
-        "model": str(files[-2]),
+        "model": str(next(file for file in reversed(files) if file.suffix == ending)),
         "trace": str(files[-1]),
         "files": [str(file) for file in files],
         "grid": made.network.grid or "none",

@@ -13,7 +13,9 @@ LEARNING_RATE = 0.1
 """Of the run's own peak: the student is trained, it only has to settle on the grid."""
 
 
-def finetune(run: Run, quantisation: Quantisation, *, iterations: int, bits: int, hooks: Hooks) -> Network:
+def finetune(
+    run: Run, quantisation: Quantisation, *, iterations: int, bits: int, hooks: Hooks, device: str = "cpu"
+) -> Network:
     """Train a quantised student on the grid for `iterations` steps.
 
     Args:
@@ -22,6 +24,7 @@ def finetune(run: Run, quantisation: Quantisation, *, iterations: int, bits: int
         iterations: steps of training.
         bits: bits per weight.
         hooks: progress and logging.
+        device: where it trains.
 
     Returns:
         the network on the grid whose loss on the validation recordings was lowest.
@@ -30,6 +33,9 @@ def finetune(run: Run, quantisation: Quantisation, *, iterations: int, bits: int
     training = replace(
         plan, iterations=iterations, lr=plan.lr * LEARNING_RATE, warmup=min(plan.warmup, iterations // 10)
     )
-    config = replace(run.config, training=training)
+    # Integers are exact in float32, and in nothing narrower that the run may have been trained in.
+    accelerator = "cuda" if device.startswith("cuda") else "cpu"
+    machine = replace(run.config.machine, precision="32-true", accelerator=accelerator)
+    config = replace(run.config, training=training, machine=machine)
     student = build_grid_student(quantisation, bits=bits, alpha=config.student.surrogate_alpha)
     return to_network(train_further(run, student, config, hooks=hooks), quantisation)

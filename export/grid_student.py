@@ -19,7 +19,8 @@ from ckd.neuron import LIF, current_gradient
 from ckd.student import Student
 from deploy import grid
 from deploy.errors import UnsupportedError
-from deploy.network import Conv, Dense, Flatten, Network
+from deploy.network import Conv, Dense, Flatten, GridNeuron, Network
+from deploy.parameters import ParameterChange, compare_parameter
 from deploy.quantize import Quantisation
 from deploy.rounding import FloatLayer, GridLayer, collect_layer
 
@@ -67,7 +68,25 @@ def to_network(student: Student, quantisation: Quantisation) -> Network:
             assert isinstance(module, GridConv | GridClassifier)
             weight = module.rounded_weight().detach().cpu().numpy().astype(np.int32)
             nodes[name] = replace(synapse, weight=weight.reshape(synapse.weight.shape))
-    return quantisation.network.replace(nodes=nodes)
+    network = quantisation.network.replace(nodes=nodes)
+    return network.replace(report=_report(network, quantisation))
+
+
+def _report(network: Network, quantisation: Quantisation) -> tuple[ParameterChange, ...]:
+    """What became of each parameter of the float student, training on the grid included."""
+    report = {(change.node, change.parameter): change for change in quantisation.network.report}
+    for layer in quantisation.layers:
+        floating = collect_layer(quantisation.prepared, layer.name)
+        neuron = network.nodes[layer.name]
+        assert isinstance(neuron, GridNeuron)
+        now = {(layer.name, "bias"): (floating.bias, neuron.bias / (layer.scale * (1 << grid.STATE_BITS)))}
+        for name, node in floating.synapses.items():
+            synapse = network.nodes[name]
+            assert isinstance(synapse, Conv | Dense)
+            now[name, "weight"] = (node.weight, synapse.weight * 2.0**synapse.weight_exp / layer.scale)
+        for key, (before, after) in now.items():
+            report[key] = compare_parameter(*key, before, after, note="trained on the grid")
+    return tuple(report.values())
 
 
 class GridConv(nn.Conv2d):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ckd.runs import Run
-from deploy.errors import DeployError
+from deploy.errors import DeployError, TraceError
 from deploy.network import Network
 from deploy.trace import Trace, load_trace
 
@@ -38,14 +38,18 @@ def refuse_foreign_trace(model: Path, trace: Trace) -> None:
     """
     path = model.with_suffix(".trace")
     others = [other for other in (model.with_suffix(ending) for ending in MODELS) if other != model and other.is_file()]
-    if others and path.is_file() and not _same(load_trace(path), trace):
+    if others and path.is_file() and not _same(path, trace):
         raise DeployError(
             f"{path}: proves {others[0].name}, which was exported with other options; give --out another name, or "
             f"remove {others[0].name}"
         )
 
 
-def _same(a: Trace, b: Trace) -> bool:
+def _same(path: Path, b: Trace) -> bool:
+    try:
+        a = load_trace(path)
+    except TraceError:
+        return False  # of another version, or damaged: what it proves is not known
     if a.layers != b.layers or set(a.spikes) != set(b.spikes):
         return False
     kinds = [("spikes", layer) if layer in a.spikes else ("v", layer) for layer in a.layers]

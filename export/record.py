@@ -1,6 +1,8 @@
 """Traces of the trained student in PyTorch, on whatever device it runs: what every later run is held against."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -50,7 +52,7 @@ def record_float(student: Student, network: Network, frames: Array, *, device: s
     started = time.perf_counter()
     student = student.to(device).eval()
     parts = []
-    with torch.inference_mode():
+    with torch.inference_mode(), _whole_float32():
         for first in range(0, len(frames), BATCH):
             batch = torch.from_numpy(frames[first : first + BATCH]).to(device, torch.float32).transpose(0, 1)
             spikes: dict[str, Array] = {}
@@ -65,6 +67,17 @@ def record_float(student: Student, network: Network, frames: Array, *, device: s
             predictions = predict(network, spikes, v, shift, frames.shape[1])
             parts.append(Trace(spikes=spikes, v=v, shifts=shift, predictions=predictions))
     return _join(network, parts, frames, device, time.perf_counter() - started)
+
+
+@contextmanager
+def _whole_float32() -> Iterator[None]:
+    """Convolutions on a GPU in float32, not in TF32, whose 10 bits move potentials by more than a check allows."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def _to_trace(network: Network, activity: Activity, steps: int, keep: int) -> Trace:
@@ -90,7 +103,7 @@ def _join(network: Network, parts: list[Trace], frames: Array, device: str, seco
         classes=network.classes,
         binning=network.binning,
         runner="torch",
-        device=torch.cuda.get_device_name() if device.startswith("cuda") else device,
+        device=torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
         seconds=seconds,
         versions=software_versions("ckd", "torch", "snntorch"),
     )

@@ -26,7 +26,6 @@ def write(made: Made, model: Path) -> list[Path]:
 
     The float student lies at <model>_float.onnx; as .nir too, from which a check tells rounding from error.
     """
-    package("onnx")  # before anything is written
     files: list[Path] = []
     if (made.run.path / "teacher.safetensors").is_file():
         files.append(model.with_name(f"teacher{ENDING}"))

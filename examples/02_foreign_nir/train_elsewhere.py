@@ -117,6 +117,8 @@ def film_digits(folder: Path) -> None:
 
 def split(source: Path, out: Path) -> None:
     """Copy the last recordings of every class to out/test, the others to out/train."""
+    if (out / "train").exists():
+        raise SystemExit(f"{out}: holds a split already; give --out another folder")
     for folder in sorted(path for path in source.iterdir() if path.is_dir()):
         paths = sorted(folder.glob("*.bin"))
         for i, path in enumerate(paths):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 import deploy
@@ -90,6 +91,80 @@ def test_a_run_that_cannot_be_read_gives_one_line_and_no_file(
     assert not (tmp_path / "out").exists()
 
 
-def test_weights_of_few_bits_are_refused_below_one(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tiny_run), "--weight-bits", "0"]) == 2
-    assert "weight_bits (=0)" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--weight-bits 0", "--weight-bits (=0)"),
+        ("--weight-bits 1", "at least 2 bits"),
+        ("--finetune -5", "--finetune (=-5)"),
+        ("--grid none --finetune 5", "give --grid"),
+        ("--grid none --to netx", "give --grid"),
+        ("--device gpu", "--device gpu"),
+        ("--device cuda", "--device cuda"),
+        ("--out OUT/a.trace", "ends in .nir"),
+        ("--out OUT/m-0.5", "ends in .nir"),
+        ("--to onnx --out OUT/a.nir", "ends in .onnx"),
+        ("--to onnx --out OUT/teacher.onnx", "teacher is written"),
+        ("--out OUT/folder.nir", "is a folder"),
+        ("--out OUT/file.txt/a.nir", "lies below a file"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_line(
+    options: str, said: str, tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "cuda" in options and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    (tmp_path / "folder.nir").mkdir()
+    (tmp_path / "file.txt").touch()
+    before = sorted(tmp_path.rglob("*"))
+    arguments = options.replace("OUT", str(tmp_path)).split()
+    out = [] if "--out" in options else ["--out", str(tmp_path / "new.nir")]
+    if "netx" in options:
+        out = ["--out", str(tmp_path / "new.net")]
+    assert main([str(tiny_run), *arguments, *out]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1 and said in error
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_whose_trace_is_of_another_version_says_what_to_remove(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "s.onnx").touch()
+    (tmp_path / "s.trace").write_text("old")
+    assert main([str(tiny_run), "--out", str(tmp_path / "s.nir")]) == 2
+    assert "remove s.onnx" in capsys.readouterr().err
+
+
+def test_a_float_onnx_export_leaves_the_trace_of_another_alone(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnx", reason="onnx is an extra")
+    export_json(capsys, tiny_run, "--out", tmp_path / "s.nir")
+    before = (tmp_path / "s.trace").read_bytes()
+    result = export_json(capsys, tiny_run, "--to", "onnx", "--grid", "none", "--out", tmp_path / "s.onnx")
+    assert result["model"] == str(tmp_path / "s_float.onnx") and (tmp_path / "s.trace").read_bytes() == before
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_training_on_the_grid_is_exact_in_any_precision_and_reported(
+    precision: str, tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    values = yaml.safe_load((run / "config.yaml").read_text())
+    # Whatever the machine that trained it: this one has no GPU.
+    values["machine"] |= {"precision": precision, "accelerator": "cuda"}
+    (run / "config.yaml").write_text(yaml.safe_dump(values))
+    plain = export_json(capsys, run, "--weight-bits", "3", "--out", tmp_path / "plain.nir")
+    tuned = export_json(capsys, run, "--weight-bits", "3", "--finetune", "4", "--out", tmp_path / "tuned.nir")
+
+    def weights(result: dict) -> list[dict]:
+        return [change for change in result["parameters"] if change["parameter"] == "weight"]
+
+    assert [change["node"] for change in weights(tuned)] == [change["node"] for change in weights(plain)]
+    assert weights(tuned) != weights(plain) and all("trained" in change["note"] for change in weights(tuned))
+    # What the report says became of the weight that changed most is what the file holds.
+    network = deploy.load(tmp_path / "tuned.nir")
+    trace = deploy.run(network, deploy.load_trace(tmp_path / "tuned.trace").frames)  # pyright: ignore
+    assert deploy.compare(deploy.load_trace(tmp_path / "tuned.trace"), trace).differing == 0
