@@ -98,7 +98,7 @@ def test_a_run_that_cannot_be_read_gives_one_line_and_no_file(
         ("--weight-bits 1", "at least 2 bits"),
         ("--finetune -5", "--finetune (=-5)"),
         ("--grid none --finetune 5", "give --grid"),
-        ("--grid none --to netx", "give --grid"),
+        ("--grid none --to netx", "netx holds integers"),
         ("--device gpu", "--device gpu"),
         ("--device cuda", "--device cuda"),
         ("--out OUT/a.trace", "ends in .nir"),
