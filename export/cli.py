@@ -15,6 +15,7 @@ from ckd.console import RichReporter, run_command
 from ckd.engine import Hooks
 from ckd.runs import Run, load_run
 from deploy.commands._console import show_parameters, warn_of_overflows
+from deploy.commands._shared import require_file_name
 from deploy.errors import DeployError
 from deploy.grid import WEIGHT_BITS
 from deploy.network import Network
@@ -106,8 +107,7 @@ def refuse_early(plan: Export, model: Path) -> None:
         raise DeployError(f"--weight-bits (={plan.weight_bits}) must lie between 1 and {WEIGHT_BITS}")
     if model.suffix != ending:
         raise DeployError(f"--out {model}: a model of --to {plan.to} ends in {ending}; its trace lies beside it")
-    if model.is_dir() or any(parent.is_file() for parent in model.absolute().parents):
-        raise DeployError(f"--out {model}: is a folder, or lies below a file; give the name of a file")
+    require_file_name(model)
     if plan.to == "onnx":
         package("onnx")
         if model.stem == "teacher":

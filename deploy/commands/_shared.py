@@ -31,6 +31,11 @@ def refuse_to_replace(out: Path | None, kept: Path) -> None:
         return
     if out.resolve() == kept.resolve():
         raise DeployError(f"{out}: would replace the model that it is made from; give another name")
+    require_file_name(out)
+
+
+def require_file_name(out: Path) -> None:
+    """Raises DeployError where no file can be written under this name."""
     if out.is_dir() or any(parent.is_file() for parent in out.absolute().parents):
         raise DeployError(f"{out}: is a folder, or lies below a file; give the name of a file")
 
