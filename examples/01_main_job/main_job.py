@@ -18,7 +18,8 @@ def main() -> int:
     """Run the commands, then say what came out."""
     model, picture = OUT / "student.nir", OUT / "spikes.png"
     if not (OUT / "summary.json").is_file():
-        _show(f"python -m ckd.train --out {OUT}")
+        # A demo that was interrupted goes on where it was.
+        _show(f"python -m ckd.train --{'resume' if (OUT / 'config.yaml').is_file() else 'out'} {OUT}")
     exported = _read(f"ckd-export --to nir {OUT} --json")
     _show(f"ckd-deploy run {model} --on integer")
     integer = _read(f"ckd-deploy check {model} --on integer --json")
