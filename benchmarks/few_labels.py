@@ -78,11 +78,12 @@ def _main() -> int:
         for labels in options.labels:
             for recipe in options.recipes:
                 config = _configure(options, recipe, labels, seed)
-                if _key(recipe, config) in stored:
+                key = _key(recipe, asdict(config))
+                if key in stored:
                     continue
                 result = _run(config, options.results.parent / "teachers")
                 line = {"recipe": recipe, "labels": labels, **result, "config": asdict(config)}
-                stored[_key(recipe, config)] = line
+                stored[key] = line
                 options.results.parent.mkdir(parents=True, exist_ok=True)
                 with options.results.open("a") as file:
                     file.write(json.dumps(line) + "\n")
@@ -153,10 +154,8 @@ def _teacher_key(config: Config) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _key(recipe: str, config: Config) -> str:
-    values = asdict(config)
-    values["machine"] = None
-    return json.dumps([recipe, values], sort_keys=True)
+def _key(recipe: str, config: dict[str, Any]) -> str:
+    return json.dumps([recipe, {**config, "machine": None}], sort_keys=True)
 
 
 def _stored(path: Path) -> dict[str, Any]:
@@ -166,7 +165,7 @@ def _stored(path: Path) -> dict[str, Any]:
     for line in path.read_text().splitlines():
         with contextlib.suppress(ValueError):  # an interruption may have cut the last one
             result = json.loads(line)
-            stored[json.dumps([result["recipe"], {**result["config"], "machine": None}], sort_keys=True)] = result
+            stored[_key(result["recipe"], result["config"])] = result
     return stored
 
 
@@ -177,7 +176,7 @@ def _table(options: Options, stored: dict[str, Any]) -> str:
     for recipe in options.recipes:
         row = [recipe.partition(":")[0]]
         for labels in options.labels:
-            keys = [_key(recipe, _configure(options, recipe, labels, seed)) for seed in options.seeds]
+            keys = [_key(recipe, asdict(_configure(options, recipe, labels, seed))) for seed in options.seeds]
             found = [stored[key]["accuracy"] for key in keys if key in stored]
             spread = f" ± {statistics.stdev(found):.3f}" if len(found) > 1 else ""
             row.append(f"{statistics.mean(found):.3f}{spread}")

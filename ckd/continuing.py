@@ -1,12 +1,12 @@
 """Training a student further on the data of a finished run, with the run's own engine, losses and teacher."""
 
 import torch
-from lightning_fabric import Fabric
 
 from ckd.batches import BatchMaker
 from ckd.config import Config
 from ckd.engine import Hooks, Progress, train_student
 from ckd.material import prepare
+from ckd.parallel import launched
 from ckd.runs import Run
 from ckd.student import Student
 from ckd.teacher import build_teacher, load_teacher
@@ -27,8 +27,7 @@ def train_further(run: Run, student: Student, config: Config, *, hooks: Hooks) -
     material = prepare(config, run.split)
     # What training adds to the student, the static head of two, begins at random.
     torch.manual_seed(config.seed)
-    fabric = Fabric(accelerator=config.machine.accelerator, devices=1, precision=config.machine.precision)
-    fabric.launch()
+    fabric = launched(config.machine)
     teacher = None
     if config.needs_teacher:
         channels, classes = material.stills.images.shape[1], len(run.classes)

@@ -79,6 +79,13 @@ class Source(ABC):
         return _filmed(stills, self.binning, seed=(seed, 7))
 
 
+def recorded(paths: list[Path], binning: Binning) -> Frames:
+    """The frames of recordings on disk, (R, T, 2, H, W), binned once as long as the files stay as they are."""
+    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    key = {"binning": binning, "files": files}
+    return cached_frames(lambda: load_frames(paths, binning), key=key, made_by=READING)
+
+
 def _filmed(stills: Stills, binning: Binning, *, seed: tuple[int, ...]) -> Frames:
     camera = Camera(height=binning.height, width=binning.width)
     return cached_frames(
@@ -140,12 +147,7 @@ class NMNIST(Source):
         self.names = tuple(f"{path.parent.name}/{path.name}" for path in self._paths)
 
     def frames(self, rows: Int) -> Frames:
-        paths = [self._paths[row] for row in rows]
-        return cached_frames(
-            lambda: load_frames(paths, self.binning),
-            key={"binning": self.binning, "files": [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]},
-            made_by=READING,
-        )
+        return recorded([self._paths[row] for row in rows], self.binning)
 
     def stills(self) -> Stills:
         images = _read_idx(self._root / "mnist" / "train-images-idx3-ubyte.gz", magic=2051)

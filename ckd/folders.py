@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ckd.cache import cached_frames
 from ckd.config import Data
-from ckd.datasets import READING, Int, Source, Stills, binning_of, data_root
+from ckd.datasets import Int, Source, Stills, binning_of, data_root, recorded
 from ckd.errors import DatasetError
-from ckd.events import Frames, find_recordings, load_frames
+from ckd.events import Frames, find_recordings
 
 IMAGE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
@@ -86,10 +85,7 @@ class Folders(Source):
         self._still_ids = np.asarray([identity[key] for key in still_keys], np.int64)
 
     def frames(self, rows: Int) -> Frames:
-        paths = [self._paths[row] for row in rows]
-        files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-        key = {"binning": self.binning, "files": files}
-        return cached_frames(lambda: load_frames(paths, self.binning), key=key, made_by=READING)
+        return recorded([self._paths[row] for row in rows], self.binning)
 
     def stills(self) -> Stills:
         from PIL import Image

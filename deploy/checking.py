@@ -12,6 +12,7 @@ from deploy.divergence.replay import Setup
 from deploy.errors import DeployError, RunnerError
 from deploy.models import ModelFile, load_model
 from deploy.network import Array, Network
+from deploy.recordings import require_some
 from deploy.runners import FLOAT_RUNNERS, GRID_RUNNERS, require_known, run
 from deploy.trace import Trace, load_trace
 
@@ -66,8 +67,7 @@ def check(
     """
     for name in filter(None, (on, against)):
         require_known(name)  # before a trace of gigabytes is read
-    if recordings is not None and recordings < 1:
-        raise DeployError(f"--recordings (={recordings}) must be at least 1")
+    require_some(recordings)
     trace_path = trace or (first if first.suffix == ".trace" else first.with_suffix(".trace"))
     expected = load_trace(trace_path)
     model = _model(first)
@@ -180,13 +180,11 @@ def _decided_by_rounding(network: Network, expected: Trace, found: Trace, frames
     """
     close: dict[tuple[int, int, str, tuple[int, ...]], Close] = {}
     for trace in (expected, found):
-        setup = Setup(network=network, frames=frames, schedule=trace.schedule)
         for start in range(0, len(frames), 32):
             rows = np.arange(start, min(start + 32, len(frames)))
-            part = replace(setup, frames=frames[rows])
             picked = as_scheduled(pick(trace, rows.tolist()), network)
-            part = replace(part, schedule=picked.schedule)
-            for own in own_differences(part, picked).values():
+            setup = Setup(network=network, frames=frames[rows], schedule=picked.schedule)
+            for own in own_differences(setup, picked).values():
                 if not own.agrees:
                     return None
                 for spike in own.close:

@@ -27,11 +27,8 @@ def main(args: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     try:
         return tyro.cli(Command, args=args, prog="ckd-deploy", description=__doc__).execute()  # pyright: ignore
-    except (DeployError, RecordingError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return CANNOT
-    except OSError as error:
-        # A full disk, a folder that may not be written: the system's message names the path.
+    except (DeployError, RecordingError, OSError) as error:
+        # OSError: a full disk, a folder that may not be written; the system's message names the path.
         print(f"error: {error}", file=sys.stderr)
         return CANNOT
 

@@ -147,9 +147,9 @@ def _check_comparable(expected: Trace, found: Trace) -> None:
     if 0 in (expected.recordings, found.recordings):
         raise TraceError("a trace without recordings proves nothing; run it on some")
     for layer in expected.layers:
-        for kind in ("spikes",) if layer in expected.spikes or layer in found.spikes else ("v",):
-            if layer not in getattr(expected, kind) or layer not in getattr(found, kind):
-                raise TraceError(f"{layer}: one trace has its {kind}, the other has not; are they of one model?")
+        kind = "spikes" if layer in expected.spikes or layer in found.spikes else "v"
+        if layer not in getattr(expected, kind) or layer not in getattr(found, kind):
+            raise TraceError(f"{layer}: one trace has its {kind}, the other has not; are they of one model?")
 
 
 def _compare_layer(expected: Trace, found: Trace, layer: str, recordings: int) -> tuple[LayerResult, list[Difference]]:

@@ -25,6 +25,12 @@ class Recordings:
     classes: tuple[str, ...] = ()
 
 
+def require_some(recordings: int | None) -> None:
+    """Raises DeployError where a limit leaves no recording; None: no limit."""
+    if recordings is not None and recordings < 1:
+        raise DeployError(f"--recordings (={recordings}) must be at least 1")
+
+
 def choose_recordings(
     network: Network | ModelFile, model: Path, events: Path | None, frames: Path | None, limit: int | None
 ) -> Recordings:
@@ -33,6 +39,7 @@ def choose_recordings(
     Raises:
         DeployError: both are given, or there is none of the three.
     """
+    require_some(limit)
     if events is not None and frames is not None:
         raise DeployError("--events and --frames exclude each other; give one of them")
     if events is not None:

@@ -203,13 +203,13 @@ class _Lazy(Mapping[str, Array]):
         self._path, self._kind, self._shapes = path, kind, shapes
 
     def __getitem__(self, layer: str) -> Array:
-        with self._dataset(layer) as dataset:
+        with self._opened(layer) as dataset:
             value = _read_counts(dataset)
         return value.view(bool) if self._kind == "spikes" else value
 
     def packed(self, layer: str) -> Array:
         """Spikes as they lie in the file: (R, T', ceil(neurons / 8)) uint8."""
-        with self._dataset(layer) as dataset:
+        with self._opened(layer) as dataset:
             return dataset[()]
 
     def shape(self, layer: str) -> tuple[int, ...]:
@@ -217,11 +217,11 @@ class _Lazy(Mapping[str, Array]):
         shape = self._shapes[layer]
         if shape is not None:
             return shape
-        with self._dataset(layer) as dataset:
+        with self._opened(layer) as dataset:
             return dataset.shape
 
     @contextmanager
-    def _dataset(self, layer: str) -> Iterator[h5py.Dataset]:
+    def _opened(self, layer: str) -> Iterator[h5py.Dataset]:
         try:
             with h5py.File(self._path, "r") as file:
                 yield _dataset(file, layer, self._kind)

@@ -10,7 +10,7 @@ import tyro
 from rich.console import Console
 
 from deploy.commands._console import show_parameters, warn_of_overflows
-from deploy.commands._shared import Model, recording_limit, refuse_to_replace
+from deploy.commands._shared import Model, refuse_to_replace
 from deploy.errors import DeployError
 from deploy.network import Network
 from deploy.nir_io import read_nir, write_nir
@@ -60,7 +60,7 @@ class Compile:
             raise DeployError(f"-o {self.out}: a model on the grid is a .nir file; give a name that ends so")
         refuse_to_replace(self.out, self.model)
         network = read_nir(self.model, dt=self.dt, step_us=self.step_us, steps=self.steps)
-        given = choose_recordings(network, self.model, self.events, self.frames, recording_limit(self.recordings))
+        given = choose_recordings(network, self.model, self.events, self.frames, self.recordings)
         network = network.replace(classes=network.classes or given.classes)
         ready = quantize(network, given.frames, weight_bits=self.weight_bits, chip=self.chip)
         wanted = run(network, given.frames, on="float")

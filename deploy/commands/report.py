@@ -45,7 +45,8 @@ class Report:
         subject = self.other or self.model
         out = self.out or subject.with_suffix(".html")
         refuse_to_replace(out, subject)
-        limit = recording_limit(self.recordings, self.on, self.against) or PAGE_RECORDINGS
+        limit = recording_limit(self.recordings, self.on, self.against)
+        limit = PAGE_RECORDINGS if limit is None else limit
         checked = check(self.model, self.other, on=self.on, against=self.against, trace=self.trace, recordings=limit)
         mapping: Mapping | None = None
         network = checked.tested or checked.reference
