@@ -10,7 +10,8 @@ from deploy.divergence import Explanation, explain
 from deploy.divergence.evidence import Close, as_scheduled, own_differences, pick
 from deploy.divergence.replay import Setup
 from deploy.errors import DeployError, RunnerError
-from deploy.models import ModelFile, load_model
+from deploy.model_file import ModelFile
+from deploy.models import load_model
 from deploy.network import Array, Network
 from deploy.recordings import require_some
 from deploy.runners import FLOAT_RUNNERS, GRID_RUNNERS, require_known, run

@@ -11,7 +11,8 @@ from typing import Any
 
 from ckd.events import load_frames
 from deploy.errors import ModelError, RunnerError
-from deploy.models import ModelFile
+from deploy.extras import require
+from deploy.model_file import ModelFile
 from deploy.network import Array, Network
 from deploy.runners import run as run_here
 from deploy.trace import Trace, join_traces
@@ -70,10 +71,7 @@ def run(
 
 
 def _connect(address: str) -> Any:
-    try:
-        import ray  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise RunnerError("running on a cluster needs Ray: pip install 'ckd[cluster]'") from None
+    ray = require("ray", extra="cluster", use="running on a cluster")
     if not ray.is_initialized():
         try:
             ray.init(address=address, log_to_driver=False)

@@ -1,5 +1,7 @@
 """The exceptions of the deploy wing. Each message says what, its value, what is allowed and the way out."""
 
+from typing import Any
+
 
 class DeployError(Exception):
     """Root of every error that `deploy` raises on purpose."""
@@ -23,3 +25,10 @@ class RunnerError(DeployError):
 
 class TraceError(DeployError):
     """A trace cannot be read, or two traces cannot be compared."""
+
+
+def shown(value: Any) -> str:
+    """A value, from a file say, on one short line of a message."""
+    plain = value.tolist() if hasattr(value, "tolist") else value
+    text = " ".join(repr(plain).split())
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -31,6 +31,9 @@ DU_IMMEDIATE = DECAY_ONE - 1
 V_MAX = (1 << 23) - 1
 U_WRAP = 1 << 24
 VTH_MAX = (1 << 17) - 1
+UNREACHABLE = 1 << 17
+"""A threshold above V_MAX once it is shifted by 6: for readouts on simulators that know none."""
+
 BIAS_MANTISSA_MAX = (1 << 12) - 1
 BIAS_EXPONENT_MAX = 7
 WEIGHT_BITS = 8

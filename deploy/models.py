@@ -1,32 +1,14 @@
 """Model files of any format: a .nir file becomes a `Network`; in others the file itself is what runs, a `ModelFile`."""
 
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from ckd.events import Binning
 from deploy.errors import ModelError
-from deploy.network import Network, Shape
+from deploy.model_file import ModelFile
+from deploy.network import Network
 
 FORMATS = {".onnx": "deploy.onnx_io", ".net": "deploy.netx_io"}
 """By ending, the package whose `read` takes such a file."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelFile:
-    """A model in the format of one simulator, which runs the file itself.
-
-    runner: the only name of `deploy.runners.RUNNERS` that takes it. layers: names of the neuron layers, in order of
-    execution. on_grid: whether it holds integers. The rest is as in `Network`.
-    """
-
-    path: Path
-    runner: str
-    input_shape: Shape
-    layers: tuple[str, ...]
-    on_grid: bool
-    binning: Binning | None = None
-    classes: tuple[str, ...] = ()
 
 
 def load_model(

@@ -109,6 +109,14 @@ class Network:
         assert isinstance(node, Input)
         return node.shape
 
+    @cached_property
+    def output_layer(self) -> str:
+        """The neurons that feed the output. Raises ModelError where the output is not fed by one layer of neurons."""
+        sources = self.sources(self.output)
+        if len(sources) != 1 or sources[0] not in self.neurons:
+            raise ModelError(f"{self.output}: is fed by {sources}; a prediction needs one layer of neurons there")
+        return sources[0]
+
     def sources(self, name: str) -> list[str]:
         """The nodes that feed `name`, in the order of the edges."""
         return [source for source, target in self.edges if target == name]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ckd.events import find_recordings, load_frames
 from deploy.errors import DeployError, ModelError
-from deploy.models import ModelFile
+from deploy.model_file import ModelFile
 from deploy.network import Array, Network
 from deploy.trace import load_trace
 

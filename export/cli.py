@@ -17,10 +17,10 @@ from ckd.runs import Run, load_run
 from deploy.commands._console import show_parameters, warn_of_overflows
 from deploy.commands._shared import require_file_name
 from deploy.errors import DeployError
+from deploy.extras import require_onnx
 from deploy.grid import WEIGHT_BITS
 from deploy.network import Network
 from deploy.netx_io import fit_to_netx
-from deploy.onnx_io._package import package
 from deploy.parameters import ParameterChange
 from deploy.quantize import quantize_layers
 from export import to_netx, to_nir, to_onnx
@@ -109,7 +109,7 @@ def refuse_early(plan: Export, model: Path) -> None:
         raise DeployError(f"--out {model}: a model of --to {plan.to} ends in {ending}; its trace lies beside it")
     require_file_name(model)
     if plan.to == "onnx":
-        package("onnx")
+        require_onnx()
         if model.stem == "teacher":
             raise DeployError(f"--out {model}: the teacher is written to this name; give another one")
     try:

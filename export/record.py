@@ -9,7 +9,7 @@ import torch
 
 from ckd.student import Student
 from deploy.network import Array, Network
-from deploy.runners._common import predict
+from deploy.prediction import predict
 from deploy.runners.schedule import shifts
 from deploy.trace import Trace, digest, join_traces, software_versions
 from export.fold import READOUT

@@ -10,9 +10,9 @@ from ckd.errors import ConfigError
 from ckd.files import write_then_rename
 from ckd.runs import Run
 from ckd.teacher import build_teacher, load_teacher
+from deploy.extras import require_onnx
 from deploy.nir_io import write_nir
 from deploy.onnx_io import write_onnx
-from deploy.onnx_io._package import package
 from export.made import Made
 
 STEM = "student"
@@ -43,7 +43,7 @@ def write(made: Made, model: Path) -> list[Path]:
 
 def write_teacher(run: Run, path: Path) -> None:
     """Write the run's teacher: stills (batch, C, size, size) between 0 and 1 to logits (batch, K), batch free."""
-    onnx = package("onnx")
+    onnx = require_onnx()
     teacher, channels = read_teacher(run)
     size = run.config.data.size
     with write_then_rename(path) as temporary:

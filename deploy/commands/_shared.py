@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from deploy.errors import DeployError
-from deploy.models import ModelFile
+from deploy.model_file import ModelFile
 from deploy.network import Array, Network
 from deploy.runners import GRID_RUNNERS
 

@@ -12,7 +12,8 @@ from deploy import cluster
 from deploy.commands._console import warn_of_overflows
 from deploy.commands._shared import Model, fit_to_runner, recording_limit, refuse_to_replace
 from deploy.compare import Verdict, compare
-from deploy.models import ModelFile, load_model
+from deploy.model_file import ModelFile
+from deploy.models import load_model
 from deploy.network import Network
 from deploy.recordings import Recordings, choose_recordings
 from deploy.runners import GRID_RUNNERS, require_known, run

@@ -7,8 +7,8 @@ from typing import Any
 import h5py
 
 from deploy.errors import ModelError
-from deploy.models import ModelFile
-from deploy.nir_io.metadata import from_metadata
+from deploy.metadata import from_metadata
+from deploy.model_file import ModelFile
 
 
 def read(path: Path) -> ModelFile:

@@ -14,11 +14,10 @@ import numpy as np
 from ckd.events import write_then_rename
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError
+from deploy.metadata import to_metadata
 from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Input, Network, Node, Output
 from deploy.netx_io.limits import BIAS_UNIT, WAY_OUT, refuse_bias
-from deploy.nir_io.metadata import to_metadata
 from deploy.passes.fold_pooling import fold_pooling
-from deploy.runners.lava_parts import UNREACHABLE
 
 
 def write_netx(network: Network, path: Path) -> None:
@@ -91,7 +90,7 @@ def _layer(name: str, node: Dense | Conv, cells: str, neuron: GridNeuron) -> tup
     values: dict[str, Any] = {"shape": np.array(neuron.shape), "weight": weight, "bias": _bias(cells, neuron)}
     if isinstance(node, Conv):
         values |= {"stride": node.stride, "padding": node.padding, "dilation": node.dilation, "groups": node.groups}
-    threshold = np.array(UNREACHABLE) if neuron.vth is None else neuron.vth
+    threshold = np.array(grid.UNREACHABLE) if neuron.vth is None else neuron.vth
     values |= {
         "neuron/type": np.bytes_("CUBA"),
         "neuron/iDecay": _one(cells, "du", neuron.du) + 1,

@@ -6,7 +6,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from deploy.errors import ModelError, UnsupportedError
+from deploy.errors import ModelError, UnsupportedError, shown
 from deploy.network import Array, Pair, Shape
 
 KNOWN = frozenset(
@@ -62,13 +62,6 @@ def shape_of(place: str, field: str, value: Any) -> Shape:
     if numbers.ndim != 1 or (numbers < 1).any() or np.prod(numbers.astype(np.float64)) > LARGEST:
         raise ModelError(f"{place}: {field} {numbers.tolist()} is no shape of at most {LARGEST} values")
     return tuple(int(n) for n in numbers)
-
-
-def shown(value: Any) -> str:
-    """A value from a file on one short line."""
-    plain = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-    text = " ".join(repr(plain).split())
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _floats(place: str, field: str, value: Any, *, infinite: bool) -> Array:

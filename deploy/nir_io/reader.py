@@ -8,12 +8,12 @@ import nir
 import numpy as np
 
 from ckd.events import Binning
-from deploy.errors import ModelError, UnsupportedError
+from deploy.errors import ModelError, UnsupportedError, shown
+from deploy.metadata import FileInfo, from_metadata, refuse_soft_reset
 from deploy.network import Array, Conv, Dense, Edge, Network, Node, Shape
 from deploy.nir_io import fields, neurons, nodes, on_grid, scales
 from deploy.nir_io.connect import add_readout, check_connections, fit_shapes
 from deploy.nir_io.idioms import mean_name
-from deploy.nir_io.metadata import FileInfo, from_metadata, refuse_soft_reset
 from deploy.nir_io.tree import load_graph
 from deploy.passes.synapses import synapses_into
 
@@ -162,9 +162,7 @@ def _grid_metadata(name: str, parsed: Parsed, *numbers: str) -> dict[str, Any]:
     for key in numbers:
         value = metadata.get(key)
         if not isinstance(value, int | np.integer) or abs(value) > scales.LARGEST_EXPONENT:
-            raise ModelError(
-                f"{name}: its metadata is damaged ({key} is {fields.shown(value)}); export the network again"
-            )
+            raise ModelError(f"{name}: its metadata is damaged ({key} is {shown(value)}); export the network again")
     return metadata
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ckd.events import write_then_rename
 from deploy.errors import ModelError, UnsupportedError
+from deploy.metadata import to_metadata
 from deploy.network import (
     Array,
     Conv,
@@ -26,7 +27,6 @@ from deploy.network import (
 from deploy.nir_io import neurons, on_grid
 from deploy.nir_io.biases import Biases, place_biases
 from deploy.nir_io.idioms import find_idioms
-from deploy.nir_io.metadata import to_metadata
 from deploy.passes.synapses import synapse_scales
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from deploy.extras import require_onnx
 from deploy.network import Array, Shape
-from deploy.onnx_io._package import package
 from deploy.onnx_io.functions import DOMAIN, OPSET, VERSION, function_texts
 
 BATCH = "batch"
@@ -20,7 +20,7 @@ class Graph:
     """Collects the nodes of one ONNX graph; values are named "<node of the network>.<what>"."""
 
     def __init__(self, frame_shape: Shape, frame_type: type) -> None:
-        self._onnx = package("onnx")
+        self._onnx = require_onnx()
         self.values: dict[str, str] = {}
         """By node of the network, the value that holds its output of this step."""
         self._nodes: list[Any] = []

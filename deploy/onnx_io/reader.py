@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from deploy.errors import ModelError
-from deploy.models import ModelFile
-from deploy.nir_io.metadata import from_metadata
-from deploy.onnx_io._package import package
+from deploy.extras import require_onnx
+from deploy.metadata import from_metadata
+from deploy.model_file import ModelFile
 from deploy.onnx_io.graph import NEXT
 
 POTENTIAL = f".v{NEXT}"
@@ -21,7 +21,7 @@ def read(path: Path) -> ModelFile:
         ModelError: not ONNX, not valid, or not a student that ckd-export wrote.
         RunnerError: the extra onnx is not installed.
     """
-    onnx = package("onnx")
+    onnx = require_onnx()
     try:
         onnx.checker.check_model(str(path), full_check=True)
         model = onnx.load(str(path), load_external_data=False)

@@ -8,12 +8,11 @@ import numpy as np
 from ckd.events import write_then_rename
 from deploy.counts import largest_counts
 from deploy.errors import UnsupportedError
+from deploy.extras import require_onnx
+from deploy.metadata import to_metadata
 from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Neuron, Output, Scale, SumPool
-from deploy.nir_io.metadata import to_metadata
 from deploy.onnx_io import floats, integers
-from deploy.onnx_io._package import package
 from deploy.onnx_io.graph import NEXT, Graph
-from deploy.runners._common import output_layer
 
 
 def write_onnx(network: Network, path: Path) -> None:
@@ -25,7 +24,7 @@ def write_onnx(network: Network, path: Path) -> None:
         RunnerError: the extra onnx is not installed.
     """
     model = to_onnx(network)
-    onnx = package("onnx")
+    onnx = require_onnx()
     with write_then_rename(Path(path)) as temporary:
         onnx.save(model, str(temporary))
         onnx.checker.check_model(str(temporary), full_check=True)
@@ -43,7 +42,7 @@ def to_onnx(network: Network) -> Any:
         odd = [name for name, node in network.neurons.items() if isinstance(node, Neuron)]
         raise UnsupportedError(f"neurons {odd} are not on the grid, the others are; quantise the whole network")
     metadata = {key: str(value) for key, value in to_metadata(network).items()}
-    metadata["output_layer"] = output_layer(network)
+    metadata["output_layer"] = network.output_layer
     return _Writer(network).graph.model("student", metadata)
 
 
@@ -149,7 +148,7 @@ class _Writer:
 
     def _output(self, name: str) -> None:
         """Spikes, or the potential of a readout."""
-        layer = output_layer(self.network)
+        layer = self.network.output_layer
         node = self.network.nodes[layer]
         readout = (node.vth if isinstance(node, GridNeuron) else getattr(node, "threshold", None)) is None
         dtype = integers.SUMS if readout and self.network.on_grid else self.types[layer]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ckd.events import write_then_rename
 from deploy.checking import Checked
-from deploy.errors import DeployError
+from deploy.extras import require
 from deploy.mapping import Mapping
 from deploy.report.content import content
 
@@ -21,12 +21,9 @@ def write_report(checked: Checked, path: Path, *, mapping: Mapping | None = None
         name: what the model is called.
 
     Raises:
-        DeployError: jinja2 is not installed.
+        RunnerError: jinja2 is not installed.
     """
-    try:
-        import jinja2
-    except ModuleNotFoundError as error:
-        raise DeployError("a report needs jinja2: pip install 'ckd[report]'") from error
+    jinja2 = require("jinja2", extra="report", use="a report")
     here = files("deploy.report")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined

@@ -10,7 +10,7 @@ from importlib import import_module
 import numpy as np
 
 from deploy.errors import RunnerError
-from deploy.models import ModelFile
+from deploy.model_file import ModelFile
 from deploy.network import Array, Network
 from deploy.trace import Trace
 

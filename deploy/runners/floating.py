@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from deploy.errors import ModelError
 from deploy.network import Array, GridNeuron, Network, Neuron, Shape
 from deploy.passes.to_float import to_float
-from deploy.runners._common import predict
+from deploy.prediction import predict
 from deploy.runners._ops import apply
 from deploy.runners.schedule import Walk, shifts
 from deploy.trace import Trace, software_versions

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from deploy.errors import UnsupportedError
 from deploy.grid import VTH_MAX
 from deploy.network import GridNeuron, Network, Neuron
-from deploy.runners._common import predict
+from deploy.prediction import predict
 from deploy.runners.lava_parts import Arrays, population, synapse
 from deploy.runners.lava_plan import connections, from_lava, lava_shape
 from deploy.runners.schedule import shifts

@@ -13,9 +13,6 @@ from deploy.runners.lava_plan import Connection, lava_order, lava_shape, to_lava
 Array = NDArray[Any]
 Arrays = dict[str, Array]
 
-UNREACHABLE = 1 << 17
-"""A threshold above V_MAX once it is shifted by 6: for readouts."""
-
 SILENCE = 1 << 16
 """The synaptic sum that holds a population down: u = -2^22, so that as much again may arrive before u wraps."""
 
@@ -98,7 +95,7 @@ def _grid_neuron(name: str, node: GridNeuron) -> tuple[Arrays, int]:
             f"{name}: bias {np.asarray(node.bias)[lost].flat[0]} is no 13-bit mantissa << {exponent}, which is all "
             "that the chip holds. Quantise the network again (deploy.quantize)"
         )
-    vth = np.asarray(UNREACHABLE) if node.vth is None else node.vth
+    vth = np.asarray(grid.UNREACHABLE) if node.vth is None else node.vth
     return {"du": node.du, "dv": node.dv, "vth": vth, "bias_mant": mantissa}, exponent
 
 

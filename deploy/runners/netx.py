@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.errors import RunnerError
-from deploy.models import ModelFile
+from deploy.grid import UNREACHABLE
+from deploy.model_file import ModelFile
 from deploy.network import Network
 from deploy.netx_io import write_netx
 from deploy.runners.lava import LAVA_VERSION, late
-from deploy.runners.lava_parts import UNREACHABLE
 from deploy.runners.worker import run_worker
 from deploy.trace import Trace, software_versions
 

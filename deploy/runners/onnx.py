@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from deploy.errors import RunnerError
-from deploy.models import ModelFile
+from deploy.extras import require_onnx
+from deploy.model_file import ModelFile
 from deploy.network import Array, Network
-from deploy.onnx_io._package import package
 from deploy.onnx_io.graph import NEXT
-from deploy.runners._common import vote
+from deploy.prediction import vote
 from deploy.trace import Trace, digest, join_traces, software_versions
 
 SPIKES = ".spikes"
@@ -52,7 +52,7 @@ def run(model: Network | ModelFile, frames: Array, *, keep_states: int = 0, batc
 
 
 def _session(model: Network | ModelFile) -> Any:
-    runtime = package("onnxruntime")
+    runtime = require_onnx("onnxruntime")
     if isinstance(model, ModelFile):
         source: Any = str(model.path)
     else:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deploy.errors import RunnerError
+from deploy.extras import how_to_install
 
 VARIABLE = "CKD_PYTHON310"
 
@@ -24,7 +25,7 @@ def find_uv() -> str:
     except (ImportError, FileNotFoundError):
         found = shutil.which("uv")
     if found is None:
-        raise RunnerError("uv is missing; it builds the environment in which Lava runs. pip install 'ckd[lava]'")
+        raise RunnerError(f"uv is missing; it builds the environment in which Lava runs: {how_to_install('lava')}")
     return found
 
 

@@ -12,7 +12,8 @@ import pytest
 import deploy
 from ckd.events import Binning
 from deploy.errors import DeployError, GridError, ModelError, RunnerError, UnsupportedError
-from deploy.models import ModelFile, load_model
+from deploy.model_file import ModelFile
+from deploy.models import load_model
 from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Output, SumPool
 from deploy.netx_io import fit_to_netx, write_netx
 from deploy.passes.fold_pooling import fold_pooling

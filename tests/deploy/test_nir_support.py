@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from benchmarks.nir_support import example_graphs, support_table
 from deploy.errors import UnsupportedError
 from deploy.network import Array, Delay, Network
 from deploy.nir_io.fields import KNOWN
-from deploy.nir_io.support import example_graphs, support_table
 
 
 def _without_delays(network: Network, frames: Array) -> None:

@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import deploy
+from benchmarks.nir_support import support_table
 from ckd.events import Binning
 from deploy import grid
-from deploy.models import ModelFile, load_model
+from deploy.model_file import ModelFile
+from deploy.models import load_model
 from deploy.network import (
     Conv,
     Delay,
@@ -25,7 +27,6 @@ from deploy.network import (
     Scale,
     SumPool,
 )
-from deploy.nir_io.support import support_table
 from deploy.runners import floating, integer
 from tests.deploy.plain import Array, cells, chain, even, events, small
 

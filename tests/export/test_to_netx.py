@@ -7,7 +7,8 @@ import pytest
 
 import deploy
 from deploy.cli import main as deploy_main
-from deploy.models import ModelFile, load_model
+from deploy.model_file import ModelFile
+from deploy.models import load_model
 from export.cli import main
 from tests.deploy.plain import needs_lava
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from deploy.errors import UnsupportedError
 from deploy.network import Array, Network
-from deploy.runners._common import predict
+from deploy.prediction import predict
 from deploy.runners.integer.arithmetic import IntegerArithmetic, Values
 from deploy.runners.integer.prepared import Prepared
 from deploy.runners.integer.threads import for_slices

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from ckd.events import Binning
-from deploy.errors import ModelError, UnsupportedError
+from deploy.errors import ModelError, UnsupportedError, shown
 from deploy.network import Network
-from deploy.nir_io.fields import shown
 from deploy.parameters import ParameterChange
 
 FORMAT_VERSION = 1

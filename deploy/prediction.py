@@ -1,19 +1,10 @@
-"""What every runner shares."""
+"""From what the output layer did to the class of each recording: the same on every runner."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from deploy.errors import ModelError
 from deploy.network import Array, Network
-
-
-def output_layer(network: Network) -> str:
-    """The neurons that feed the output. Raises ModelError where the output is not fed by one layer of neurons."""
-    sources = network.sources(network.output)
-    if len(sources) != 1 or sources[0] not in network.neurons:
-        raise ModelError(f"{network.output}: is fed by {sources}; a prediction needs one layer of neurons there")
-    return sources[0]
 
 
 def predict(
@@ -30,7 +21,7 @@ def predict(
 
     A tie goes to the lowest index, on every runner alike.
     """
-    return vote(output_layer(network), spikes, v, shifts, steps)
+    return vote(network.output_layer, spikes, v, shifts, steps)
 
 
 def vote(

@@ -1,0 +1,36 @@
+"""Packages that are not always installed: imported where they are used, and their absence names the extra."""
+
+from importlib import import_module
+from typing import Any
+
+from deploy.errors import RunnerError
+
+DISTRIBUTION = "ckd"
+
+
+def require(package: str, *, extra: str, use: str) -> Any:
+    """Import `package`.
+
+    Args:
+        package: its import name, with submodule.
+        extra: which extra of this distribution brings it.
+        use: what needs it, for the message: "a report", "ONNX models".
+
+    Raises:
+        RunnerError: it is not installed; the message says what to install.
+    """
+    try:
+        return import_module(package)
+    except ImportError:
+        root = package.partition(".")[0]
+        raise RunnerError(f"{root} is missing; {use} needs it: {how_to_install(extra)}") from None
+
+
+def require_onnx(package: str = "onnx") -> Any:
+    """`package`, onnx or onnxruntime, of the extra `onnx`. Raises RunnerError where it is not installed."""
+    return require(package, extra="onnx", use="ONNX models")
+
+
+def how_to_install(extra: str) -> str:
+    """The command that installs an extra."""
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
