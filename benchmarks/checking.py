@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ckd.events import Binning
-from deploy.checking import check
+from deploy.checking.check import check
+from deploy.formats.nir import write_nir
 from deploy.network import Conv, Dense, Flatten, GridNeuron, Input, Network, Node, Output
-from deploy.nir_io import write_nir
 from deploy.runners import run
 
 EVENTS = 4100

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from benchmarks.faulty_runner import Faults, run
 from ckd.events import EVENT_DTYPE, Binning, to_frames
-from deploy.checking import Checked, check
+from deploy.checking.check import Checked, check
+from deploy.formats.nir import read_nir, write_nir
 from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Node, Output
-from deploy.nir_io import read_nir, write_nir
-from deploy.trace import Trace
+from deploy.traces.trace import Trace
 from export.record import record_quantised
 
 Array = NDArray[Any]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.network import Conv, Delay, Dense, GridNeuron, Input, Network
-from deploy.trace import Trace
+from deploy.traces.trace import Trace
 
 Array = NDArray[Any]
 

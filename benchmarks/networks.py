@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from deploy.grid import VTH_MAX
 from deploy.network import Conv, Dense, Flatten, GridNeuron, Input, Network, Node, Output, SumPool
+from deploy.network.shapes import output_shape
 from deploy.runners import integer
-from deploy.shapes import output_shape
 
 Array = NDArray[Any]
 SMALL = "16-AP-32-AP-64-AP"

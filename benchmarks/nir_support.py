@@ -15,9 +15,9 @@ import nir
 import numpy as np
 
 from deploy.errors import UnsupportedError
+from deploy.formats.nir.reader import read_nir
+from deploy.formats.nir.writer import write_nir
 from deploy.network import Array, Network
-from deploy.nir_io.reader import read_nir
-from deploy.nir_io.writer import write_nir
 
 DT = 1e-3
 Column = Callable[[Network, Array], Network | None]
@@ -108,7 +108,7 @@ def _row(kind: str, graph: nir.NIRGraph, folder: Path, more: Mapping[str, Column
     quantized: list[Network] = []
 
     def quantise() -> str:
-        from deploy.quantize import quantize
+        from deploy.quantization.search import quantize
 
         quantized.append(quantize(network, frames))
         return "yes" if "node" in quantized[0].nodes or kind == "NIRGraph" else "yes, folded"
@@ -148,7 +148,7 @@ def _integer(network: Network, frames: Array) -> None:
 
 def _lava(network: Network, frames: Array) -> None:
     """Everything but the run itself: the plan that Lava's worker would carry out."""
-    from deploy.runners import lava
+    from deploy.runners.lava import fixed as lava
 
     with tempfile.TemporaryDirectory() as folder:
         lava.prepare(network, frames, Path(folder))

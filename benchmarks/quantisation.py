@@ -19,7 +19,7 @@ import tyro
 from ckd.engine import Hooks
 from ckd.runs import Run, load_run
 from deploy.network import Array, Network
-from deploy.quantize import quantize_layers
+from deploy.quantization.search import quantize_layers
 from deploy.runners import integer
 from export.cli import calibration
 from export.finetune import finetune

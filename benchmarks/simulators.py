@@ -26,7 +26,8 @@ from rich.table import Table
 from benchmarks.networks import PAPER, SMALL, at_activity, events, mlp, small_conv, stack, vgg, weights
 from deploy.errors import RunnerError
 from deploy.network import Conv, Dense, GridNeuron, Network
-from deploy.runners import integer, lava
+from deploy.runners import integer
+from deploy.runners.lava import fixed as lava
 
 RATES = (0.01, 0.05, 0.1, 0.2, 0.3)
 console = Console()

@@ -6,14 +6,14 @@
 >>> verdict = deploy.compare(trace, deploy.load_trace("student.trace"))
 """
 
-from deploy.compare import Verdict, compare
 from deploy.errors import DeployError
-from deploy.models import load_model
+from deploy.formats.load import load_model
+from deploy.formats.nir import read_nir as load
 from deploy.network import Network
-from deploy.nir_io import read_nir as load
-from deploy.quantize import quantize
+from deploy.quantization.search import quantize
 from deploy.runners import run
-from deploy.trace import Trace, load_trace
+from deploy.traces.compare import Verdict, compare
+from deploy.traces.trace import Trace, load_trace
 
 __all__ = [
     "DeployError",

@@ -14,7 +14,7 @@ def require(package: str, *, extra: str, use: str) -> Any:
     Args:
         package: its import name, with submodule.
         extra: which extra of this distribution brings it.
-        use: what needs it, for the message: "a report", "ONNX models".
+        use: who needs it, for the message: "a report needs", "ONNX models need".
 
     Raises:
         RunnerError: it is not installed; the message says what to install.
@@ -23,12 +23,12 @@ def require(package: str, *, extra: str, use: str) -> Any:
         return import_module(package)
     except ImportError:
         root = package.partition(".")[0]
-        raise RunnerError(f"{root} is missing; {use} needs it: {how_to_install(extra)}") from None
+        raise RunnerError(f"{root} is missing; {use} it: {how_to_install(extra)}") from None
 
 
 def require_onnx(package: str = "onnx") -> Any:
     """`package`, onnx or onnxruntime, of the extra `onnx`. Raises RunnerError where it is not installed."""
-    return require(package, extra="onnx", use="ONNX models")
+    return require(package, extra="onnx", use="ONNX models need")
 
 
 def how_to_install(extra: str) -> str:

@@ -18,7 +18,7 @@ import pytest
 
 if TYPE_CHECKING:
     from deploy.network import Network
-    from deploy.trace import Trace
+    from deploy.traces.trace import Trace
 
 AssertSame = Callable[..., None]
 
@@ -74,9 +74,9 @@ def same_spikes(
 ) -> None:
     """Fail the test where two traces differ; its message says where, when and why."""
     __tracebackhide__ = True
-    from deploy.compare import compare
-    from deploy.divergence import explain
-    from deploy.divergence.story import story
+    from deploy.checking.divergence import explain
+    from deploy.checking.divergence.story import story
+    from deploy.traces.compare import compare
 
     one, other = _trace(expected), _trace(found)
     verdict = compare(one, other)
@@ -89,12 +89,12 @@ def same_spikes(
 
 
 def _trace(given: Trace | Path | str) -> Trace:
-    from deploy.trace import load_trace
+    from deploy.traces.trace import load_trace
 
     return load_trace(Path(given)) if isinstance(given, str | Path) else given
 
 
 def _network(given: Network | Path | str | None) -> Network | None:
-    from deploy.nir_io import read_nir
+    from deploy.formats.nir import read_nir
 
     return read_nir(Path(given)) if isinstance(given, str | Path) else given

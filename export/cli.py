@@ -14,15 +14,15 @@ from rich.console import Console
 from ckd.console import RichReporter, run_command
 from ckd.engine import Hooks
 from ckd.runs import Run, load_run
-from deploy.commands._console import show_parameters, warn_of_overflows
-from deploy.commands._shared import require_file_name
+from deploy.commands.shared import require_file_name
 from deploy.errors import DeployError
 from deploy.extras import require_onnx
+from deploy.formats.netx import fit_to_netx
 from deploy.grid import WEIGHT_BITS
 from deploy.network import Network
-from deploy.netx_io import fit_to_netx
-from deploy.parameters import ParameterChange
-from deploy.quantize import quantize_layers
+from deploy.network.parameters import ParameterChange
+from deploy.quantization.search import quantize_layers
+from deploy.report.console import show_parameters, warn_of_overflows
 from export import to_netx, to_nir, to_onnx
 from export.finetune import finetune
 from export.fold import student_to_network

@@ -6,7 +6,7 @@ from ckd.continuing import train_further
 from ckd.engine import Hooks
 from ckd.runs import Run
 from deploy.network import Network
-from deploy.quantize import Quantisation
+from deploy.quantization.search import Quantisation
 from export.grid_student import build_grid_student, to_network
 
 LEARNING_RATE = 0.1

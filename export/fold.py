@@ -25,7 +25,7 @@ from deploy.network import (
     Shape,
     SumPool,
 )
-from deploy.shapes import output_shape
+from deploy.network.shapes import output_shape
 
 READOUT = "readout"
 """The neurons that add up the classifier's logits over the steps; the largest at the end is the prediction."""

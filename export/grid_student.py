@@ -20,9 +20,9 @@ from ckd.student import Student
 from deploy import grid
 from deploy.errors import UnsupportedError
 from deploy.network import Conv, Dense, Flatten, GridNeuron, Network
-from deploy.parameters import ParameterChange, compare_parameter
-from deploy.quantize import Quantisation
-from deploy.rounding import FloatLayer, GridLayer, collect_layer
+from deploy.network.parameters import ParameterChange, compare_parameter
+from deploy.quantization.rounding import FloatLayer, GridLayer, collect_layer
+from deploy.quantization.search import Quantisation
 
 
 def build_grid_student(quantisation: Quantisation, *, bits: int, alpha: float) -> Student:

@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deploy import grid
-from deploy.counts import largest_counts
 from deploy.errors import GridError, UnsupportedError
 from deploy.network import Array, Conv, Dense, GridNeuron, Network, Shape, SumPool
-from deploy.runners.schedule import Walk
+from deploy.network.counts import largest_counts
+from deploy.runners.walk import Walk
 
 
 @dataclass

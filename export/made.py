@@ -8,7 +8,7 @@ import numpy as np
 from ckd.runs import Run
 from deploy.errors import DeployError, TraceError
 from deploy.network import Network
-from deploy.trace import Trace, load_trace
+from deploy.traces.trace import Trace, load_trace
 
 MODELS = (".nir", ".onnx", ".net")
 

@@ -9,9 +9,9 @@ import torch
 
 from ckd.student import Student
 from deploy.network import Array, Network
-from deploy.prediction import predict
-from deploy.runners.schedule import shifts
-from deploy.trace import Trace, digest, join_traces, software_versions
+from deploy.runners.walk import shifts
+from deploy.traces.prediction import predict
+from deploy.traces.trace import Trace, digest, join_traces, software_versions
 from export.fold import READOUT
 from export.integer import Activity, IntegerNetwork
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from deploy.netx_io import write_netx
+from deploy.formats.netx import write_netx
 from export.made import Made
 
 STEM = "student_netx"
-"""netx rounds biases (`deploy.netx_io.fit_to_netx`), so this student has a trace of its own."""
+"""netx rounds biases (`deploy.formats.netx.fit_to_netx`), so this student has a trace of its own."""
 
 ENDING = ".net"
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deploy.nir_io import write_nir
+from deploy.formats.nir import write_nir
 from export.made import Made
 
 STEM = "student"

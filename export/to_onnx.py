@@ -11,8 +11,8 @@ from ckd.files import write_then_rename
 from ckd.runs import Run
 from ckd.teacher import build_teacher, load_teacher
 from deploy.extras import require_onnx
-from deploy.nir_io import write_nir
-from deploy.onnx_io import write_onnx
+from deploy.formats.nir import write_nir
+from deploy.formats.onnx import write_onnx
 from export.made import Made
 
 STEM = "student"

@@ -9,16 +9,16 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from deploy.checking import Checked, check
+from deploy.checking.check import Checked, check
+from deploy.checking.divergence.bisect import Piece, bisect
+from deploy.checking.divergence.evidence import Close
+from deploy.checking.divergence.story import story
 from deploy.commands import DIFFERENT, EQUAL
-from deploy.commands._shared import Model, recording_limit
-from deploy.compare import Verdict
-from deploy.divergence.bisect import Piece, bisect
-from deploy.divergence.evidence import Close
-from deploy.divergence.story import story
+from deploy.commands.shared import Model, recording_limit
 from deploy.errors import DeployError
 from deploy.runners import run
-from deploy.statistics import Similarity, measure
+from deploy.traces.compare import Verdict
+from deploy.traces.likeness import Similarity, measure
 
 LISTED = 5
 """How many of the spikes that rounding decides are shown."""

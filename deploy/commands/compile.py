@@ -9,15 +9,15 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from deploy.commands._console import show_parameters, warn_of_overflows
-from deploy.commands._shared import Model, refuse_to_replace
+from deploy.commands.recordings import choose_recordings
+from deploy.commands.shared import Model, refuse_to_replace
 from deploy.errors import DeployError
+from deploy.formats.nir import read_nir, write_nir
 from deploy.network import Network
-from deploy.nir_io import read_nir, write_nir
-from deploy.quantize import quantize
-from deploy.recordings import choose_recordings
+from deploy.quantization.search import quantize
+from deploy.report.console import show_parameters, warn_of_overflows
 from deploy.runners import run
-from deploy.trace import Trace
+from deploy.traces.trace import Trace
 
 KEEP_STATES = 8
 """Recordings whose u and v the trace keeps whole."""

@@ -8,12 +8,12 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
-from deploy.chips import GRIDS
 from deploy.commands import DIFFERENT, EQUAL
-from deploy.commands._shared import Model
-from deploy.mapping import Mapping, map_network
-from deploy.nir_io import read_nir
-from deploy.trace import load_trace
+from deploy.commands.shared import Model
+from deploy.formats.nir import read_nir
+from deploy.grid.chips import GRIDS
+from deploy.mapping.layout import Mapping, map_network
+from deploy.traces.trace import load_trace
 
 
 @dataclass(frozen=True, kw_only=True)

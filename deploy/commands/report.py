@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 import tyro
 
-from deploy.checking import check
-from deploy.chips import GRIDS
+from deploy.checking.check import check
 from deploy.commands import DIFFERENT, EQUAL
-from deploy.commands._shared import Model, recording_limit, refuse_to_replace
+from deploy.commands.shared import Model, recording_limit, refuse_to_replace
 from deploy.errors import UnsupportedError
-from deploy.mapping import Mapping, map_network
-from deploy.report import write_report
+from deploy.grid.chips import GRIDS
+from deploy.mapping.layout import Mapping, map_network
+from deploy.report.page import write_report
 
 PAGE_RECORDINGS = 100
 

@@ -8,16 +8,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from deploy import cluster
-from deploy.commands._console import warn_of_overflows
-from deploy.commands._shared import Model, fit_to_runner, recording_limit, refuse_to_replace
-from deploy.compare import Verdict, compare
-from deploy.model_file import ModelFile
-from deploy.models import load_model
+from deploy.commands.recordings import Recordings, choose_recordings
+from deploy.commands.shared import Model, fit_to_runner, recording_limit, refuse_to_replace
+from deploy.formats.load import load_model
+from deploy.formats.model_file import ModelFile
 from deploy.network import Network
-from deploy.recordings import Recordings, choose_recordings
-from deploy.runners import GRID_RUNNERS, require_known, run
-from deploy.trace import Trace
+from deploy.report.console import warn_of_overflows
+from deploy.runners import GRID_RUNNERS, cluster, require_known, run
+from deploy.traces.compare import Verdict, compare
+from deploy.traces.trace import Trace
 
 
 @dataclass(frozen=True, kw_only=True)

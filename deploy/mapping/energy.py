@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from deploy.chips import LOIHI1_ENERGY, Chip, Energy
 from deploy.errors import TraceError
+from deploy.grid.chips import LOIHI1_ENERGY, Chip, Energy
 from deploy.mapping.partition import Core
 from deploy.mapping.tiles import Link, fan_out, full_shape, links_into, reach
 from deploy.network import Array, Conv, Network
-from deploy.trace import Trace
+from deploy.traces.trace import Trace
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
 
-from deploy.chips import Chip
+from deploy.grid.chips import Chip
 from deploy.mapping.tiles import Link, Tile, axons_in, full_shape, links_into, memory_bits, reach
 from deploy.network import Delay, Network, Shape
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from deploy import grid
 from deploy.network import Array, Conv, Dense, Flatten, Network, Neuron, Node, Shape, SumPool
-from deploy.passes._graph import bypass, only_source
+from deploy.passes.edits import bypass, only_source
 
 Changes = dict[str, Node]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from deploy.network import Array, Conv, Delay, Dense, Flatten, Network, Neuron, Node, Scale, Shape, SumPool
-from deploy.passes._graph import bypass, only_source, recurrent
+from deploy.passes.edits import bypass, only_source, recurrent
 
 Changes = dict[str, Node]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from deploy.network import Delay, Dense, Flatten, Network, Node, Scale
-from deploy.passes._graph import bypass, only_source, recurrent
+from deploy.passes.edits import bypass, only_source, recurrent
 
 
 def merge_linear(network: Network) -> Network:

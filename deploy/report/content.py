@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from deploy.checking import Checked
-from deploy.divergence.causes import SIDES
-from deploy.divergence.detail import Divergence, Side
-from deploy.divergence.story import story
-from deploy.mapping import Mapping
+from deploy.checking.check import Checked
+from deploy.checking.divergence.causes import SIDES
+from deploy.checking.divergence.detail import Divergence, Side
+from deploy.checking.divergence.story import story
+from deploy.mapping.layout import Mapping
 from deploy.network import Array
 from deploy.report.rasters import rasters, telling_order
-from deploy.statistics import measure
-from deploy.trace import Trace
+from deploy.traces.likeness import measure
+from deploy.traces.trace import Trace
 
 INPUTS_SHOWN = 12
 PARAMETERS_SHOWN = 200

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from deploy.network import Array
-from deploy.trace import Trace
+from deploy.traces.trace import Trace
 
 NEURONS = 1024
 """Neurons drawn of one layer: those that differ, then others evenly spread; more rows than this no screen has."""

@@ -10,9 +10,9 @@ from importlib import import_module
 import numpy as np
 
 from deploy.errors import RunnerError
-from deploy.model_file import ModelFile
+from deploy.formats.model_file import ModelFile
 from deploy.network import Array, Network
-from deploy.trace import Trace
+from deploy.traces.trace import Trace
 
 
 def _load(module: str) -> Callable[..., Trace]:
@@ -22,11 +22,11 @@ def _load(module: str) -> Callable[..., Trace]:
 RUNNERS: dict[str, Callable[[], Callable[..., Trace]]] = {
     "integer": partial(_load, "integer"),
     "float": partial(_load, "floating"),
-    "lava": partial(_load, "lava"),
-    "lava-float": lambda: partial(_load("lava"), floating=True),
-    "loihi2": partial(_load, "loihi2"),
+    "lava": partial(_load, "lava.fixed"),
+    "lava-float": lambda: partial(_load("lava.fixed"), floating=True),
+    "loihi2": partial(_load, "lava.loihi2"),
     "onnx": partial(_load, "onnx"),
-    "netx": partial(_load, "netx"),
+    "netx": partial(_load, "lava.netx"),
 }
 """By the name that `--on` takes, how to get the runner's `run` function."""
 

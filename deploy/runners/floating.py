@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from deploy.errors import ModelError
 from deploy.network import Array, GridNeuron, Network, Neuron, Shape
+from deploy.network.ops import apply
 from deploy.passes.to_float import to_float
-from deploy.prediction import predict
-from deploy.runners._ops import apply
-from deploy.runners.schedule import Walk, shifts
-from deploy.trace import Trace, software_versions
+from deploy.runners.walk import Walk, shifts
+from deploy.traces.prediction import predict
+from deploy.traces.trace import Trace, software_versions
 
 VALUES_AT_ONCE = 1 << 25
 """Outputs of the largest layer held at once; longer recordings are run in several pieces of time."""

@@ -1,4 +1,4 @@
-"""Runs one-step ONNX graphs (`deploy.onnx_io`) in onnxruntime, on the CPU, feeding the states back step by step."""
+"""Runs one-step ONNX graphs (`deploy.formats.onnx`) in onnxruntime, feeding the states back step by step."""
 
 import time
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ import numpy as np
 
 from deploy.errors import RunnerError
 from deploy.extras import require_onnx
-from deploy.model_file import ModelFile
+from deploy.formats.model_file import ModelFile
+from deploy.formats.onnx.graph import NEXT
 from deploy.network import Array, Network
-from deploy.onnx_io.graph import NEXT
-from deploy.prediction import vote
-from deploy.trace import Trace, digest, join_traces, software_versions
+from deploy.traces.prediction import vote
+from deploy.traces.trace import Trace, digest, join_traces, software_versions
 
 SPIKES = ".spikes"
 
@@ -56,7 +56,7 @@ def _session(model: Network | ModelFile) -> Any:
     if isinstance(model, ModelFile):
         source: Any = str(model.path)
     else:
-        from deploy.onnx_io import to_onnx
+        from deploy.formats.onnx import to_onnx
 
         source = to_onnx(model).SerializeToString()
     try:

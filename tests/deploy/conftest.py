@@ -9,8 +9,8 @@ import pytest
 
 from ckd.events import Binning
 from deploy import grid
+from deploy.formats.nir import write_nir
 from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Input, Network, Output
-from deploy.nir_io import write_nir
 from deploy.runners import integer
 
 BINNING = Binning(step_us=1000, steps=7, height=10, width=10)

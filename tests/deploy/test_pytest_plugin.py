@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deploy.nir_io import write_nir
+from deploy.formats.nir import write_nir
 from deploy.runners import run
-from tests.deploy.test_report import damaged
+from tests.deploy.report.test_report import damaged
 from tests.equivalence.networks import convolutional, frames_for
 
 ROOT = Path(__file__).resolve().parents[2]

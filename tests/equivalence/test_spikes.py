@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deploy.checking import check
-from deploy.divergence.evidence import pick
-from deploy.divergence.story import story
+from deploy.checking.check import check
+from deploy.checking.divergence.evidence import pick
+from deploy.checking.divergence.story import story
 from deploy.errors import RunnerError
-from deploy.nir_io import read_nir, write_nir
+from deploy.formats.nir import read_nir, write_nir
 from deploy.pytest_plugin import AssertSame
 from deploy.runners import run
-from deploy.trace import load_trace
+from deploy.traces.trace import load_trace
 from tests.equivalence.networks import convolutional, frames_for
 
 SLOW = 3

@@ -11,7 +11,7 @@ from ckd.runs import load_run
 from ckd.student import Student
 from deploy import grid
 from deploy.network import Array, Conv, Dense, Network
-from deploy.quantize import Quantisation, quantize_layers
+from deploy.quantization.search import Quantisation, quantize_layers
 from deploy.runners import integer
 from export.finetune import finetune
 from export.fold import student_to_network

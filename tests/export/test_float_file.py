@@ -12,9 +12,9 @@ from torch import Tensor
 import deploy
 from ckd.student import build_vgg
 from deploy.cli import main
+from deploy.formats.nir import write_nir
 from deploy.network import Array, Conv, Dense, Flatten, Network, Neuron, Scale, SumPool
-from deploy.nir_io import write_nir
-from deploy.trace import Trace
+from deploy.traces.trace import Trace
 from export.fold import student_to_network
 from export.record import record_float
 from tests.export.conftest import BINNING, CLASSES

@@ -9,7 +9,7 @@ from ckd.events import Binning
 from ckd.student import Student
 from deploy.errors import UnsupportedError
 from deploy.network import Array, Conv, Network
-from deploy.passes import fold_linear
+from deploy.passes.fold_linear import fold_linear
 from deploy.runners import floating
 from export.fold import READOUT, student_to_network
 from export.record import record_float

@@ -6,12 +6,12 @@ import torch
 
 from ckd.student import Student
 from deploy import grid
-from deploy.compare import compare
-from deploy.counts import largest_counts
 from deploy.errors import GridError, UnsupportedError
 from deploy.network import Array, Dense, GridNeuron, Input, Network, Output, SumPool
-from deploy.quantize import quantize
+from deploy.network.counts import largest_counts
+from deploy.quantization.search import quantize
 from deploy.runners import integer
+from deploy.traces.compare import compare
 from export.fold import student_to_network
 from export.integer import IntegerNetwork, channel_groups
 from export.record import record_quantised

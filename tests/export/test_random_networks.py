@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from deploy.errors import GridError
 from deploy.network import Array, Network
 from deploy.runners import integer
-from deploy.runners.schedule import SCHEDULES
+from deploy.runners.walk import SCHEDULES
 from export.integer import IntegerNetwork
-from tests.deploy.random_networks import cases
+from tests.deploy.runners.random_networks import cases
 
 
 def check(network: Network, frames: Array, schedule: str) -> int:

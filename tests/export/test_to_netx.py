@@ -7,10 +7,10 @@ import pytest
 
 import deploy
 from deploy.cli import main as deploy_main
-from deploy.model_file import ModelFile
-from deploy.models import load_model
+from deploy.formats.load import load_model
+from deploy.formats.model_file import ModelFile
 from export.cli import main
-from tests.deploy.plain import needs_lava
+from tests.deploy.runners.plain import needs_lava
 
 
 @pytest.fixture(scope="module")

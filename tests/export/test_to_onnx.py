@@ -15,8 +15,8 @@ from ckd.runs import load_run
 from ckd.split import make_split
 from ckd.student import Student, build_vgg
 from deploy.cli import main as deploy_main
-from deploy.model_file import ModelFile
-from deploy.models import load_model
+from deploy.formats.load import load_model
+from deploy.formats.model_file import ModelFile
 from deploy.network import Array
 from deploy.runners import integer
 from export.cli import main

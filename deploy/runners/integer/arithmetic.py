@@ -14,14 +14,14 @@ import numpy as np
 from deploy.errors import GridError
 from deploy.grid import shift_weighted_sum
 from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Input, Network, Shape, SumPool
-from deploy.runners._ops import apply
+from deploy.network.ops import apply
 from deploy.runners.integer.bounds import arriving, largest_values, stays_within
+from deploy.runners.integer.kernels import SUM_LIMIT, step_layer
+from deploy.runners.integer.layer_data import Synapse
+from deploy.runners.integer.layouts import channels_last, sum_windows
 from deploy.runners.integer.prepared import NO_CELLS, Layer, Prepared
 from deploy.runners.integer.scattered import NO_SCATTER
 from deploy.runners.integer.threads import for_slices
-from deploy.runners.kernels import SUM_LIMIT, step_layer
-from deploy.runners.layer_data import Synapse
-from deploy.runners.layouts import channels_last, sum_windows
 
 INT32_LIMIT = 1 << 31
 
@@ -38,7 +38,7 @@ Values = Array | Waiting
 
 
 class IntegerArithmetic:
-    """`deploy.runners.schedule.Arithmetic` in integers; keeps what the layers give until it is taken."""
+    """`deploy.runners.walk.Arithmetic` in integers; keeps what the layers give until it is taken."""
 
     def __init__(self, network: Network, prepared: Prepared, recordings: int, states: bool) -> None:
         self._network, self._states, self._prepared = network, states, prepared

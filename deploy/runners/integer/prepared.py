@@ -8,10 +8,10 @@ from deploy import grid
 from deploy.errors import GridError, UnsupportedError
 from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Input, Network, Pair, Scale, Shape, SumPool
 from deploy.runners.integer.bounds import gains
+from deploy.runners.integer.kernels import TILE
+from deploy.runners.integer.layer_data import Cells, Synapse
 from deploy.runners.integer.scattered import NO_SCATTER, can_scatter, reach, scatter_of
-from deploy.runners.kernels import TILE
-from deploy.runners.layer_data import Cells, Synapse
-from deploy.runners.vectors import LANES, WIDTHS
+from deploy.runners.integer.vectors import LANES, WIDTHS
 
 _INT16_MAX = (1 << 15) - 1
 _NEVER = (1 << 31) - 1

@@ -1,10 +1,10 @@
-"""Synapses laid out by input: what an event adds to the sums, and where (`deploy.runners.layer_data.Scatter`)."""
+"""Synapses laid out by input: what an event adds to the sums, and where (`layer_data.Scatter`)."""
 
 import numpy as np
 
 from deploy.network import Array, Conv, Input, Node, Pair, SumPool
-from deploy.runners.layer_data import Scatter
-from deploy.runners.vectors import WIDTHS
+from deploy.runners.integer.layer_data import Scatter
+from deploy.runners.integer.vectors import WIDTHS
 
 SMALL = 1 << 12
 """Inputs of which one table stays in the innermost cache."""

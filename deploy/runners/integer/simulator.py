@@ -9,12 +9,12 @@ import numpy as np
 
 from deploy.errors import UnsupportedError
 from deploy.network import Array, Network
-from deploy.prediction import predict
 from deploy.runners.integer.arithmetic import IntegerArithmetic, Values
 from deploy.runners.integer.prepared import Prepared
 from deploy.runners.integer.threads import for_slices
-from deploy.runners.schedule import Walk, shifts
-from deploy.trace import Trace, digest, join_traces, software_versions
+from deploy.runners.walk import Walk, shifts
+from deploy.traces.prediction import predict
+from deploy.traces.trace import Trace, digest, join_traces, software_versions
 
 BATCH_BYTES = 1 << 30
 """What the spikes of the recordings simulated together may take."""
@@ -31,7 +31,7 @@ def run(
         network: on the grid.
         frames: (R, T, *input_shape) counts from 0 to 255.
         keep_states: for how many of the recordings u and v are kept whole; 0 keeps no digests either.
-        schedule: "synchronous" or "pipelined" (`deploy.runners.schedule`).
+        schedule: "synchronous" or "pipelined" (`deploy.runners.walk`).
         batch: recordings simulated together, fewer where they would not fit `BATCH_BYTES`.
 
     Raises:

@@ -1,0 +1,1 @@
+"""Is it what was trained? And if not, why not."""

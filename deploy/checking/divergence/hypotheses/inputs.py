@@ -1,0 +1,79 @@
+"""Mistakes on the way from events to frames."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
+from deploy.checking.divergence.replay import Setup
+from deploy.network import Array
+from deploy.traces.trace import Trace
+
+
+def later(frames: Array, steps: int) -> Array:
+    """Every frame `steps` steps later (negative: earlier); empty ones move in."""
+    moved = np.zeros_like(frames)
+    if steps >= 0:
+        moved[:, steps:] = frames[:, : frames.shape[1] - steps]
+    else:
+        moved[:, :steps] = frames[:, -steps:]
+    return moved
+
+
+def frame_variants(frames: Array) -> Iterator[tuple[str, str, Array]]:
+    """Kind, description and frames (R, T, ...) of every way to get frames wrong; those that change nothing left out."""
+    for kind, text, variant in _variants(frames):
+        if variant.shape == frames.shape and not np.array_equal(variant, frames):
+            yield kind, text, variant
+
+
+def _variants(frames: Array) -> Iterator[tuple[str, str, Array]]:
+    if frames.ndim == 5:
+        yield "polarity", "the polarities are swapped", frames[:, :, ::-1]
+        yield "input-axes", "x and y are swapped", frames.swapaxes(-1, -2)
+        yield "input-mirrored", "the picture is mirrored left to right", frames[..., ::-1]
+        yield "input-mirrored", "the picture is upside down", frames[..., ::-1, :]
+        yield "input-mirrored", "the picture is turned by 180 degrees", frames[..., ::-1, ::-1]
+        both = frames.sum(axis=2, keepdims=True).clip(0, 255).astype(frames.dtype)
+        yield "polarity", "both polarities are added up", np.broadcast_to(both, frames.shape)
+        for channel in range(frames.shape[2]):
+            only = np.zeros_like(frames)
+            only[:, :, channel] = frames[:, :, channel]
+            yield "polarity", f"only polarity {channel} arrives", only
+        for axis, way in ((-1, "x"), (-2, "y")):
+            for by in (1, -1):
+                yield "input-shifted", f"the picture is shifted by {by:+d} pixel in {way}", np.roll(frames, by, axis)
+    for steps in (1, -1, 2, -2):
+        way = "late" if steps > 0 else "early"
+        yield "input-step", f"the frames come {abs(steps)} step(s) {way}", later(frames, steps)
+    yield "input-counts", "counts are cut to 0 and 1", frames.clip(0, 1)
+    yield "input-order", "the steps run backwards", frames[:, ::-1]
+    first = frames.copy()
+    first[:, 0] = 0
+    yield "input-step", "the first step is missing", first
+    last = frames.copy()
+    last[:, -1] = 0
+    yield "input-step", "the last step is missing", last
+
+
+@hypothesis("frames", "input")
+def other_frames(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
+    """The runner was fed other frames; the kind is that of the variant, before the bar."""
+    if setup.network.depth[layer] != 1 and not _reads_input(setup, layer):
+        return
+    for kind, text, frames in frame_variants(setup.frames):
+        yield Candidate(f"{kind}|{text}", replace(setup, frames=frames))
+
+
+def _reads_input(setup: Setup, layer: str) -> bool:
+    network = setup.network
+    waiting, seen = list(network.sources(layer)), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name == network.input:
+            return True
+        if name not in network.neurons and name not in seen:
+            seen.add(name)
+            waiting += network.sources(name)
+    return False

@@ -1,0 +1,41 @@
+"""What a hypothesis is, and the list of all of them, simplest first."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from deploy.checking.divergence.replay import Setup
+from deploy.traces.trace import Trace
+
+
+class Candidate(NamedTuple):
+    """One way a hypothesis may hold: what to say, and the run that it predicts."""
+
+    text: str
+    setup: Setup
+
+
+Propose = Callable[[Setup, str, Trace], Iterator[Candidate]]
+"""(what should have run, the layer that differs, what was recorded) -> the runs that it predicts."""
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A mistake by its name, its family (neuron, synapse, input or timing), and how to make it."""
+
+    kind: str
+    family: str
+    propose: Propose
+
+
+HYPOTHESES: list[Hypothesis] = []
+
+
+def hypothesis(kind: str, family: str) -> Callable[[Propose], Propose]:
+    """Register a function that proposes runs."""
+
+    def register(propose: Propose) -> Propose:
+        HYPOTHESES.append(Hypothesis(kind, family, propose))
+        return propose
+
+    return register

@@ -1,0 +1,43 @@
+"""Mistakes in time: delays and the start of a layer."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
+from deploy.checking.divergence.replay import Setup
+from deploy.network import Delay, Network
+from deploy.traces.trace import Trace
+
+
+@hypothesis("delay", "timing")
+def late_input(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
+    """What feeds the layer arrives late, or a delay on the way is off."""
+    network = setup.network
+    for source in network.sources(layer):
+        before = network.sources(source)
+        for name in [source, *before]:
+            node = network.nodes[name]
+            if isinstance(node, Delay):
+                for steps in {0, node.steps - 1, node.steps + 1} - {node.steps, -1}:
+                    yield Candidate(
+                        f"{name}: delays by {steps} instead of {node.steps} steps", setup.with_node(name, steps=steps)
+                    )
+        for steps in (1, 2):
+            text = f"what {source} brings arrives {steps} step(s) late"
+            yield Candidate(text, replace(setup, network=_delayed(network, source, layer, steps)))
+
+
+@hypothesis("early-start", "timing")
+def early_start(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
+    """The layer was stepped before its first input arrived, as a pipeline without a reset does."""
+    for steps in range(1, setup.network.depth[layer] + 2):
+        yield Candidate(
+            f"the layer took {steps} step(s), bias included, before its first input arrived",
+            setup.with_rules(layer, early_steps=steps),
+        )
+
+
+def _delayed(network: Network, source: str, target: str, steps: int) -> Network:
+    name = f"{source} late"
+    edges = [edge for edge in network.edges if edge != (source, target)] + [(source, name), (name, target)]
+    return network.replace(nodes={**network.nodes, name: Delay(steps=steps)}, edges=tuple(edges))

@@ -1,0 +1,116 @@
+"""In which way a group of parameters differs between two networks: the words for a cause."""
+
+import numpy as np
+
+from deploy.checking.divergence.groups import Group
+from deploy.checking.divergence.hypotheses.synapse import weight_variants
+from deploy.network import Array, Conv, Delay, Dense, GridNeuron, Network, Neuron
+
+FEW = 3
+
+
+def describe(group: Group, expected: Network, found: Network) -> tuple[str, str]:
+    """(kind, text): how `found` differs from `expected` in this group."""
+    if group.kind == "wiring":
+        missing, extra = set(expected.edges) - set(found.edges), set(found.edges) - set(expected.edges)
+        return "wiring", f"edges missing: {_edges(missing)}; edges too many: {_edges(extra)}"
+    if group.kind == "node":
+        one, other = expected.nodes.get(group.node), found.nodes.get(group.node)
+        if isinstance(one, Delay) or isinstance(other, Delay):
+            return "delay", f"{_named(other)} instead of {_named(one)}"
+        return "node", f"{_named(other)} instead of {_named(one)}"
+    one, other = expected.nodes[group.node], found.nodes[group.node]
+    match one, other:
+        case (Dense() | Conv(), Dense() | Conv()) if group.kind == "weight":
+            return _weights(expected, group.node, one.weight, other.weight)
+        case (GridNeuron() | Neuron(), GridNeuron() | Neuron()):
+            return _constants(group.kind, one, other)
+        case Delay(), Delay():
+            return "delay", f"delays by {other.steps} instead of {one.steps} steps"
+    changes = [
+        f"{field} {getattr(other, field)} instead of {value}"
+        for field, value in vars(one).items()
+        if field not in ("weight", "bias") and value != getattr(other, field)
+    ]
+    return group.kind, ", ".join(changes)
+
+
+def _weights(network: Network, name: str, expected: Array, found: Array) -> tuple[str, str]:
+    if expected.shape != found.shape:
+        return "weight", f"weights of shape {found.shape} instead of {expected.shape}"
+    for kind, text, variant in weight_variants(network, name, expected):
+        if np.array_equal(variant, found):
+            return kind, text
+    apart = expected != found
+    count = int(apart.sum())
+    rows = np.flatnonzero(apart.reshape(len(apart), -1).any(axis=1))
+    if count > 1 and not np.any(found[rows]):
+        return "dead-neuron", f"all weights of output(s) {_list(rows)} are 0"
+    columns = np.flatnonzero(apart.swapaxes(0, 1).reshape(apart.shape[1], -1).any(axis=1))
+    if count > 1 and not np.any(found[:, columns]):
+        return "input-disconnected", f"all weights of input(s) {_list(columns)} are 0"
+    if len(rows) == 2 and np.array_equal(found[rows], expected[rows[::-1]]):
+        return "output-order", f"outputs {rows[0]} and {rows[1]} are swapped"
+    if count > FEW and _gains(expected, found):
+        return "channel-gain", "each output channel is scaled by a factor of its own, as without its batch norm"
+    listed = "; ".join(
+        f"{_index(at)} is {found[tuple(at)]:g}, not {expected[tuple(at)]:g}" for at in np.argwhere(apart)[:FEW]
+    )
+    more = ", ..." if count > FEW else ""
+    return "weight", f"{count:,} of {expected.size:,} weights differ: {listed}{more}"
+
+
+def _gains(expected: Array, found: Array) -> bool:
+    """Whether every row of `found` is that of `expected` times a factor, up to rounding, and the factors differ."""
+    one, other = (rows.reshape(len(rows), -1).astype(np.float64) for rows in (expected, found))
+    size = (one**2).sum(axis=1)
+    gains = (one * other).sum(axis=1) / np.where(size, size, 1)
+    left = ((other - gains[:, None] * one) ** 2).sum(axis=1)
+    close = left <= 0.01 * (other**2).sum(axis=1) + one.shape[1]
+    return bool(close.all() and np.ptp(gains) > 1e-3)
+
+
+def _constants(kind: str, one: GridNeuron | Neuron, other: GridNeuron | Neuron) -> tuple[str, str]:
+    fields = {"current-decay": "du", "potential-decay": "dv", "threshold": "vth", "bias": "bias"}
+    if isinstance(one, Neuron):
+        fields = {"current-decay": "current_keep", "potential-decay": "keep", "threshold": "threshold", "bias": "bias"}
+    field = fields.get(kind, "reset")
+    raw = getattr(one, field), getattr(other, field)
+    if raw[0] is None or raw[1] is None:
+        return kind, f"{field} is {raw[1]} instead of {raw[0]}"
+    a, b = (np.broadcast_to(np.asarray(value), one.shape) for value in raw)
+    apart = a != b
+    count = int(apart.sum())
+    if kind == "bias" and not np.any(b):
+        return "bias", "the bias is missing (0 everywhere)"
+    if kind == "bias" and np.array_equal(a, -b):
+        return "bias", "the bias has the opposite sign"
+    if kind == "threshold" and count < a.size and np.all(b[apart] >= 8 * a[apart]):
+        return "dead-neuron", f"neuron {_index(np.argwhere(apart)[0])} has a threshold of {b[apart].flat[0]:g}: dead"
+    first = tuple(np.argwhere(apart)[0])
+    by = b[first] - a[first]
+    same = bool(np.all(b - a == by))
+    if same:
+        return kind, f"{field} is {b[first]:g} instead of {a[first]:g} (off by {by:+g})"
+    return (
+        kind,
+        f"{field} differs in {count:,} of {a.size:,} neurons: {_index(first)} is {b[first]:g}, not {a[first]:g}",
+    )
+
+
+def _index(at: object) -> str:
+    return "[" + ", ".join(str(int(i)) for i in np.asarray(at)) + "]"
+
+
+def _list(indices: Array) -> str:
+    return ", ".join(str(int(i)) for i in indices[:FEW]) + (", ..." if len(indices) > FEW else "")
+
+
+def _edges(edges: set[tuple[str, str]]) -> str:
+    return ", ".join(f"{a} -> {b}" for a, b in sorted(edges)) or "none"
+
+
+def _named(node: object) -> str:
+    if isinstance(node, Delay):
+        return f"a delay of {node.steps} steps"
+    return "nothing" if node is None else f"a {type(node).__name__}"

@@ -1,0 +1,130 @@
+"""Where a command's frames come from: recordings on disk, a frames file, or the trace beside the model."""
+
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from ckd.events import find_recordings, load_frames
+from deploy.errors import DeployError, ModelError
+from deploy.formats.model_file import ModelFile
+from deploy.network import Array, Network
+from deploy.traces.trace import load_trace
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Frames (R, T, *shape), labels (R,) or None, names, and what the labels mean (empty: the model says it)."""
+
+    frames: Array
+    labels: Array | None
+    names: tuple[str, ...]
+    origin: str
+    classes: tuple[str, ...] = ()
+
+
+def require_some(recordings: int | None) -> None:
+    """Raises DeployError where a limit leaves no recording; None: no limit."""
+    if recordings is not None and recordings < 1:
+        raise DeployError(f"--recordings (={recordings}) must be at least 1")
+
+
+def choose_recordings(
+    network: Network | ModelFile, model: Path, events: Path | None, frames: Path | None, limit: int | None
+) -> Recordings:
+    """What the options of a command say: recordings, a frames file, or else the trace beside the model.
+
+    Raises:
+        DeployError: both are given, or there is none of the three.
+    """
+    require_some(limit)
+    if events is not None and frames is not None:
+        raise DeployError("--events and --frames exclude each other; give one of them")
+    if events is not None:
+        return from_events(network, events, limit)
+    if frames is not None:
+        return from_frames(frames, limit)
+    beside = model.with_suffix(".trace")
+    if not beside.is_file():
+        raise DeployError(f"no recordings: {beside} does not exist; give --events DIR or --frames FILE.npy")
+    return from_trace(beside, limit)
+
+
+def from_events(network: Network | ModelFile, folder: Path, limit: int | None = None) -> Recordings:
+    """Read recordings <class>/<file> with the model's own binning; the labels are the folder names.
+
+    Raises:
+        ModelError: the model does not say its binning.
+        DeployError: a folder that is none of the model's classes, or more or fewer of them than the model has outputs.
+        RecordingError: a recording cannot be used.
+    """
+    if network.binning is None:
+        raise ModelError("this model does not say how recordings become frames; add --step-us and --steps")
+    paths, folders = find_recordings(folder)
+    classes = network.classes or class_names(network, folder, folders)
+    paths, folders = _every_class(paths, folders, limit)
+    unknown = sorted(set(folders) - set(classes))
+    if unknown:
+        raise DeployError(
+            f"{folder / unknown[0]}: {unknown[0]!r} is no class of the model; it knows {', '.join(classes)}"
+        )
+    labels = np.array([classes.index(name) for name in folders])
+    names = tuple(str(path.relative_to(folder)) for path in paths)
+    return Recordings(load_frames(paths, network.binning), labels, names, str(folder), classes)
+
+
+def class_names(network: Network | ModelFile, folder: Path, folders: list[str]) -> tuple[str, ...]:
+    """The classes of a model that does not name them: the folders in order of name, one for each output.
+
+    Raises:
+        DeployError: as many folders as outputs are needed, or labels would mean other classes.
+    """
+    classes = tuple(sorted(set(folders)))
+    outputs = prod(network.shapes[network.output]) if isinstance(network, Network) else len(classes)
+    if len(classes) != outputs:
+        raise DeployError(
+            f"{folder}: has {len(classes)} folders of recordings, the model {outputs} outputs without names; give one "
+            "folder for each output, in order of name"
+        )
+    return classes
+
+
+def from_frames(path: Path, limit: int | None = None) -> Recordings:
+    """Read a .npy of frames (R, T, *shape). Raises DeployError where it is none."""
+    try:
+        frames = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise DeployError(f"{path}: not a .npy file of frames ({error})") from error
+    if not isinstance(frames, np.ndarray):
+        frames.close()
+        raise DeployError(f"{path}: an archive of arrays; save the frames alone with numpy.save, as a .npy file")
+    if frames.ndim < 3 or not (np.issubdtype(frames.dtype, np.integer) or frames.dtype == bool):
+        raise DeployError(f"{path}: holds {frames.dtype} of shape {frames.shape}; frames are integers (R, T, ...)")
+    if frames.size and not 0 <= frames.min() <= frames.max() <= 255:
+        raise DeployError(f"{path}: counts reach from {frames.min()} to {frames.max()}; allowed are 0 to 255")
+    frames = frames.astype(np.uint8)[:limit]
+    return Recordings(frames, None, tuple(str(i) for i in range(len(frames))), str(path))
+
+
+def from_trace(path: Path, limit: int | None = None) -> Recordings:
+    """The frames that a trace was made from. Raises TraceError or DeployError where there are none."""
+    trace = load_trace(path)
+    if trace.frames is None:
+        raise DeployError(f"{path}: holds no frames; give recordings with --events or --frames")
+    labels = None if trace.labels is None else trace.labels[:limit]
+    return Recordings(trace.frames[:limit], labels, trace.names[:limit], str(path))
+
+
+def _every_class(paths: list[Path], folders: list[str], limit: int | None) -> tuple[list[Path], list[str]]:
+    """The first `limit` recordings, taken from every class in turn."""
+    if limit is None:
+        return paths, folders
+    seen: dict[str, int] = {}
+    turns = []
+    for name in folders:
+        seen[name] = seen.get(name, 0) + 1
+        turns.append(seen[name])
+    chosen = sorted(sorted(range(len(paths)), key=lambda i: (turns[i], i))[:limit])
+    return [paths[i] for i in chosen], [folders[i] for i in chosen]

@@ -1,9 +1,0 @@
-"""Named mistakes of simulators and exporters, one small function each: a new one is found without being told where.
-
-A hypothesis is the cause when the run that it predicts is, bit for bit, the one that was recorded.
-"""
-
-from deploy.divergence.hypotheses import inputs, neuron, solved, synapse, timing
-from deploy.divergence.hypotheses.registry import HYPOTHESES, Candidate, Hypothesis, hypothesis
-
-__all__ = ["HYPOTHESES", "Candidate", "Hypothesis", "hypothesis", "inputs", "neuron", "solved", "synapse", "timing"]

@@ -1,0 +1,105 @@
+"""What a graph's metadata says: version, dt, reset, grid, binning, class names, order of the nodes.
+
+NIR itself has no place for these. Everything is a number or a string (lists as JSON), readable in any HDF5 viewer. The
+numbers of the network are never repeated here: its parameters are the truth, this only says how to read them.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ckd.events import Binning
+from deploy.errors import ModelError, UnsupportedError, shown
+from deploy.network import Network
+from deploy.network.parameters import ParameterChange
+
+FORMAT_VERSION = 1
+RESETS_TO_VALUE = ("zero", "hard", "value", "to_zero", "to_value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileInfo:
+    """The metadata of one file; None and empty where it says nothing."""
+
+    dt: float | None = None
+    grid: str | None = None
+    binning: Binning | None = None
+    classes: tuple[str, ...] = ()
+    node_order: tuple[str, ...] = ()
+    report: tuple[ParameterChange, ...] = ()
+
+
+def to_metadata(network: Network) -> dict[str, Any]:
+    """The metadata of the graph that holds `network`."""
+    metadata: dict[str, Any] = {"ckd_version": FORMAT_VERSION, "dt": network.dt, "reset": "zero"}
+    if network.grid is not None:
+        metadata["grid"] = network.grid
+    if network.binning is not None:
+        metadata["binning"] = json.dumps(asdict(network.binning))
+    if network.classes:
+        metadata["classes"] = json.dumps(network.classes)
+    if network.report:
+        metadata["report"] = json.dumps([change.as_dict() for change in network.report])
+    metadata["node_order"] = json.dumps(list(network.nodes))
+    return metadata
+
+
+def from_metadata(metadata: Mapping[str, Any]) -> FileInfo:
+    """Read a graph's metadata, ours or another tool's.
+
+    Raises:
+        ModelError: written by a version that this one does not know, or damaged.
+        UnsupportedError: a soft reset.
+    """
+    version = metadata.get("ckd_version")
+    if version is not None and (not isinstance(version, int | np.integer) or version != FORMAT_VERSION):
+        raise ModelError(
+            f"metadata: file version {shown(version)}, this is version {FORMAT_VERSION}; export the network again"
+        )
+    refuse_soft_reset("graph", metadata)
+    if version is None:
+        return FileInfo(dt=_step(metadata.get("dt")))
+    try:
+        binning = json.loads(metadata.get("binning", "null"))
+        return FileInfo(
+            dt=_step(metadata["dt"]),
+            grid=_text(metadata["grid"]) if "grid" in metadata else None,
+            binning=None if binning is None else Binning(**binning),
+            classes=_texts(metadata.get("classes", "[]")),
+            node_order=_texts(metadata["node_order"]),
+            report=tuple(ParameterChange(**change) for change in json.loads(metadata.get("report", "[]"))),
+        )
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise ModelError(f"metadata: cannot be read ({error!r:.60}); export the network again") from error
+
+
+def refuse_soft_reset(name: str, metadata: Any) -> None:
+    """NIR resets to a value. A file that says otherwise was written by an exporter that lost the difference."""
+    for key in ("reset", "reset_mechanism", "reset_method") if isinstance(metadata, Mapping) else ():
+        reset = metadata.get(key)
+        if isinstance(reset, str) and reset.lower() not in RESETS_TO_VALUE:
+            raise UnsupportedError(
+                f"{name}: {key} is {reset!r}; NIR and the chip reset to a value. Train with "
+                "reset_mechanism='zero' and export again"
+            )
+
+
+def _step(dt: Any) -> float | None:
+    """A foreign dt that is no positive number is ignored: other tools may mean something else by it."""
+    try:
+        return float(dt) if 0 < float(dt) < float("inf") else None
+    except (TypeError, ValueError):
+        return None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"text expected, not {type(value).__name__}")
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(_text(item) for item in json.loads(_text(value)))

@@ -1,0 +1,114 @@
+"""How the nodes of a graph hang together: unconnected nodes, empty cycles, shapes, and the readout."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from math import prod
+
+import nir
+import numpy as np
+
+from deploy.errors import ModelError, UnsupportedError
+from deploy.formats.nir.idioms import READOUT
+from deploy.network import (
+    Edge,
+    GridNeuron,
+    Input,
+    Network,
+    Neuron,
+    Node,
+    Output,
+    Scale,
+    Shape,
+)
+from deploy.network.shapes import output_shape
+
+STATEFUL = (nir.IF, nir.LIF, nir.CubaLIF, nir.I, nir.LI, nir.CubaLI, nir.Threshold, nir.Delay)
+
+
+def check_connections(nodes: Mapping[str, nir.NIRNode], edges: Iterable[Edge]) -> None:
+    """Refuse nodes that nothing feeds or that feed nothing, and cycles in which nothing takes time."""
+    edges = list(edges)
+    fed, feeding = {target for _, target in edges}, {source for source, _ in edges}
+    for name, node in nodes.items():
+        kind = type(node).__name__
+        if isinstance(node, nir.Input) == (name in fed):
+            raise ModelError(
+                f"{name} ({kind}): "
+                + ("is the input, yet something feeds it" if name in fed else "nothing feeds it")
+                + "; connect it or remove it"
+            )
+        if isinstance(node, nir.Output) == (name in feeding):
+            raise ModelError(
+                f"{name} ({kind}): "
+                + ("is the output, yet it feeds something" if name in feeding else "feeds nothing")
+                + "; connect it or remove it"
+            )
+    stuck = {name for name, node in nodes.items() if not _takes_time(node)}
+    while True:
+        free = {name for name in stuck if not any(b == name and a in stuck for a, b in edges)}
+        if not free:
+            break
+        stuck -= free
+    if stuck:
+        raise UnsupportedError(
+            f"nodes {sorted(stuck)} lie on or behind a cycle without any neuron or delay, which would have to feed "
+            "itself within one step; put a Delay into the cycle"
+        )
+
+
+def _takes_time(node: nir.NIRNode) -> bool:
+    return isinstance(node, STATEFUL) and not (isinstance(node, nir.Delay) and not np.any(node.delay))
+
+
+def fit_shapes(network: Network, output: Shape | None, lift: bool) -> Network:
+    """Give neurons whose parameters are one number the shape of their input, and check that everything fits.
+
+    Raises:
+        ModelError: two nodes do not fit, or the output is not of the shape that the file says.
+    """
+    nodes = dict(network.nodes)
+    shapes: dict[str, Shape] = {}
+    for name in network.order:
+        node = nodes[name]
+        if isinstance(node, Input):
+            shapes[name] = node.shape
+            continue
+        known = [source for source in network.sources(name) if source in shapes]
+        if not known:
+            raise ModelError(f"{name}: fed by recurrent edges alone; connect it to the input")
+        shape = shapes[known[0]]
+        if isinstance(node, Neuron) and node.shape != shape and _spreads(node.shape, shape):
+            node = nodes[name] = replace(node, shape=shape)
+        if isinstance(node, Scale) and not _spreads(node.factor.shape, shape):
+            raise ModelError(f"{name}: scales {node.factor.shape}, its input is {shape}")
+        shapes[name] = output_shape(name, node, shape)
+    network = network.replace(nodes=nodes)
+    given = network.shapes[network.output]
+    expected = output if output is None or not lift or len(output) != 2 else (output[0], 1, output[1])
+    if expected is not None and expected != given and expected != tuple(n for n in given if n != 1):
+        raise ModelError(f"{network.output}: the file says {expected}, the graph gives {given}; correct the file")
+    return network
+
+
+def _spreads(shape: Shape, target: Shape) -> bool:
+    """One value for all, or the same rank with ones in it."""
+    if prod(shape) == 1:
+        return True
+    return len(shape) == len(target) and all(n in (1, m) for n, m in zip(shape, target, strict=True))
+
+
+def add_readout(network: Network) -> Network:
+    """Put an integrator without leak before an output that no single neuron feeds, so that predictions exist."""
+    sources = network.sources(network.output)
+    if len(sources) == 1 and isinstance(network.nodes[sources[0]], Neuron | GridNeuron):
+        return network
+    name = READOUT
+    while name in network.nodes:
+        name += "_"
+    one, zero = np.ones((), np.float32), np.zeros((), np.float32)
+    shape = network.shapes[network.output]
+    readout = Neuron(shape=shape, keep=one, gain=one, bias=zero, threshold=None)
+    edges = tuple((source, name if target == network.output else target) for source, target in network.edges)
+    nodes: dict[str, Node] = {k: v for k, v in network.nodes.items() if not isinstance(v, Output)}
+    nodes |= {name: readout, network.output: Output()}
+    return network.replace(nodes=nodes, edges=(*edges, (name, network.output)))

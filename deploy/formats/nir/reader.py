@@ -1,0 +1,185 @@
+"""`read_nir`: any NIR graph as a `Network`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+
+from ckd.events import Binning
+from deploy.errors import ModelError, UnsupportedError, shown
+from deploy.formats.metadata import FileInfo, from_metadata, refuse_soft_reset
+from deploy.formats.nir import fields, neurons, nodes, on_grid, scales
+from deploy.formats.nir.connect import add_readout, check_connections, fit_shapes
+from deploy.formats.nir.idioms import mean_name
+from deploy.formats.nir.tree import load_graph
+from deploy.network import Array, Conv, Dense, Edge, Network, Node, Shape
+from deploy.passes.synapses import synapses_into
+
+Parsed = dict[str, nir.NIRNode]
+TIMED = (nir.IF, nir.LIF, nir.CubaLIF, nir.I, nir.LI, nir.CubaLI, nir.Delay)
+"""NIR nodes whose parameters are in seconds."""
+
+
+def read_nir(path: Path, *, dt: float | None = None, step_us: int | None = None, steps: int | None = None) -> Network:
+    """Read a .nir file.
+
+    A file that `write_nir` made from a network on the grid gives the same integers back. Any other gives a float
+    network: nested graphs become flat ("block" with node "lif" gives "block.lif"), AvgPool2d becomes a sum "name" and
+    a `Scale` "name_mean", a Conv1d is a convolution of height 1 over frames (C, 1, L), a parameter with one value
+    holds for all neurons. A graph that does not end in a neuron has neither potential nor spikes to predict from: an
+    integrator without leak, "readout", is put before its output, and its final potential gives the prediction.
+
+    A recurrent edge (one that closes a cycle) carries the step before, in addition to any Delay in the cycle.
+
+    Args:
+        path: the file.
+        dt: the step in seconds; needed where the file does not say it.
+        step_us: the length of a step in microseconds; also the dt of a file that does not say its own.
+        steps: the number of steps of a recording. With `step_us` it gives a file that has no binning one.
+
+    Raises:
+        ModelError: missing, damaged, hostile or inconsistent.
+        UnsupportedError: something that cannot be run as it stands, with the way out.
+    """
+    path = Path(path)
+    graph = load_graph(path)
+    info = from_metadata(graph.metadata)
+    for name, tree in graph.nodes.items():
+        refuse_soft_reset(name, tree.get("metadata"))
+    for name, metadata in graph.inner_metadata.items():
+        refuse_soft_reset(name, metadata)
+    order = [name for name in info.node_order if name in graph.nodes]
+    order += [name for name in graph.nodes if name not in order]
+    parsed = {name: fields.parse(name, graph.nodes[name]) for name in order}
+    _one_end_each(path, parsed)
+    check_connections(parsed, graph.edges)
+    coded = any(on_grid.is_coded(node.metadata) for node in parsed.values())
+    step = _step(path, info, parsed, dt, step_us)
+    converted, edges = _convert(parsed, graph.edges, step)
+    output = next(node.output_type["output"] for node in parsed.values() if isinstance(node, nir.Output))
+    network = fit_shapes(Network(nodes=converted, edges=edges, dt=step), nodes.type_shape(output), _lifts(parsed))
+    network = _decode_grid(network, parsed) if coded else add_readout(network)
+    if set(info.node_order) == set(network.nodes):
+        network = network.replace(nodes={name: network.nodes[name] for name in info.node_order})
+    binning = _binning(path, info.binning, network.input_shape, step_us, steps)
+    return network.replace(grid=info.grid if coded else None, classes=info.classes, binning=binning, report=info.report)
+
+
+def _one_end_each(path: Path, parsed: Parsed) -> None:
+    for kind in (nir.Input, nir.Output):
+        found = [name for name, node in parsed.items() if isinstance(node, kind)]
+        if len(found) != 1:
+            raise UnsupportedError(
+                f"{path}: {len(found)} {kind.__name__} nodes {found} where exactly one can be run; "
+                "join or cut the others before writing the file"
+            )
+
+
+def _step(path: Path, info: FileInfo, parsed: Parsed, dt: float | None, step_us: int | None) -> float:
+    """The step in seconds that the neurons' constants refer to."""
+    if dt is not None and not 0 < dt < float("inf"):
+        raise ModelError(f"dt (={dt}) must be a positive number of seconds")
+    coded = any(on_grid.is_coded(node.metadata) for node in parsed.values())
+    if coded and info.dt is not None and dt not in (None, info.dt):
+        raise ModelError(
+            f"{path}: lies on a grid made for dt = {info.dt:g} s, so dt = {dt:g} does not fit; leave it out"
+        )
+    for candidate in (dt, info.dt, step_us and step_us * 1e-6):
+        if candidate:
+            return candidate
+    if not any(isinstance(node, TIMED) for node in parsed.values()):
+        return 1.0
+    raise ModelError(
+        f"{path}: does not say how long a step is; give dt in seconds (--dt; snnTorch and norse write files for 1e-4 "
+        "and 1e-3, tools that count in steps for 1) or the step of the recordings (--step-us)"
+    )
+
+
+def _lifts(parsed: Parsed) -> bool:
+    return any(isinstance(node, nir.Conv1d) for node in parsed.values())
+
+
+def _convert(parsed: Parsed, edges: list[Edge], dt: float) -> tuple[dict[str, Node], tuple[Edge, ...]]:
+    """Each NIR node as one node of ours, an average as two."""
+    lift = _lifts(parsed)
+    converted: dict[str, Node] = {}
+    last: dict[str, str] = {}
+    chains: list[Edge] = []
+    for name, node in parsed.items():
+        if isinstance(node, neurons.NirNeuron):
+            first, *rest = [neurons.from_nir(name, node, dt, lift=lift)]
+        else:
+            first, *rest = nodes.convert(name, node, dt, lift=lift)
+        converted[name] = first
+        last[name] = name
+        if rest:
+            last[name] = mean_name(name)
+            if last[name] in parsed:
+                raise ModelError(f"{last[name]}: this name is needed for the mean of {name}; rename the node")
+            converted[last[name]] = rest[0]
+            chains.append((name, last[name]))
+    return converted, (*((last[source], target) for source, target in edges), *chains)
+
+
+def _decode_grid(network: Network, parsed: Parsed) -> Network:
+    """The integers of a network that was written from the grid, in place of its floats."""
+    decoded = dict(network.nodes)
+    biases: dict[str, Array] = {}
+    for name, node in network.nodes.items():
+        if not isinstance(node, Dense | Conv):
+            continue
+        metadata = _grid_metadata(name, parsed, "scale_bits", "weight_exp")
+        raw = parsed[name]
+        weight, exponent, biases[name] = on_grid.decode_synapse(name, node.weight, getattr(raw, "bias", None), metadata)
+        if isinstance(node, Dense):
+            decoded[name] = Dense(weight=weight, weight_exp=exponent)
+        else:
+            decoded[name] = Conv(
+                weight=weight,
+                weight_exp=exponent,
+                stride=node.stride,
+                padding=node.padding,
+                dilation=node.dilation,
+                groups=node.groups,
+            )
+    scale_bits: dict[str, int] = {}
+    for name, node in network.neurons.items():
+        scale_bits[name] = int(_grid_metadata(name, parsed, "scale_bits")["scale_bits"])
+        bias = np.zeros(node.shape, np.int64)
+        for synapse in synapses_into(network, name, through_time=False):
+            bias = bias + _per_output(biases[synapse], network.shapes[synapse]).reshape(node.shape)
+        decoded[name] = on_grid.decode_neuron(name, parsed[name], bias, network.dt)
+    return network.replace(nodes=decoded, scale_bits=scale_bits)
+
+
+def _grid_metadata(name: str, parsed: Parsed, *numbers: str) -> dict[str, Any]:
+    """The metadata of a node on the grid, after a look at the exponents that it must have."""
+    metadata = parsed[name].metadata
+    if not on_grid.is_coded(metadata):
+        raise ModelError(f"{name}: other nodes of this file lie on the grid, this one does not; export it again")
+    for key in numbers:
+        value = metadata.get(key)
+        if not isinstance(value, int | np.integer) or abs(value) > scales.LARGEST_EXPONENT:
+            raise ModelError(f"{name}: its metadata is damaged ({key} is {shown(value)}); export the network again")
+    return metadata
+
+
+def _per_output(bias: Array, shape: Shape) -> Array:
+    """A bias per output (Dense) or channel (Conv) at the full shape."""
+    return np.broadcast_to(bias.reshape(-1, *(1,) * (len(shape) - 1)), shape)
+
+
+def _binning(path: Path, known: Binning | None, shape: Shape, step_us: int | None, steps: int | None) -> Binning | None:
+    for name, value in (("--step-us", step_us), ("--steps", steps)):
+        if value is not None and value < 1:
+            raise ModelError(f"{path}: {name} (={value}) must be at least 1")
+    step_us, steps = step_us or (known and known.step_us), steps or (known and known.steps)
+    if known is not None and step_us and steps:
+        return dataclasses.replace(known, step_us=step_us, steps=steps)
+    if step_us is None or steps is None:
+        return None
+    if len(shape) != 3 or shape[0] != 2:
+        return None
+    return Binning(step_us=step_us, steps=steps, height=shape[1], width=shape[2])

@@ -1,0 +1,39 @@
+"""What a network is: nodes, graph, shapes, counts, and what its linear nodes do to an array."""
+
+from deploy.network.graph import Network
+from deploy.network.nodes import (
+    Array,
+    Conv,
+    Delay,
+    Dense,
+    Edge,
+    Flatten,
+    GridNeuron,
+    Input,
+    Neuron,
+    Node,
+    Output,
+    Pair,
+    Scale,
+    Shape,
+    SumPool,
+)
+
+__all__ = [
+    "Array",
+    "Conv",
+    "Delay",
+    "Dense",
+    "Edge",
+    "Flatten",
+    "GridNeuron",
+    "Input",
+    "Network",
+    "Neuron",
+    "Node",
+    "Output",
+    "Pair",
+    "Scale",
+    "Shape",
+    "SumPool",
+]

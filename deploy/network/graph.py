@@ -1,0 +1,176 @@
+"""A spiking network as a graph of numpy arrays: what every reader makes, every runner runs and the quantiser works on.
+
+Nodes do one thing each and edges say what feeds what; several edges into one node add up. A network is on the grid
+when its arrays hold integers and its neurons are `GridNeuron`s, else it is a float network of `Neuron`s.
+
+A step is layer-synchronous unless a runner says otherwise: every node sees this step's output of its sources, except
+over a recurrent edge (one that closes a cycle), which carries the output of the step before.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from ckd.events import Binning
+from deploy.errors import ModelError
+from deploy.network.nodes import Edge, GridNeuron, Input, Neuron, Node, Output, Shape
+from deploy.network.parameters import ParameterChange
+from deploy.network.shapes import output_shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """Nodes by name, edges, and what the file says of time and classes.
+
+    `dt` is the step in seconds as far as neuron constants are concerned; `binning` says how recordings become frames
+    (None: unknown); `classes` are the names of the outputs, in order (empty: unknown). `scale_bits` maps each neuron
+    of a network on the grid to the k with which its integers are written as w / 2^k; `report` tells what quantising
+    changed.
+    """
+
+    nodes: Mapping[str, Node]
+    edges: tuple[Edge, ...]
+    dt: float = 1e-4
+    binning: Binning | None = None
+    classes: tuple[str, ...] = ()
+    grid: str | None = None
+    scale_bits: Mapping[str, int] = field(default_factory=dict)
+    report: tuple[ParameterChange, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", MappingProxyType(dict(self.nodes)))
+        for edge in self.edges:
+            for end in edge:
+                if end not in self.nodes:
+                    raise ModelError(f"edge {edge[0]} -> {edge[1]}: there is no node {end!r}")
+        for kind in (Input, Output):
+            names = [name for name, node in self.nodes.items() if isinstance(node, kind)]
+            if len(names) != 1:
+                raise ModelError(f"a network needs exactly one {kind.__name__} node; this one has {names}")
+
+    @property
+    def on_grid(self) -> bool:
+        """Whether every neuron lies on the integer grid."""
+        return all(isinstance(node, GridNeuron) for node in self.neurons.values())
+
+    @cached_property
+    def neurons(self) -> dict[str, Neuron | GridNeuron]:
+        """The nodes with a state, in order of execution."""
+        return {name: node for name in self.order if isinstance(node := self.nodes[name], Neuron | GridNeuron)}
+
+    @cached_property
+    def input(self) -> str:
+        return next(name for name, node in self.nodes.items() if isinstance(node, Input))
+
+    @cached_property
+    def output(self) -> str:
+        return next(name for name, node in self.nodes.items() if isinstance(node, Output))
+
+    @property
+    def input_shape(self) -> Shape:
+        node = self.nodes[self.input]
+        assert isinstance(node, Input)
+        return node.shape
+
+    @cached_property
+    def output_layer(self) -> str:
+        """The neurons that feed the output. Raises ModelError where the output is not fed by one layer of neurons."""
+        sources = self.sources(self.output)
+        if len(sources) != 1 or sources[0] not in self.neurons:
+            raise ModelError(f"{self.output}: is fed by {sources}; a prediction needs one layer of neurons there")
+        return sources[0]
+
+    def sources(self, name: str) -> list[str]:
+        """The nodes that feed `name`, in the order of the edges."""
+        return [source for source, target in self.edges if target == name]
+
+    def targets(self, name: str) -> list[str]:
+        """The nodes that `name` feeds, in the order of the edges."""
+        return [target for source, target in self.edges if source == name]
+
+    @cached_property
+    def recurrent_edges(self) -> frozenset[Edge]:
+        """The edges that close a cycle, found depth first from the input: they carry the step before."""
+        found: set[Edge] = set()
+        done: set[str] = set()
+        path: list[tuple[str, Iterator[str]]] = [(self.input, iter(self.targets(self.input)))]
+        on_path = {self.input}
+        while path:
+            name, rest = path[-1]
+            target = next(rest, None)
+            if target is None:
+                path.pop()
+                on_path.discard(name)
+                done.add(name)
+            elif target in on_path:
+                found.add((name, target))
+            elif target not in done:
+                on_path.add(target)
+                path.append((target, iter(self.targets(target))))
+        return frozenset(found)
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """Node names such that each comes after its sources, recurrent edges aside."""
+        forward = [edge for edge in self.edges if edge not in self.recurrent_edges]
+        waiting = {name: sum(target == name for _, target in forward) for name in self.nodes}
+        ready = [name for name in self.nodes if waiting[name] == 0]
+        order: list[str] = []
+        while ready:
+            name = ready.pop(0)
+            order.append(name)
+            for source, target in forward:
+                if source == name:
+                    waiting[target] -= 1
+                    if waiting[target] == 0:
+                        ready.append(target)
+        if len(order) < len(self.nodes):
+            stuck = [name for name in self.nodes if name not in order]
+            raise ModelError(f"nodes {stuck} form a cycle that the input does not reach")
+        return tuple(order)
+
+    @cached_property
+    def depth(self) -> dict[str, int]:
+        """For each node, the number of neuron layers on the longest way from the input up to and with it."""
+        depth: dict[str, int] = {}
+        for name in self.order:
+            before = [depth[source] for source in self.sources(name) if (source, name) not in self.recurrent_edges]
+            depth[name] = max(before, default=0) + isinstance(self.nodes[name], Neuron | GridNeuron)
+        return depth
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        """The shape of one step's output of every node.
+
+        Raises:
+            ModelError: a node that nothing feeds, branches of different shapes, or a node that its input does not fit.
+        """
+        shapes: dict[str, Shape] = {}
+        for name in self.order:
+            node = self.nodes[name]
+            if isinstance(node, Input):
+                shapes[name] = node.shape
+                continue
+            sources = self.sources(name)
+            if not sources:
+                raise ModelError(f"{name} ({type(node).__name__}): nothing feeds it; connect it or remove it")
+            # A recurrent source has no shape yet; its own node checks it when its turn comes.
+            incoming = {source: shapes[source] for source in sources if source in shapes}
+            if not incoming:
+                raise ModelError(f"{name} ({type(node).__name__}): fed by recurrent edges alone")
+            if len(set(incoming.values())) > 1:
+                raise ModelError(f"{name}: branches of different shapes meet in it: {incoming}")
+            shapes[name] = output_shape(name, node, next(iter(incoming.values())))
+        for source, target in self.recurrent_edges:
+            expected = next(
+                shapes[other] for other in self.sources(target) if (other, target) not in self.recurrent_edges
+            )
+            if shapes[source] != expected:
+                raise ModelError(f"{source} -> {target}: brings {shapes[source]} where {expected} is expected")
+        return shapes
+
+    def replace(self, **changes: Any) -> "Network":
+        """A copy with other fields."""
+        return replace(self, **changes)

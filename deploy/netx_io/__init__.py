@@ -1,7 +1,0 @@
-"""netx in and out: the HDF5 networks of lava-dl, which its `lava.lib.dl.netx.hdf5.Network` builds and runs in Lava."""
-
-from deploy.netx_io.fit import fit_to_netx
-from deploy.netx_io.reader import read
-from deploy.netx_io.writer import write_netx
-
-__all__ = ["fit_to_netx", "read", "write_netx"]

@@ -1,6 +1,0 @@
-"""NIR in and out: `read_nir` turns any .nir graph into a `Network`, `write_nir` does the reverse."""
-
-from deploy.nir_io.reader import read_nir
-from deploy.nir_io.writer import write_nir
-
-__all__ = ["read_nir", "write_nir"]

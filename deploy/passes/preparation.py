@@ -1,0 +1,69 @@
+"""The form the quantiser needs: every neuron fed by synapses of its own, nothing linear left between them."""
+
+import numpy as np
+
+from deploy.errors import UnsupportedError
+from deploy.network import Conv, Delay, Dense, Edge, Flatten, Input, Network, Neuron, Node, Output
+from deploy.passes.fold_linear import fold_linear
+
+
+def prepare_for_grid(network: Network) -> Network:
+    """Fold pooling and scaling, give every neuron synapses that feed it alone.
+
+    Ensures: only Input, Output, Dense, Conv, Flatten, Delay and Neuron nodes; each neuron's sources are Dense or Conv
+    nodes with no other target; every synapse feeds a neuron.
+
+    Raises:
+        UnsupportedError: a node that could not be folded, by name.
+    """
+    network = _own_synapses(_explicit_synapses(fold_linear(network)))
+    allowed = (Input, Output, Dense, Conv, Flatten, Delay, Neuron)
+    for name, node in network.nodes.items():
+        if not isinstance(node, allowed):
+            raise UnsupportedError(
+                f"{name}: a {type(node).__name__} here cannot be folded into a synapse, and the grid has none; "
+                "place it before a convolution or dense layer"
+            )
+        if isinstance(node, Dense | Conv):
+            stray = [t for t in network.targets(name) if not isinstance(network.nodes[t], Neuron)]
+            if stray:
+                raise UnsupportedError(
+                    f"{name}: feeds {stray}, which is no neuron; on the grid every synapse ends at neurons"
+                )
+    return network
+
+
+def _explicit_synapses(network: Network) -> Network:
+    """Spikes that reach a neuron directly get a synapse of weight 1, which then has the layer's scale."""
+    nodes: dict[str, Node] = dict(network.nodes)
+    edges: list[Edge] = []
+    for source, target in network.edges:
+        synapse = isinstance(network.nodes[source], Dense | Conv)
+        if synapse or not isinstance(network.nodes[target], Neuron):
+            edges.append((source, target))
+            continue
+        name = f"{source}_to_{target}"
+        nodes[name] = _identity(network.shapes[source])
+        edges += [(source, name), (name, target)]
+    return network.replace(nodes=nodes, edges=tuple(edges))
+
+
+def _identity(shape: tuple[int, ...]) -> Conv | Dense:
+    if len(shape) == 1:
+        return Dense(weight=np.eye(shape[0], dtype=np.float32))
+    return Conv(weight=np.ones((shape[0], 1, 1, 1), np.float32), groups=shape[0])
+
+
+def _own_synapses(network: Network) -> Network:
+    """A synapse that feeds several neurons becomes one copy for each: their scales will differ."""
+    nodes: dict[str, Node] = dict(network.nodes)
+    edges = list(network.edges)
+    for name, node in network.nodes.items():
+        if not isinstance(node, Dense | Conv):
+            continue
+        for target in network.targets(name)[1:]:
+            copy = f"{name}_to_{target}"
+            nodes[copy] = node
+            edges[edges.index((name, target))] = (copy, target)
+            edges += [(source, copy) for source in network.sources(name)]
+    return network.replace(nodes=nodes, edges=tuple(edges))

@@ -1,0 +1,183 @@
+"""Runs a network in Lava: its fixed_pt models (bit-accurate with Loihi), its floating_pt models, or Loihi 2 itself.
+
+Lava demands a Python of its own (`deploy.runners.lava.worker`). The recordings run one after the other in one process
+graph, kept apart by LIFReset with one reset_offset for each layer, so that a bias acts as long as it does in training.
+"""
+
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deploy.errors import UnsupportedError
+from deploy.grid import VTH_MAX
+from deploy.network import GridNeuron, Network, Neuron
+from deploy.runners.lava.parts import Arrays, population, synapse
+from deploy.runners.lava.plan import connections, from_lava, lava_shape
+from deploy.runners.lava.worker import run_worker
+from deploy.runners.walk import shifts
+from deploy.traces.prediction import predict
+from deploy.traces.trace import Trace, software_versions
+
+Array = NDArray[Any]
+
+WORKER = Path(__file__).parent / "workers" / "lava_worker.py"
+LAVA_VERSION = "0.10.0"
+
+
+def run(
+    network: Network, frames: Array, *, keep_states: int = 0, timeout: float = 1800.0, floating: bool = False
+) -> Trace:
+    """Run a network in Lava, pipelined as on the chip: layer of depth k works on step t - k.
+
+    Args:
+        network: on the grid; with `floating`, a float network.
+        frames: (R, T, *input_shape) counts from 0 to 255.
+        keep_states: for how many of the recordings u and v are kept (each makes Lava slower).
+        timeout: seconds for the whole run; Lava waits for ever when one of its processes fails.
+        floating: Lava's floating_pt models, in float64.
+
+    Returns:
+        a Trace whose layers lie `shifts` = depth steps late; what a layer did before and after its own T steps is 0.
+
+    Raises:
+        UnsupportedError: a node that Lava has no process for.
+        GridError: weights or biases that Lava would silently change.
+        RunnerError: no Python 3.10, Lava failed, or it took too long.
+    """
+    return run_prepared(network, frames, keep_states=keep_states, timeout=timeout, floating=floating)
+
+
+def run_prepared(
+    network: Network,
+    frames: Array,
+    *,
+    keep_states: int,
+    timeout: float,
+    floating: bool = False,
+    python: str | None = None,
+) -> Trace:
+    """`run`; with `python`, on a Loihi 2 chip, by an interpreter that has Intel's packages."""
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="ckd-lava-") as name:
+        folder = Path(name)
+        hardware = python is not None
+        plan = prepare(network, frames, folder, keep_states=keep_states, floating=floating, hardware=hardware)
+        run_worker(WORKER, str(folder), timeout=timeout, python=python)
+        done = json.loads((folder / "done.json").read_text())
+        return _trace(network, frames, folder, plan, done | {"seconds": time.perf_counter() - started})
+
+
+def prepare(
+    network: Network,
+    frames: Array,
+    folder: Path,
+    *,
+    keep_states: int = 0,
+    floating: bool = False,
+    hardware: bool = False,
+) -> dict[str, Any]:
+    """Write what the worker reads: plan.json, arrays.npz and frames.npy. Returns the plan. Raises as `run` does."""
+    _check(network, frames, floating)
+    ways = connections(network)
+    lag = max(way.lag for way in ways)
+    holding = {way.source for way in ways if way.lag}
+    bits = 8 if frames.max(initial=0) > 1 else 0
+    arrays: Arrays = {}
+    index = {name: i for i, name in enumerate(network.neurons)}
+    populations = [population(name, network, held=name in holding, arrays=arrays) for name in index]
+    for spec in populations:
+        readout = _is_readout(network.neurons[spec["name"]])
+        kept = min(keep_states, len(frames))
+        spec |= {"spikes": not readout, "keep": {"u": kept, "v": len(frames) if readout else kept}}
+    synapses = [
+        synapse(i, way, network, bits=bits if way.source == network.input else 0, arrays=arrays)
+        | {"from": index.get(way.source), "to": index[way.target], "delay": way.delay}
+        for i, way in enumerate(ways)
+    ]
+    if hardware:
+        _fit_the_chip(populations, arrays)
+    recordings, steps = frames.shape[:2]
+    plan = {
+        "floating": floating,
+        "hardware": hardware,
+        "recordings": recordings,
+        "steps": steps,
+        "interval": steps + lag,
+        "total": (recordings - 1) * (steps + lag) + steps + max(spec["depth"] for spec in populations),
+        "forget": 1 if floating else 4095,
+        "input_shape": lava_shape(network.input_shape),
+        "populations": populations,
+        "synapses": synapses,
+    }
+    ordered = np.moveaxis(frames, 2, -1) if frames.ndim == 5 else frames
+    np.save(folder / "frames.npy", np.ascontiguousarray(ordered))
+    np.savez(folder / "arrays.npz", **arrays)  # pyright: ignore[reportArgumentType]
+    (folder / "plan.json").write_text(json.dumps(plan))
+    return plan
+
+
+def _check(network: Network, frames: Array, floating: bool) -> None:
+    if floating == network.on_grid:
+        raise UnsupportedError(
+            "lava-float runs a float network, this one is on the grid; use --on lava"
+            if floating
+            else "Lava's fixed_pt models run a network on the grid, this one is not; use `ckd-deploy compile` first"
+        )
+    if frames.shape[2:] != network.input_shape or 0 in frames.shape[:2]:
+        raise UnsupportedError(f"frames {frames.shape}: this network takes (R, T, {str(network.input_shape)[1:]}")
+    for name, shape in network.shapes.items():
+        if len(shape) not in (1, 3):
+            raise UnsupportedError(f"{name}: shape {shape}; Lava runs flat layers and maps of (C, H, W)")
+
+
+def _fit_the_chip(populations: list[dict[str, Any]], arrays: Arrays) -> None:
+    """What Lava's simulation takes and the chip does not: parameters for each neuron, thresholds of 18 bits."""
+    for spec in populations:
+        for key in ("du", "dv", "vth"):
+            if arrays[spec[key]].shape:
+                raise UnsupportedError(
+                    f"{spec['name']}: {key} differs between its neurons; the chip has one for a layer"
+                )
+        arrays[spec["vth"]] = np.minimum(arrays[spec["vth"]], VTH_MAX)
+
+
+def _is_readout(node: Neuron | GridNeuron) -> bool:
+    return (node.vth if isinstance(node, GridNeuron) else node.threshold) is None
+
+
+def _trace(network: Network, frames: Array, folder: Path, plan: dict[str, Any], done: dict[str, Any]) -> Trace:
+    behind = shifts(network, "pipelined")
+    steps = plan["steps"] + max(behind.values())
+    kept: dict[str, dict[str, Array]] = {"spikes": {}, "u": {}, "v": {}}
+    for i, (name, node) in enumerate(network.neurons.items()):
+        for kind in kept:
+            file = folder / f"{kind}{i}.npy"
+            if file.exists():
+                kept[kind][name] = late(from_lava(np.load(file), node.shape), behind[name], steps)
+    return Trace(
+        spikes=kept["spikes"],
+        u=kept["u"],
+        v=kept["v"],
+        predictions=predict(network, kept["spikes"], kept["v"], behind, plan["steps"]),
+        frames=frames,
+        classes=network.classes,
+        shifts=behind,
+        schedule="pipelined",
+        binning=network.binning,
+        runner="lava-float" if plan["floating"] else "loihi2" if plan["hardware"] else "lava",
+        device="loihi2" if plan["hardware"] else "cpu",
+        seconds=done["seconds"],
+        versions={**software_versions("ckd", "numpy"), "lava-nc": LAVA_VERSION},
+    )
+
+
+def late(values: Array, shift: int, total: int) -> Array:
+    """(R, T, ...) to (R, total, ...), `shift` steps later."""
+    moved = np.zeros((values.shape[0], total, *values.shape[2:]), values.dtype)
+    moved[:, shift : shift + values.shape[1]] = values
+    return moved

@@ -1,0 +1,86 @@
+# /// script
+# requires-python = "==3.10.*"
+# dependencies = ["lava-nc==0.10.0", "lava-dl==0.6.0", "numpy==1.26.4", "scipy==1.15.3"]
+# [tool.uv]
+# override-dependencies = [
+#     "torch; python_version<'0'",
+#     "torchvision; python_version<'0'",
+#     "opencv-python-headless; python_version<'0'",
+#     "unittest2; python_version<'0'",
+#     "ninja; python_version<'0'",
+# ]
+# ///
+"""Loads a lava-dl netx file and runs it in Lava. Started by `deploy.runners.lava.netx` in a Python 3.10 of its own.
+
+    python netx_worker.py FOLDER
+
+FOLDER holds `plan.json` and `frames.npy` ((R, T, W, H, C) or (R, T, n)); `spikes<i>.npy`, `v<i>.npy` and `done.json`
+come back. netx imports lava-dl's training code, which imports PyTorch and OpenCV; to read a network it needs neither,
+so they are not installed and empty modules stand in for them.
+"""
+
+import json
+import sys
+import time
+import types
+from pathlib import Path
+
+for absent, names in {
+    "torch": ["tensor"],
+    "lava.lib.dl.slayer": [],
+    "lava.lib.dl.slayer.neuron": [],
+    "lava.lib.dl.slayer.neuron.rf": ["neuron_params"],
+}.items():
+    sys.modules[absent] = types.ModuleType(absent)
+    for name in names:
+        setattr(sys.modules[absent], name, type(name, (), {}))
+
+import numpy as np  # noqa: E402
+from lava.lib.dl.netx import hdf5  # noqa: E402
+from lava.magma.core.run_conditions import RunSteps  # noqa: E402
+from lava.magma.core.run_configs import Loihi2SimCfg  # noqa: E402
+from lava_io.processes import Frames, Probe, Record, Watch, Window, empty  # noqa: E402
+
+
+def main(folder):
+    plan = json.loads((folder / "plan.json").read_text())
+    started = time.perf_counter()
+    network = hdf5.Network(
+        net_config=plan["path"],
+        input_shape=tuple(plan["input_shape"]),
+        input_message_bits=plan["message_bits"],
+        reset_interval=plan["steps"],
+        reset_offset=1,  # The source spikes at time step 1, which reaches the first layer at time step 2.
+    )
+    source = Frames(path=folder / "frames.npy", shape=tuple(plan["input_shape"]), window=Window(plan, 0))
+    source.s_out.connect(network.inp)
+    for index, layer in enumerate(network.layers):
+        record(folder, plan, index, layer)
+    plan["total"] = plan["recordings"] * plan["steps"] + len(network.layers)
+    network.create_runtime(run_cfg=Loihi2SimCfg(select_tag="fixed_pt", select_sub_proc_model=True))
+    watch = Watch(network.runtime)
+    built = time.perf_counter()
+    network.run(condition=RunSteps(num_steps=plan["total"]))
+    ran = time.perf_counter()
+    watch.end()
+    network.stop()
+    done = {"build_seconds": built - started, "run_seconds": ran - built, "layers": len(network.layers)}
+    (folder / "done.json").write_text(json.dumps(done))
+
+
+def record(folder, plan, index, layer):
+    """Keep the spikes of a layer, or the potential of one whose threshold is out of reach."""
+    window, shape = Window(plan, index + 1), tuple(int(n) for n in layer.shape)
+    size = (plan["recordings"], plan["steps"], *shape)
+    readout = int(np.max(layer.neuron.vth.init)) >= plan["unreachable"]
+    if readout:
+        path = empty(folder / f"v{index}.npy", size, np.int32)
+        Probe(path=path, var=layer.neuron.v, window=window, keep=plan["recordings"])
+    else:
+        path = empty(folder / f"spikes{index}.npy", size, np.bool_)
+        sink = Record(path=path, shape=shape, window=window, held=False)
+        layer.neuron.s_out.connect(sink.a_in)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,39 @@
+"""Spikes and potentials of a trace in NIR's own data container, for tools that read it (nir.read_data)."""
+
+from pathlib import Path
+
+import nir
+import numpy as np
+
+from ckd.events import write_then_rename
+from deploy.errors import TraceError
+from deploy.network import Array
+from deploy.traces.trace import Trace
+
+
+def write_nir_data(trace: Trace, path: Path, *, dt: float) -> None:
+    """Write every layer's spikes, and of a readout its potential, each with its own delay taken off.
+
+    A node's observables are "spikes" (R, T, neurons) bool and "v" (R, T, neurons); neurons are flat, channel first.
+
+    Args:
+        trace: of one network.
+        path: the file (HDF5).
+        dt: seconds a step.
+
+    Raises:
+        TraceError: dt is not positive.
+    """
+    if dt <= 0:
+        raise TraceError(f"dt (={dt}) must be a positive number of seconds")
+    nodes = {}
+    for layer in trace.layers:
+        kind = "spikes" if layer in trace.spikes else "v"
+        values = _flat(trace.aligned(kind, layer))
+        nodes[layer] = nir.NIRNodeData(observables={kind: nir.TimeGriddedData(values, dt)})
+    with write_then_rename(Path(path)) as temporary:
+        nir.write_data(temporary, nir.NIRGraphData(nodes=nodes))
+
+
+def _flat(values: Array) -> Array:
+    return np.ascontiguousarray(values.reshape(*values.shape[:2], -1))

@@ -1,0 +1,260 @@
+"""ckd-deploy as a user types it: what it prints, what it returns, and one clear line for every mistake."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import nir
+import numpy as np
+import pytest
+
+from ckd.events import EVENT_DTYPE, write_recording
+from deploy.cli import main
+from deploy.formats.nir import write_nir
+from deploy.network import Array, Conv, Network
+from deploy.traces.trace import load_trace
+from tests.deploy.conftest import BINNING
+
+
+@pytest.fixture
+def recordings(tmp_path: Path, small_frames: Array) -> Path:
+    """The small frames as recordings on disk, one folder per class."""
+    folder = tmp_path / "recordings"
+    for number, frames in enumerate(small_frames):
+        t, p, y, x = np.nonzero(frames)
+        events = np.empty(len(t), EVENT_DTYPE)
+        events["t"], events["p"], events["y"], events["x"] = t * BINNING.step_us, p, y, x
+        write_recording(folder / ("circle", "square", "star")[number % 3] / f"{number}.bin", events)
+    return folder
+
+
+def run_json(capsys: pytest.CaptureFixture[str], *args: object) -> tuple[int, dict]:
+    code = main([str(arg) for arg in args])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *args: object) -> str:
+    """The command cannot run: exit code 2, one line on stderr, nothing on stdout."""
+    assert main([str(arg) for arg in args]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.startswith("error: ") and captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_an_unchanged_model_is_equal_to_its_trace(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, verdict = run_json(capsys, "check", model, "--json")
+    assert code == 0 and verdict["equal"] and verdict["differing"] == 0
+    assert verdict["recordings"] == 9 and verdict["spikes"] > 1000
+    assert all(layer["states"] == 9 * BINNING.steps for layer in verdict["layers"])
+
+
+def test_one_changed_weight_is_found_at_its_layer(
+    model: Path, small_network: Network, capsys: pytest.CaptureFixture[str]
+) -> None:
+    conv = small_network.nodes["conv2"]
+    assert isinstance(conv, Conv)
+    weight = conv.weight.copy()
+    weight[2, 1, 1, 1] += 2
+    write_nir(small_network.replace(nodes={**small_network.nodes, "conv2": replace(conv, weight=weight)}), model)
+    code, verdict = run_json(capsys, "check", model, "--json")
+    assert code == 1 and not verdict["equal"]
+    assert verdict["first"]["layer"] == "lif2" and verdict["first"]["neuron"][0] == 2
+    assert main(["check", str(model)]) == 1
+    assert "lif2" in capsys.readouterr().out
+
+
+def test_recordings_on_disk_give_the_frames_they_were_made_from(
+    model: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = tmp_path / "run.trace"
+    code, figures = run_json(capsys, "run", model, "--events", recordings, "--trace", trace, "--json")
+    expected, found = load_trace(model.with_suffix(".trace")), load_trace(trace)
+    assert code == 0 and figures["recordings"] == 9
+    order = [expected.names.index(Path(name).stem) for name in found.names]
+    assert np.array_equal(found.predictions, expected.predictions[order])
+    assert figures["accuracy"] == pytest.approx(float(np.mean(expected.predictions == np.arange(9) % 3)))
+    assert [layer["name"] for layer in figures["layers"]] == ["lif1", "lif2"]
+
+
+def test_frames_may_come_from_a_file(
+    model: Path, small_frames: Array, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "frames.npy", small_frames[:4])
+    code, figures = run_json(capsys, "run", model, "--frames", tmp_path / "frames.npy", "--json")
+    assert code == 0 and figures["recordings"] == 4 and figures["accuracy"] is None
+
+
+def test_a_limit_takes_recordings_of_every_class(
+    model: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = tmp_path / "run.trace"
+    run_json(capsys, "run", model, "--events", recordings, "--recordings", 3, "--trace", trace, "--json")
+    assert {Path(name).parent.name for name in load_trace(trace).names} == {"circle", "square", "star"}
+
+
+def test_numbers_and_files_that_cannot_be_meant_are_refused(
+    model: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("run", "check", "report"):
+        assert "--recordings (=0)" in refused(capsys, command, model, "--recordings", "0")
+    assert "--steps (=0)" in refused(capsys, "run", model, "--events", recordings, "--steps", "0")
+    before = model.read_bytes()
+    assert "would replace" in refused(capsys, "run", model, "--trace", model)
+    assert "is a folder" in refused(capsys, "run", model, "--trace", tmp_path)
+    assert "would replace" in refused(capsys, "compile", model, "--out", model)
+    assert ".nir" in refused(capsys, "compile", model, "--out", tmp_path / "x.trace")
+    assert model.read_bytes() == before
+    np.savez(tmp_path / "archive.npz", frames=np.zeros((1, 7, 2, 10, 10), np.uint8))
+    (tmp_path / "empty.npy").touch()
+    np.save(tmp_path / "none.npy", np.zeros((0, 7, 2, 10, 10), np.uint8))
+    said = {"archive.npz": "archive of arrays", "empty.npy": "not a .npy", "none.npy": "nothing to run"}
+    for name, words in said.items():
+        assert words in refused(capsys, "run", model, "--frames", tmp_path / name)
+
+
+def test_a_damaged_trace_is_one_line_whichever_byte_it_is(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace = model.with_suffix(".trace")
+    whole, rng = trace.read_bytes(), np.random.default_rng(0)
+    for place in rng.integers(0, len(whole), 40):
+        trace.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        assert main(["check", str(model), "--recordings", "2"]) in (0, 1, 2)
+    capsys.readouterr()
+    trace.write_bytes(whole[: len(whole) // 2])
+    assert "not a trace" in refused(capsys, "check", model)
+
+
+def test_a_trace_from_a_chip_is_checked_over_the_recordings_asked_for(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded = load_trace(model.with_suffix(".trace"))
+    chip = replace(recorded, spikes={name: recorded.spikes[name].copy() for name in recorded.spikes}, frames=None)
+    chip.spikes["lif1"][8, 2, 0, 0, 0] ^= True
+    chip.save(tmp_path / "chip.trace")
+    code, verdict = run_json(capsys, "check", model, tmp_path / "chip.trace", "--recordings", "5", "--json")
+    assert code == 0 and verdict["recordings"] == 5
+    # The whole is different, is explained, and stays so where the chip counts its steps otherwise.
+    late = {
+        name: np.pad(spikes, ((0, 0), (1, 0), *((0, 0),) * (spikes.ndim - 2))) for name, spikes in chip.spikes.items()
+    }
+    v = {name: np.pad(chip.v[name], ((0, 0), (1, 0), *((0, 0),) * (chip.v[name].ndim - 2))) for name in chip.v}
+    replace(chip, spikes=late, v=v, u={}, u_digest={}, v_digest={}, shifts=dict.fromkeys(chip.shifts, 1)).save(
+        tmp_path / "late.trace"
+    )
+    for name in ("chip.trace", "late.trace"):
+        code, verdict = run_json(capsys, "check", model, tmp_path / name, "--json")
+        assert code == 1 and verdict["first"]["layer"] == "lif1" and verdict["first"]["recording"] == 8
+        assert verdict["explanation"]["divergence"]["expected"] is not None
+    assert "which a .trace cannot" in refused(capsys, "check", model, tmp_path / "chip.trace", "--bisect")
+
+
+def test_integers_are_not_judged_against_floats(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "holds integers" in refused(capsys, "check", model, "--on", "float")
+
+
+def test_a_missing_model_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "missing.nir" in refused(capsys, "run", tmp_path / "missing.nir")
+
+
+def test_a_model_without_recordings_asks_for_them(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model.with_suffix(".trace").unlink()
+    assert "--events" in refused(capsys, "run", model)
+    assert "student.trace" in refused(capsys, "check", model)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "no events"),
+        (bytes(7), "truncated"),
+        (bytes([200, 3, 0, 0, 1]), "outside the sensor"),
+    ],
+)
+def test_a_bad_recording_is_named(
+    model: Path, recordings: Path, content: bytes, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (recordings / "circle" / "bad.bin").write_bytes(content)
+    line = refused(capsys, "run", model, "--events", recordings)
+    assert message in line and "bad.bin" in line
+
+
+def test_an_unknown_class_is_named(model: Path, recordings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (recordings / "star").rename(recordings / "moon")
+    assert "'moon' is no class" in refused(capsys, "run", model, "--events", recordings)
+
+
+def test_a_missing_folder_is_named(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "nowhere: no such folder" in refused(capsys, "run", model, "--events", tmp_path / "nowhere")
+
+
+def test_an_unsupported_node_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    graph = nir.NIRGraph(
+        nodes={
+            "input": nir.Input({"input": np.array([4])}),
+            "affine": nir.Affine(weight=np.eye(4), bias=np.zeros(4)),
+            "output": nir.Output({"output": np.array([4])}),
+        },
+        edges=[("input", "affine"), ("affine", "output")],
+    )
+    path = tmp_path / "odd.nir"
+    nir.write(path, graph)
+    with h5py.File(path, "a") as file:
+        node = file["node/nodes/affine"]
+        assert isinstance(node, h5py.Group)
+        del node["type"]
+        node["type"] = "Dropout"
+    line = refused(capsys, "run", path, "--frames", "unused.npy", "--step-us", 1000, "--steps", 3)
+    assert "Dropout" in line and "affine" in line
+
+
+def test_an_unknown_runner_lists_the_known_ones(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "integer" in refused(capsys, "run", model, "--on", "brian")
+    assert "'brian' is not known" in refused(capsys, "run", model, "--against", "brian")
+    assert "'brian' is not known" in refused(capsys, "check", "absent.nir", "--on", "brian")
+
+
+def test_frames_of_another_sensor_are_refused(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "frames.npy", np.zeros((1, 3, 2, 9, 9), np.uint8))
+    assert "(1, 3, 2, 9, 9)" in refused(capsys, "run", model, "--frames", tmp_path / "frames.npy")
+
+
+def test_lava_without_python_3_10_says_how_to_get_one(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CKD_PYTHON310", str(model.parent / "no-python"))
+    assert "3.10" in refused(capsys, "check", model, "--on", "lava")
+
+
+def test_a_float_graph_from_elsewhere_is_compiled_and_checked(
+    small_frames: Array, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    shape = np.array([6, 5, 5])
+    graph = nir.NIRGraph(
+        nodes={
+            "input": nir.Input({"input": np.array([2, 10, 10])}),
+            "conv": nir.Conv2d((10, 10), rng.normal(0.1, 0.3, (6, 2, 3, 3)), 1, 1, 1, 1, rng.normal(0, 0.05, 6)),
+            "if1": nir.IF(r=np.full((6, 10, 10), 1000.0), v_threshold=np.ones((6, 10, 10))),
+            "pool": nir.SumPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])),
+            "flatten": nir.Flatten({"input": shape}, 0, -1),
+            "affine": nir.Affine(weight=rng.normal(0.02, 0.1, (3, 150)), bias=rng.normal(0, 0.1, 3)),
+            "if2": nir.IF(r=np.full(3, 1000.0), v_threshold=np.full(3, 2.0)),
+            "output": nir.Output({"output": np.array([3])}),
+        },
+        edges=[
+            ("input", "conv"), ("conv", "if1"), ("if1", "pool"), ("pool", "flatten"), ("flatten", "affine"),
+            ("affine", "if2"), ("if2", "output"),
+        ],
+    )  # fmt: skip
+    other, ready, frames = tmp_path / "other.nir", tmp_path / "ready.nir", tmp_path / "frames.npy"
+    nir.write(other, graph)
+    np.save(frames, small_frames)
+    step = ("--step-us", 1000, "--steps", BINNING.steps)
+    code, figures = run_json(capsys, "compile", other, "-o", ready, "--frames", frames, *step, "--json")
+    assert code == 0 and figures["same_predictions"] > 0.8 and max(figures["differing"].values()) < 0.05
+    assert {"conv", "if1", "affine"} <= {change["node"] for change in figures["parameters"]}
+    code, verdict = run_json(capsys, "check", ready, "--on", "integer", "--json")
+    assert code == 0 and verdict["equal"] and verdict["spikes"] > 100
+    # Without compiling, a chip's simulator compiles on the fly and says so.
+    assert main(["run", str(other), "--frames", str(frames), *map(str, step)]) == 0
+    assert "putting it on the grid" in capsys.readouterr().err

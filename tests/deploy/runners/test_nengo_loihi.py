@@ -1,0 +1,63 @@
+"""The integer simulator beside nengo-loihi's emulator, where both do the same: dense layers, binary spikes, no biases.
+
+nengo-loihi needs Python 3.10 and a numpy of its day: CKD_NENGO_LOIHI names an interpreter that has it.
+"""
+
+import itertools
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deploy.network import Dense, Flatten, GridNeuron, Input, Network, Node, Output
+from deploy.runners import integer
+from tests.deploy.runners.plain import chain, even
+
+CASES, STEPS = 150, 50
+PYTHON = os.environ.get("CKD_NENGO_LOIHI")
+
+
+@pytest.mark.skipif(PYTHON is None, reason="CKD_NENGO_LOIHI names no interpreter that has nengo-loihi")
+def test_random_networks_are_the_same_spike_by_spike_in_nengo_loihis_emulator(tmp_path: Path) -> None:
+    assert PYTHON is not None
+    rng = np.random.default_rng(0)
+    networks, frames = [], []
+    for i in range(CASES):
+        sizes = rng.integers(4, 30, rng.integers(2, 5))
+        network = _network(rng, [int(size) for size in sizes])
+        frames.append((rng.random((1, STEPS, sizes[0])) < rng.uniform(0.05, 0.5)).astype(np.uint8))
+        networks.append(network)
+        arrays = {"frames": frames[-1][0]}
+        for k, neuron in enumerate(network.neurons.values()):
+            dense = network.nodes[f"dense{k}"]
+            assert isinstance(dense, Dense) and isinstance(neuron, GridNeuron) and neuron.vth is not None
+            arrays |= {f"weight{k}": dense.weight, f"du{k}": neuron.du, f"dv{k}": neuron.dv, f"vth{k}": neuron.vth}
+        np.savez(tmp_path / f"case{i}.npz", **arrays)
+    worker = Path(__file__).with_name("nengo_loihi_worker.py")
+    done = subprocess.run([PYTHON, worker, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+    spikes = 0
+    for i, network in enumerate(networks):
+        ours, theirs = integer.run(network, frames[i], keep_states=1), np.load(tmp_path / f"done{i}.npz")
+        for k, name in enumerate(network.neurons):
+            assert np.array_equal(ours.spikes[name][0], theirs[f"spikes{k}"]), (i, name)
+            assert np.array_equal(ours.u[name][0], theirs[f"u{k}"]), (i, name)
+            assert np.array_equal(ours.v[name][0], theirs[f"v{k}"]), (i, name)
+            spikes += int(ours.spikes[name].sum())
+    assert spikes > 100 * CASES
+
+
+def _network(rng: np.random.Generator, sizes: list[int]) -> Network:
+    nodes: dict[str, Node] = {"input": Input(shape=(sizes[0],)), "flatten": Flatten()}
+    for k, (before, size) in enumerate(itertools.pairwise(sizes)):
+        each = (size,) if rng.random() < 0.5 else ()
+        # Current that lingers, but too little of it to wrap: the emulator stops there instead.
+        du = np.array(4095) if rng.random() < 0.5 else rng.integers(800, 4096, each)
+        nodes[f"dense{k}"] = Dense(weight=even(rng, size, before))
+        nodes[f"lif{k}"] = GridNeuron(
+            shape=(size,), du=du, dv=rng.integers(0, 4097, each), vth=rng.integers(1, 400, each), bias=np.array(0)
+        )
+    return chain(**nodes, output=Output())

@@ -1,0 +1,222 @@
+"""Two traces: equal, or the first layer, step and neuron; and how alike, where they need not be equal."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deploy.errors import TraceError
+from deploy.network import Array
+from deploy.traces.compare import compare
+from deploy.traces.likeness import Tolerance, measure, van_rossum
+from deploy.traces.trace import Trace, digest, load_trace
+
+
+def trace(spikes: Array, **changes: object) -> Trace:
+    """One layer "lif" and a readout."""
+    v = spikes.reshape(*spikes.shape[:2], -1).sum(axis=2, dtype=np.int32).cumsum(axis=1, dtype=np.int32)[..., None]
+    values = {
+        "spikes": {"lif": spikes},
+        "v": {"readout": v},
+        "predictions": np.zeros(len(spikes), np.int64),
+        "shifts": {"lif": 0, "readout": 0},
+        "overflows": {"lif": 0, "readout": 0},
+    }
+    return Trace(**values | changes)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture
+def spikes() -> Array:
+    return np.random.default_rng(0).random((3, 10, 2, 3, 4)) < 0.2
+
+
+def flip(spikes: Array, *at: tuple[int, ...]) -> Array:
+    changed = spikes.copy()
+    for place in at:
+        changed[place] ^= True
+    return changed
+
+
+def test_equal_traces_are_equal_and_counted(spikes: Array) -> None:
+    verdict = compare(trace(spikes), trace(spikes.copy()))
+    assert verdict and verdict.first is None
+    assert verdict.spikes == spikes.sum() and verdict.neuron_steps == spikes.size
+
+
+def test_one_flipped_spike_is_found_where_it_is(spikes: Array) -> None:
+    at = (1, 4, 1, 2, 3)
+    verdict = compare(trace(spikes), replace(trace(spikes), spikes={"lif": flip(spikes, at)}))
+    assert not verdict and verdict.differing == 1
+    first = verdict.first
+    assert first is not None
+    assert (first.recording, first.step, first.neuron) == (1, 4, (1, 2, 3))
+    assert (first.expected, first.found) == (int(spikes[at]), 1 - int(spikes[at]))
+
+
+def test_the_earliest_step_counts_before_the_lowest_recording(spikes: Array) -> None:
+    found = flip(spikes, (0, 7, 0, 0, 0), (2, 3, 1, 1, 1))
+    first = compare(trace(spikes), replace(trace(spikes), spikes={"lif": found})).first
+    assert first is not None and (first.recording, first.step) == (2, 3)
+
+
+def test_packed_bits_count_as_loops_do() -> None:
+    rng = np.random.default_rng(1)
+    for shape in ((2, 5, 7), (3, 4, 2, 3, 3), (1, 3, 16)):
+        a, b = rng.random(shape) < 0.3, rng.random(shape) < 0.3
+        verdict = compare(trace(a), replace(trace(a), spikes={"lif": b}))
+        (layer, _) = verdict.layers
+        assert (layer.expected_spikes, layer.found_spikes, layer.differing) == (a.sum(), b.sum(), (a != b).sum())
+        places = [(t, r, n) for r, t, *n in np.argwhere(a != b).tolist()]
+        assert verdict.first is not None
+        assert (verdict.first.step, verdict.first.recording, list(verdict.first.neuron or ())) == min(places)
+
+
+def test_a_layer_that_never_spikes_fails_the_check(spikes: Array) -> None:
+    silent = trace(np.zeros_like(spikes))
+    verdict = compare(silent, silent)
+    assert not verdict and "never spikes" in verdict.problems[0]
+
+
+def test_potentials_count_even_where_spikes_agree(spikes: Array) -> None:
+    one = trace(spikes)
+    v = one.v["readout"].copy()
+    v[2, 9, 0] += 1
+    verdict = compare(one, replace(one, v={"readout": v}))
+    assert not verdict and verdict.first is not None and verdict.first_spike is None
+    assert (verdict.first.layer, verdict.first.step, verdict.first.what) == ("readout", 9, "v")
+
+
+def test_a_step_in_which_u_and_v_differ_counts_once(spikes: Array) -> None:
+    rng = np.random.default_rng(3)
+    states = {"lif": rng.integers(-1000, 1000, spikes.shape)}
+    other = {"lif": states["lif"] + 1}
+    one_v = trace(spikes).v
+    one = replace(trace(spikes), u=states, v={**one_v, **states})
+    (layer, _) = compare(one, replace(one, u=other, v={**one_v, **other})).layers
+    assert layer.states == layer.states_differing == spikes.shape[0] * spikes.shape[1]
+
+
+def test_a_digest_finds_a_changed_potential_that_no_state_shows(spikes: Array) -> None:
+    states = np.random.default_rng(2).integers(-1000, 1000, spikes.shape)
+    one = replace(trace(spikes), v_digest={"lif": digest(states)})
+    states[1, 6, 0, 0, 0] += 1
+    first = compare(one, replace(one, v_digest={"lif": digest(states)})).first
+    assert first is not None and (first.step, first.recording, first.neuron) == (6, 1, None)
+
+
+def test_an_earlier_step_that_only_a_digest_shows_comes_first(spikes: Array) -> None:
+    states = np.random.default_rng(2).integers(-1000, 1000, spikes.shape)
+    one = trace(spikes)
+    one = replace(one, v={**one.v, "lif": states[:2]}, v_digest={"lif": digest(states)})
+    other = states.copy()
+    other[1, 5, 0, 0, 0] += 1
+    other[2, 3, 0, 0, 0] += 1
+    found = replace(one, v={**one.v, "lif": other[:2]}, v_digest={"lif": digest(other)})
+    first = compare(one, found).first
+    assert first is not None and (first.step, first.recording, first.neuron) == (3, 2, None)
+
+
+def test_only_as_many_recordings_are_compared_as_asked(spikes: Array) -> None:
+    one, other = trace(spikes), trace(flip(spikes, (2, 4, 0, 0, 0)))
+    assert not compare(one, other)
+    assert compare(one, other, recordings=2).differing == 0
+
+
+def test_a_trace_that_has_lost_a_layers_spikes_is_refused(spikes: Array) -> None:
+    one = trace(spikes)
+    states = {**one.v, "lif": np.zeros(spikes.shape, np.int32)}
+    one = replace(one, v=states)
+    for a, b in ((one, replace(one, spikes={})), (replace(one, spikes={}), one)):
+        with pytest.raises(TraceError, match="lif: one trace has its spikes"):
+            compare(a, b)
+
+
+def test_a_readout_that_never_leaves_zero_proves_nothing() -> None:
+    still = Trace(spikes={}, v={"readout": np.zeros((2, 5, 3), np.int32)}, predictions=np.zeros(2, np.int64))
+    assert "proves nothing" in compare(still, still).problems[0]
+    moving = replace(still, v={"readout": np.ones((2, 5, 3), np.int32)})
+    assert compare(moving, moving)
+
+
+def test_spikes_recorded_elsewhere_need_no_shifts(spikes: Array, tmp_path: Path) -> None:
+    chip = Trace(spikes={"lif": spikes}, predictions=np.zeros(len(spikes), np.int64))
+    chip.save(tmp_path / "chip.trace")
+    assert np.array_equal(load_trace(tmp_path / "chip.trace").spikes["lif"], spikes)
+    with pytest.raises(TraceError, match="'lif' has no shift"):
+        replace(chip, shifts={"other": 0})
+    with pytest.raises(TraceError, match="load_trace"):
+        compare(chip, tmp_path / "chip.trace")  # pyright: ignore[reportArgumentType]
+
+
+def test_a_pipelined_trace_is_aligned_by_its_schedule(spikes: Array) -> None:
+    late = np.zeros((3, 12, 2, 3, 4), bool)
+    late[:, 1:11] = spikes
+    one = trace(spikes)
+    v = np.zeros((3, 12, 1), np.int32)
+    v[:, 2:] = one.v["readout"]
+    pipelined = replace(
+        one, spikes={"lif": late}, v={"readout": v}, shifts={"lif": 1, "readout": 2}, schedule="pipelined"
+    )
+    assert compare(one, pipelined)
+    assert not compare(one, replace(pipelined, shifts={"lif": 2, "readout": 2}))
+
+
+def test_a_file_compares_as_the_trace_in_memory(spikes: Array, tmp_path: Path) -> None:
+    one = trace(spikes)
+    one.save(tmp_path / "a.trace")
+    assert compare(load_trace(tmp_path / "a.trace"), one)
+    other = replace(one, spikes={"lif": flip(spikes, (0, 2, 0, 1, 1))})
+    first = compare(load_trace(tmp_path / "a.trace"), other).first
+    assert first is not None and first.neuron == (0, 1, 1)
+
+
+def test_traces_of_other_networks_or_steps_are_refused(spikes: Array) -> None:
+    one = trace(spikes)
+    with pytest.raises(TraceError, match="steps"):
+        compare(one, trace(spikes[:, :5]))
+    with pytest.raises(TraceError, match="layers"):
+        compare(one, replace(one, shifts={"other": 0, "readout": 0}))
+    with pytest.raises(TraceError, match="neurons"):
+        compare(one, replace(one, spikes={"lif": spikes[..., :3]}))
+
+
+# How alike
+
+
+def test_equal_trains_have_distance_0_and_one_extra_spike_costs_the_sum_of_its_filter() -> None:
+    empty, one = np.zeros((1, 400, 1), bool), np.zeros((1, 400, 1), bool)
+    one[0, 5, 0] = True
+    assert van_rossum(one, one, 50.0) == 0
+    assert van_rossum(one, empty, 50.0) == pytest.approx(1 / (50 * (1 - np.exp(-2 / 50))), rel=1e-6)
+    late = np.zeros_like(one)
+    late[0, 399, 0] = True
+    assert van_rossum(late, empty, 50.0) == pytest.approx(van_rossum(one, empty, 50.0), rel=1e-6)
+
+
+def test_a_spike_moved_by_one_step_is_nearer_than_one_moved_by_twenty() -> None:
+    at = {shift: np.zeros((1, 60, 1), bool) for shift in (0, 1, 20)}
+    for shift, train in at.items():
+        train[0, 10 + shift, 0] = True
+    near, far = (van_rossum(at[0], at[shift], 4.0) for shift in (1, 20))
+    assert 0 < near < far
+
+
+def test_likeness_of_equal_traces_needs_no_tolerance(spikes: Array) -> None:
+    similarity = measure(trace(spikes), trace(spikes))
+    assert similarity
+    assert (similarity.needed.agreement, similarity.needed.rate_error, similarity.needed.distance) == (1.0, 0.0, 0.0)
+
+
+def test_the_tolerance_that_would_have_been_needed_just_passes(spikes: Array) -> None:
+    found = flip(spikes, *[(r, t, 0, 0, 0) for r in range(3) for t in range(10)])
+    other = replace(trace(spikes), spikes={"lif": found}, predictions=np.array([0, 1, 0]))
+    strict = measure(trace(spikes), other, Tolerance(agreement=1.0, correlation=1.0, rate_error=0.0, distance=0.0))
+    assert not strict and len(strict.problems) >= 3
+    assert measure(trace(spikes), other, strict.needed)
+    assert strict.needed.agreement == pytest.approx(2 / 3)
+
+
+def test_likeness_fails_where_a_layer_never_spikes(spikes: Array) -> None:
+    silent = trace(np.zeros_like(spikes))
+    assert not measure(silent, silent)
