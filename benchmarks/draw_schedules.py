@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ckd.schedule import distillation_weight, learning_rate, replacement_probability, two_stage_probability
+from ckd.method.schedule import distillation_weight, learning_rate, replacement_probability, two_stage_probability
 
 TOTAL = 400
 

@@ -28,8 +28,8 @@ import yaml
 from ckd.config import Config, config_from_dict, config_to_dict, load_preset
 from ckd.console import run_command
 from ckd.errors import ConfigError
-from ckd.memory import keep_freed_memory
-from ckd.pipeline import carry_out
+from ckd.training.memory import keep_freed_memory
+from ckd.training.pipeline import carry_out
 
 PUBLISHED = (
     "static_input=value,replacement=sliding,align_weight=0.5,temporal_weights=true,kd=phased,kd_weight=1,"

@@ -53,7 +53,7 @@ def small_conv(seed: int = 0) -> Network:
 
 
 def vgg(widths: str, size: int, first_padding: int = 1, seed: int = 0) -> Network:
-    """The student of `ckd.student.build_vgg` with ten classes; pooling sums instead of averaging."""
+    """The student of `ckd.models.student.build_vgg` with ten classes; pooling sums instead of averaging."""
     rng = np.random.default_rng(seed)
     synapses: dict[str, Node] = {}
     channels, shape = 2, (2, size, size)

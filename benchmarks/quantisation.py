@@ -16,8 +16,8 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from ckd.engine import Hooks
-from ckd.runs import Run, load_run
+from ckd.runs.folder import Run, load_run
+from ckd.training.engine import Hooks
 from deploy.network import Array, Network
 from deploy.quantization.search import quantize_layers
 from deploy.runners import integer

@@ -87,7 +87,7 @@ def float_student(widths: str, size: int, padding: int) -> Any:
     import torch
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-    from ckd.student import build_vgg
+    from ckd.models.student import build_vgg
 
     student = build_vgg(widths, input_shape=(2, size, size), classes=10, first_padding=padding).eval()
     for name, module in student.nodes.items():

@@ -15,7 +15,7 @@ import tyro
 
 from ckd.config import config_to_dict
 from ckd.console import comparison_table, run_command
-from ckd.runs import read_config, read_summary
+from ckd.runs.folder import read_config, read_summary
 
 
 @dataclass(frozen=True, kw_only=True)

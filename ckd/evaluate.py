@@ -61,8 +61,8 @@ def evaluate(path: Path, *, events: Path | None, student: str = "student") -> di
     import numpy as np
 
     from ckd.events import find_recordings, load_frames
-    from ckd.measure import measure
-    from ckd.runs import load_run
+    from ckd.runs.folder import load_run
+    from ckd.training.measure import measure
 
     run = load_run(path, student=student)
     if events is None:

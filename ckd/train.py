@@ -40,7 +40,7 @@ def _main(arguments: list[str]) -> int:
     if options.resume is not None:
         return _resume(options.resume, arguments)
     if options.dry_run:
-        from ckd.dry_run import describe
+        from ckd.training.dry_run import describe
 
         print(describe(config))
         return 0
@@ -98,7 +98,7 @@ def _free_folder(options: Options, config: Config) -> Path:
     if options.out is None:
         candidates = [base, *(base.with_name(f"{base.name}-{n}") for n in range(2, 10_000))]
         return next(path for path in candidates if not path.exists())
-    from ckd.runs import is_run
+    from ckd.runs.folder import is_run
 
     out = options.out
     ours = is_run(out)
@@ -119,7 +119,7 @@ def _first_process() -> bool:
 
 
 def _resume(path: Path, arguments: list[str]) -> int:
-    from ckd.runs import read_config
+    from ckd.runs.folder import read_config
 
     if len(arguments) > 2:
         raise ConfigError("--resume takes no other option: a run goes on as it began")
@@ -131,9 +131,9 @@ def _resume(path: Path, arguments: list[str]) -> int:
 
 def _train(config: Config, out: Path, *, resume: bool) -> int:
     from ckd.console import RichReporter, results_table
-    from ckd.memory import keep_freed_memory
-    from ckd.pipeline import carry_out
-    from ckd.runs import is_run
+    from ckd.runs.folder import is_run
+    from ckd.training.memory import keep_freed_memory
+    from ckd.training.pipeline import carry_out
 
     keep_freed_memory()
 

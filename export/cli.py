@@ -12,8 +12,8 @@ import tyro
 from rich.console import Console
 
 from ckd.console import RichReporter, run_command
-from ckd.engine import Hooks
-from ckd.runs import Run, load_run
+from ckd.runs.folder import Run, load_run
+from ckd.training.engine import Hooks
 from deploy.commands.shared import require_file_name
 from deploy.errors import DeployError
 from deploy.extras import require_onnx

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from ckd.continuing import train_further
-from ckd.engine import Hooks
-from ckd.runs import Run
+from ckd.runs.folder import Run
+from ckd.training.engine import Hooks
+from ckd.training.further import train_further
 from deploy.network import Network
 from deploy.quantization.search import Quantisation
 from export.grid_student import build_grid_student, to_network

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from ckd.events import Binning
-from ckd.neuron import LIF
-from ckd.student import Student
+from ckd.models.neuron import LIF
+from ckd.models.student import Student
 from deploy.errors import UnsupportedError
 from deploy.network import (
     Array,

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from ckd.neuron import LIF, current_gradient
-from ckd.student import Student
+from ckd.models.neuron import LIF, current_gradient
+from ckd.models.student import Student
 from deploy import grid
 from deploy.errors import UnsupportedError
 from deploy.network import Conv, Dense, Flatten, GridNeuron, Network

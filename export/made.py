@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ckd.runs import Run
+from ckd.runs.folder import Run
 from deploy.errors import DeployError, TraceError
 from deploy.network import Network
 from deploy.traces.trace import Trace, load_trace

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from ckd.student import Student
+from ckd.models.student import Student
 from deploy.network import Array, Network
 from deploy.runners.walk import shifts
 from deploy.traces.prediction import predict

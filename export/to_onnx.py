@@ -8,8 +8,8 @@ from torch import nn
 
 from ckd.errors import ConfigError
 from ckd.files import write_then_rename
-from ckd.runs import Run
-from ckd.teacher import build_teacher, load_teacher
+from ckd.models.teacher import build_teacher, load_teacher
+from ckd.runs.folder import Run
 from deploy.extras import require_onnx
 from deploy.formats.nir import write_nir
 from deploy.formats.onnx import write_onnx

@@ -4,7 +4,7 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
-from ckd.events import write_then_rename
+from ckd.files import write_then_rename
 from deploy.checking.check import Checked
 from deploy.extras import require
 from deploy.mapping.layout import Mapping

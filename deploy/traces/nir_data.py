@@ -5,7 +5,7 @@ from pathlib import Path
 import nir
 import numpy as np
 
-from ckd.events import write_then_rename
+from ckd.files import write_then_rename
 from deploy.errors import TraceError
 from deploy.network import Array
 from deploy.traces.trace import Trace

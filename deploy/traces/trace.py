@@ -20,7 +20,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ckd.events import Binning, write_then_rename
+from ckd.events import Binning
+from ckd.files import write_then_rename
 from deploy.errors import TraceError
 from deploy.traces.checksum import digest
 

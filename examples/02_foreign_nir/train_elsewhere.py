@@ -103,7 +103,7 @@ def film_digits(folder: Path) -> None:
     """Film 80 of scikit-learn's digits a class."""
     from sklearn.datasets import load_digits
 
-    from ckd.camera import Camera, film
+    from ckd.data.camera import Camera, film
     from ckd.events import write_recording
 
     images, labels = load_digits(return_X_y=True)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ckd.events import Binning
-from ckd.student import Student, build_resnet18, build_vgg
+from ckd.models.student import Student, build_resnet18, build_vgg
 from deploy.network import Array, Network
 from export.fold import student_to_network
 from tests.ckd.conftest import cache_of_the_tests, tiny_run

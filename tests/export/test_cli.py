@@ -10,7 +10,7 @@ import torch
 import yaml
 
 import deploy
-from ckd.runs import load_run
+from ckd.runs.folder import load_run
 from deploy.cli import main as deploy_main
 from export.cli import main
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from ckd.engine import Hooks
-from ckd.runs import load_run
-from ckd.student import Student
+from ckd.models.student import Student
+from ckd.runs.folder import load_run
+from ckd.training.engine import Hooks
 from deploy import grid
 from deploy.network import Array, Conv, Dense, Network
 from deploy.quantization.search import Quantisation, quantize_layers

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import deploy
-from ckd.student import build_vgg
+from ckd.models.student import build_vgg
 from deploy.cli import main
 from deploy.formats.nir import write_nir
 from deploy.network import Array, Conv, Dense, Flatten, Network, Neuron, Scale, SumPool

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ckd.events import Binning
-from ckd.student import Student
+from ckd.models.student import Student
 from deploy.errors import UnsupportedError
 from deploy.network import Array, Conv, Network
 from deploy.passes.fold_linear import fold_linear
@@ -64,7 +64,7 @@ def test_max_pooling_is_refused_by_name() -> None:
 def _read(nodes: dict[str, nn.Module]) -> Network:
     from itertools import pairwise
 
-    from ckd.neuron import LIF
+    from ckd.models.neuron import LIF
 
     # A student has a convolutional LIF somewhere: the alignment needs it.
     nodes = {"lif": LIF(), **nodes}

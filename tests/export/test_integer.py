@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ckd.student import Student
+from ckd.models.student import Student
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError
 from deploy.network import Array, Dense, GridNeuron, Input, Network, Output, SumPool

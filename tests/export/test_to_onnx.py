@@ -10,10 +10,10 @@ import torch
 
 import deploy
 from ckd.config import load_preset
-from ckd.datasets import open_source
-from ckd.runs import load_run
-from ckd.split import make_split
-from ckd.student import Student, build_vgg
+from ckd.data.sources import open_source
+from ckd.data.split import make_split
+from ckd.models.student import Student, build_vgg
+from ckd.runs.folder import load_run
 from deploy.cli import main as deploy_main
 from deploy.formats.load import load_model
 from deploy.formats.model_file import ModelFile

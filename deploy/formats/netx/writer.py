@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ckd.events import write_then_rename
+from ckd.files import write_then_rename
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError
 from deploy.formats.metadata import to_metadata

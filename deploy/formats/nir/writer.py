@@ -6,7 +6,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from ckd.events import write_then_rename
+from ckd.files import write_then_rename
 from deploy.errors import ModelError, UnsupportedError
 from deploy.formats.metadata import to_metadata
 from deploy.formats.nir import neurons, on_grid

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ckd.events import write_then_rename
+from ckd.files import write_then_rename
 from deploy.errors import UnsupportedError
 from deploy.extras import require_onnx
 from deploy.formats.metadata import to_metadata

@@ -1,0 +1,30 @@
+"""Everything that decides a run: a preset file fills it, the command line overrides it."""
+
+from ckd.config.reading import config_from_dict, config_to_dict, load_preset, preset_names
+from ckd.config.schema import (
+    Augment,
+    Config,
+    Data,
+    DatasetName,
+    Machine,
+    Method,
+    StudentConfig,
+    TeacherConfig,
+    Training,
+)
+
+__all__ = [
+    "Augment",
+    "Config",
+    "Data",
+    "DatasetName",
+    "Machine",
+    "Method",
+    "StudentConfig",
+    "TeacherConfig",
+    "Training",
+    "config_from_dict",
+    "config_to_dict",
+    "load_preset",
+    "preset_names",
+]

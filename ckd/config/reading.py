@@ -1,0 +1,101 @@
+"""Configurations from presets and files: by name, with types checked, and back to plain values."""
+
+import contextlib
+import dataclasses
+from importlib import resources
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from ckd.config.schema import Config
+from ckd.errors import ConfigError
+
+
+def preset_names() -> list[str]:
+    """The presets that come with the package."""
+    folder = resources.files("ckd.config") / "presets"
+    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_preset(name: str) -> Config:
+    """The configuration of a preset by its name, or of a YAML file of one's own by its path."""
+    import yaml
+
+    if name in preset_names():
+        text = (resources.files("ckd.config") / "presets" / f"{name}.yaml").read_text()
+    elif name.endswith((".yaml", ".yml")) and Path(name).is_file():
+        try:
+            text = Path(name).read_text()
+        except UnicodeDecodeError:
+            raise ConfigError(f"preset {name}: not a text file in UTF-8") from None
+    else:
+        raise ConfigError(
+            f"--preset {name!r}: unknown; known are {', '.join(preset_names())}, or a path to a .yaml file"
+        )
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"preset {name}: not valid YAML ({str(error).splitlines()[0]})") from None
+    if not isinstance(values, dict | None):
+        raise ConfigError(f"preset {name}: expected keys and values, found {str(values)[:60]!r}")
+    return config_from_dict({"preset": Path(name).stem, **(values or {})}, source=f"preset {name}")
+
+
+def config_to_dict(config: Config) -> dict[str, Any]:
+    """Nested plain values, for YAML and JSON."""
+    return dataclasses.asdict(config)
+
+
+def config_from_dict(values: dict[str, Any], *, source: str) -> Config:
+    """The inverse of `config_to_dict`; keys that are left out keep their defaults.
+
+    Raises:
+        ConfigError: an unknown key, or a value that is not allowed.
+    """
+    return _build(Config, values, source)
+
+
+def _build(kind: Any, values: Any, source: str) -> Any:
+    if not isinstance(values, dict):
+        raise ConfigError(f"{source}: expected keys and values, found {values!r}")
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise ConfigError(f"{source}: unknown key {unknown[0]!r}; known are {', '.join(fields)}")
+    built = {}
+    for name, value in values.items():
+        group = fields[name].default_factory
+        if dataclasses.is_dataclass(group):
+            built[name] = _build(group, value, f"{source}, {name}")
+            continue
+        wanted = get_type_hints(kind)[name]
+        built[name] = _as_python(value, wanted)
+        _check_type(name, built[name], wanted, source)
+    return kind(**built)
+
+
+def _as_python(value: Any, wanted: Any) -> Any:
+    """A value of a YAML file as the field's type has it: YAML knows no tuples, and reads 2e-3 as text."""
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, str) and float in (wanted, *get_args(wanted)):
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
+
+
+def _check_type(name: str, value: Any, wanted: Any, source: str) -> None:
+    """Whether a value from a file is one that a field may hold; an int may stand for a float."""
+    allowed: list[Any] = []
+    for kind in get_args(wanted) if get_origin(wanted) in (UnionType, Union) else (wanted,):
+        if get_origin(kind) is Literal:
+            if value in get_args(kind):
+                return
+            allowed += map(repr, get_args(kind))
+            continue
+        plain = get_origin(kind) or kind
+        fits = isinstance(value, (int, float) if plain is float else plain)
+        if fits and (plain is bool or not isinstance(value, bool)):
+            return
+        allowed.append("null" if plain is type(None) else plain.__name__)
+    raise ConfigError(f"{source}: {name} (={value!r}) is not allowed; it must be {' or '.join(allowed)}")

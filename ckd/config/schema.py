@@ -1,0 +1,197 @@
+"""Everything that decides a run, as frozen dataclasses: a preset file fills them, the command line overrides them."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ckd.config.bounds import check_numbers
+from ckd.errors import ConfigError
+
+DatasetName = Literal["digits", "nmnist", "n-caltech101", "cep-dvs", "cifar10-dvs", "folder"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Recordings and stills."""
+
+    dataset: DatasetName = "digits"
+    data_root: str | None = None
+    """Folder with the recordings and stills; the embedded digits need none."""
+    labels_per_class: int | float | None = 3
+    """Labelled recordings of each class that the student may see; None: all that are not for validation or test.
+    Here and below a number under 1 is a share of the class."""
+    validation_per_class: int | float = 10
+    test_per_class: int | float = 40
+    size: int = 34
+    """Height and width of the frames that the student sees, in pixels."""
+    sensor: tuple[int, int] | None = None
+    """Height and width of the sensor, whose pixels are gathered into `size` x `size`; None: it has that size."""
+    time_steps: int = 8
+    step_us: int = 40_000
+    """Length of a time step in microseconds."""
+    max_count: int = 1
+    """Where a pixel's event count stops; 1: binary frames, which every chip takes."""
+    films: int = 4000
+    """How many stills are filmed where the static branch sees `camera`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentConfig:
+    """The spiking network that is deployed."""
+
+    student: Literal["vgg", "resnet18"] = "vgg"
+    widths: str = "16-AP-32-AP-64-AP"
+    """Channels of a VGG's convolutions, AP for average pooling."""
+    first_padding: int = 0
+    """Padding of the first convolution."""
+    beta: float = 0.5
+    """Share of the membrane potential that a step keeps."""
+    threshold: float = 0.5
+    surrogate_alpha: float = 2.0
+    """Steepness of the piecewise surrogate gradient."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherConfig:
+    """The frame-based network that teaches the static branch."""
+
+    teacher: str = "vgg"
+    """vgg, resnet18, torchvision:NAME or timm:NAME."""
+    teacher_file: str | None = None
+    """Saved weights of such a network, the teacher.safetensors of another run; left out: it is trained here."""
+    teacher_iterations: int = 300
+    teacher_batch: int = 64
+    teacher_lr: float = 2e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """Cross knowledge distillation, part by part."""
+
+    distill: bool = True
+    """Off: the event branch's class loss alone, which is the undistilled student."""
+    baseline: bool = True
+    """Also train the same student without distillation, same budget and augmentation, and report both."""
+    heads: Literal["one", "two"] = "one"
+    """One classifier for both branches (the paper), or a static head of its own (He et al.)."""
+    static_input: Literal["value", "edges", "camera"] = "edges"
+    """What the static branch sees of a still: its HSV value at every step, its moving edges, or its film."""
+    pairing: Literal["class", "random"] = "class"
+    """Whether a recording's partner is a still of the same class, or any still."""
+    event_share: float = 1.0
+    """Share of a batch's recordings that the event branch sees; a smaller one leaves more of the time to stills."""
+    replacement: Literal["none", "sliding", "two-stage", "time-mix"] = "none"
+    """How recordings take the place of stills: by sample (sliding), all at half time, or by time step (TMKT)."""
+    replacement_power: float = 3.0
+    align_weight: float = 0.0
+    """Weight of the alignment term (centred kernel alignment of membrane potentials); He et al.: 0.5."""
+    temporal_weights: bool = False
+    """Learnable weights of the steps: they share each step between alignment, which must be on, and the event branch's
+    class loss."""
+    kd: Literal["none", "constant", "phased"] = "constant"
+    """Distillation from the teacher: none, the same weight throughout, or phased out as in the paper."""
+    kd_weight: float = 1.0
+    kd_centre: float = 0.5
+    kd_steepness: float = 30.0
+    kd_temperature: float = 4.0
+    tet: bool = True
+    """Class loss at every step, then the mean; off: the loss of the mean logits."""
+    tet_lam: float = 1e-3
+    pretrain: float = 0.0
+    """Not distillation: this share of the steps on stills alone, then recordings alone (pretrain and fine-tune)."""
+    batch_norm: Literal["joint", "separate"] = "separate"
+    """One set of batch statistics for both branches, or one each, of which evaluation uses the event branch's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """What varies from batch to batch; the same for the distilled and the undistilled student."""
+
+    roll: float = 2.0
+    """Greatest shift in x and y, in pixels, zeros entering."""
+    rotate: float = 0.0
+    """Greatest rotation, in degrees."""
+    scale: float = 0.0
+    """Greatest relative change of size."""
+    flip: bool = False
+    """Mirror left and right half of the time."""
+    drop_events: float = 0.0
+    """Greatest share of events that are left out."""
+    time_jitter: float = 0.0
+    """Chance that a time step's events of a pixel move to a neighbouring step."""
+    event_mix: float = 0.0
+    """Chance that a rectangle of a recording, over all time, comes from another one (EventMix); labels mix by area."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Optimiser and budget."""
+
+    iterations: int = 400
+    batch: int = 32
+    """Recordings a step over all processes (`event_share` of them beside stills), and as many stills."""
+    lr: float = 2e-3
+    weight_decay: float = 0.01
+    warmup: int = 30
+    """Steps of linear warm-up before the cosine."""
+    clip: float = 0.0
+    """Greatest norm of the gradient; 0: no limit."""
+    ema: float = 0.0
+    """Decay of an average of the weights that is evaluated in their place; 0: none."""
+    evaluations: int = 5
+    """How often in a run the student is measured on the validation recordings; that of the lowest loss is kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Where it runs (Lightning Fabric); several processes are started with torchrun."""
+
+    accelerator: Literal["cpu", "cuda", "auto"] = "cpu"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
+    deterministic: bool = False
+    """Refuse algorithms whose result may vary from run to run."""
+    checkpoint_seconds: float = 60.0
+    """How much of a student's training an interruption may cost; a teacher that is not finished starts again."""
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All of a run. `preset` names where the values came from."""
+
+    preset: str = "digits"
+    seed: int = 0
+    data: Data = field(default_factory=Data)
+    student: StudentConfig = field(default_factory=StudentConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    method: Method = field(default_factory=Method)
+    augment: Augment = field(default_factory=Augment)
+    training: Training = field(default_factory=Training)
+    machine: Machine = field(default_factory=Machine)
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+        method, sensor = self.method, self.data.sensor
+        if sensor is not None and (len(sensor) != 2 or min(sensor) < 1):
+            raise ConfigError(f"--sensor (={sensor}) must be the camera's height and width in pixels")
+        if self.event_batch < 1:
+            raise ConfigError(f"--event-share (={method.event_share}) must lie between 1 / --batch and 1")
+        if method.event_share < 1 and (method.align_weight > 0 or method.pretrain > 0):
+            raise ConfigError(
+                f"--event-share (={method.event_share}) must be 1 with --align-weight, which compares pairs, and with "
+                "--pretrain"
+            )
+        if method.distill and method.temporal_weights and method.align_weight == 0:
+            raise ConfigError(
+                "--temporal-weights needs --align-weight above 0: the weights share each step between alignment and "
+                "the event branch's loss, and alone would only learn to silence the second"
+            )
+
+    @property
+    def event_batch(self) -> int:
+        """Recordings that the event branch sees a step beside the static branch, over all processes."""
+        return round(self.method.event_share * self.training.batch)
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether anything in this run asks a teacher."""
+        return self.method.distill and self.method.kd != "none" and self.method.pretrain == 0

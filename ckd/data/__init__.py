@@ -1,0 +1,1 @@
+"""What a run sees: recordings and stills, read, filmed, split and kept."""

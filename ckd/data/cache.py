@@ -1,0 +1,54 @@
+"""Arrays that take long to make, kept in the user's cache directory under a hash of everything that made them."""
+
+import contextlib
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ckd.files import write_then_rename
+
+
+def cache_folder() -> Path:
+    """$XDG_CACHE_HOME/ckd, or ~/.cache/ckd."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ckd"
+
+
+def cached_frames(
+    make: Callable[[], NDArray[np.uint8]], *, key: dict[str, Any], made_by: list[ModuleType]
+) -> NDArray[np.uint8]:
+    """`make()`, or what it gave the last time with this key and this source code of `made_by`; of a package all of it.
+
+    Frames of zeros and ones are packed eight to a byte. A cache that cannot be read or written is done without.
+    """
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode())
+    for file in source_files(made_by):
+        digest.update(file.read_bytes())
+    path = cache_folder() / f"frames-{digest.hexdigest()[:32]}.npz"
+    unusable = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+    with contextlib.suppress(*unusable), path.open("rb") as file, np.load(file) as stored:
+        shape = tuple(stored["shape"])
+        if stored["binary"]:
+            return np.unpackbits(stored["frames"], count=int(np.prod(shape))).reshape(shape)
+        return stored["frames"]
+    frames = make()
+    binary = frames.max(initial=0) <= 1
+    with contextlib.suppress(OSError), write_then_rename(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, frames=np.packbits(frames) if binary else frames, shape=np.asarray(frames.shape), binary=binary)
+    return frames
+
+
+def source_files(modules: list[ModuleType]) -> list[Path]:
+    """The source files of modules; of a package, of every module in it, so that none is forgotten."""
+    found: list[Path] = []
+    for module in modules:
+        file = Path(str(module.__file__))
+        found += sorted(file.parent.glob("*.py")) if file.name == "__init__.py" else [file]
+    return found

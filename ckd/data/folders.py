@@ -1,0 +1,115 @@
+"""Recordings and stills in folders of classes: one's own data, N-Caltech101, CEP-DVS and CIFAR10-DVS."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ckd.config import Data
+from ckd.data.base import Int, Source, Stills, binning_of, data_root
+from ckd.data.filmed import recorded
+from ckd.errors import DatasetError
+from ckd.events import Frames, find_recordings
+
+IMAGE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Where a data set keeps what, below its root, and how to come by it."""
+
+    recordings: tuple[str, ...]
+    stills: tuple[str, ...]
+    same_images: bool
+    """Whether a recording films the still of the same class and file name."""
+    left_out: frozenset[str] = frozenset()
+    """Classes that are none."""
+    obtain: str = ""
+
+
+LAYOUTS = {
+    "folder": Layout(
+        recordings=("recordings",),
+        stills=("images",),
+        same_images=True,
+        obtain="put recordings into recordings/<class>/<file> and images into images/<class>/<file>",
+    ),
+    "n-caltech101": Layout(
+        recordings=("ncaltech101/NCALTECH101/Caltech101", "NCALTECH101/Caltech101", "Caltech101"),
+        stills=("caltech101/101_ObjectCategories", "101_ObjectCategories"),
+        same_images=True,
+        left_out=frozenset({"BACKGROUND_Google"}),
+        obtain="python -m ckd.download n-caltech101 ROOT fetches it",
+    ),
+    "cep-dvs": Layout(
+        recordings=("event", "events", "recordings"),
+        stills=("rgb", "RGB", "images"),
+        same_images=True,
+        obtain="ask its authors for CEP-DVS; put events into event/<class>/<file> and images into rgb/<class>/<file>",
+    ),
+    "cifar10-dvs": Layout(
+        recordings=("CIFAR10DVS", "recordings"),
+        stills=("cifar10", "images"),
+        same_images=False,
+        obtain="python -m ckd.download cifar10-dvs ROOT fetches it",
+    ),
+}
+
+
+class Folders(Source):
+    """Classes are matched by name; a class without recordings or without stills is left out.
+
+    Where file names pair recordings with the stills that they film, a pair is one original image and never parted.
+    """
+
+    def __init__(self, data: Data) -> None:
+        layout = LAYOUTS[data.dataset]
+        root = data_root(data)
+        self.binning = binning_of(data)
+        paths, folders = find_recordings(_first(root, layout.recordings, data.dataset, layout.obtain))
+        still_root = _first(root, layout.stills, data.dataset, layout.obtain)
+        stills = sorted(p for p in still_root.glob("*/*") if p.suffix.lower() in IMAGE_ENDINGS)
+        common = set(folders) & {path.parent.name for path in stills} - layout.left_out
+        if not common:
+            raise DatasetError(f"{root}: no class has both recordings and stills; folders are matched by name")
+        self.classes = tuple(sorted(common))
+        self._paths = [path for path in paths if path.parent.name in common]
+        self._stills = [path for path in stills if path.parent.name in common]
+        self.names = tuple(f"{path.parent.name}/{path.name}" for path in self._paths)
+        self.labels = self._labels(self._paths)
+        keys = [f"{path.parent.name}/{path.stem}" for path in self._paths]
+        still_keys = [f"{path.parent.name}/{path.stem}" for path in self._stills]
+        if not layout.same_images:
+            still_keys = [f"still {key}" for key in still_keys]
+        identity = {key: i for i, key in enumerate(sorted({*keys, *still_keys}))}
+        self.image_ids = np.asarray([identity[key] for key in keys], np.int64)
+        self._still_ids = np.asarray([identity[key] for key in still_keys], np.int64)
+
+    def frames(self, rows: Int) -> Frames:
+        return recorded([self._paths[row] for row in rows], self.binning)
+
+    def stills(self) -> Stills:
+        from PIL import Image
+
+        size = self.binning.height
+        images = np.empty((len(self._stills), 3, size, size), np.uint8)
+        for row, path in enumerate(self._stills):
+            try:
+                with Image.open(path) as image:
+                    images[row] = np.asarray(image.convert("RGB").resize((size, size))).transpose(2, 0, 1)
+            except OSError as error:
+                raise DatasetError(
+                    f"{path}: cannot be read as an image ({error}); remove it or copy it again"
+                ) from None
+        return Stills(images=images, labels=self._labels(self._stills), image_ids=self._still_ids)
+
+    def _labels(self, paths: list[Path]) -> Int:
+        number = {name: label for label, name in enumerate(self.classes)}
+        return np.asarray([number[path.parent.name] for path in paths], np.int64)
+
+
+def _first(root: Path, candidates: tuple[str, ...], dataset: str, obtain: str) -> Path:
+    for name in candidates:
+        if (root / name).is_dir():
+            return root / name
+    raise DatasetError(f"{root}: {dataset} expects a folder {candidates[0]} there; {obtain}")

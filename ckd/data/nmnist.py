@@ -1,0 +1,62 @@
+"""N-MNIST (Orchard et al. 2015): recordings of MNIST's images, and the images."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ckd.config import Data
+from ckd.data.base import Int, Source, Stills, binning_of, data_root
+from ckd.data.filmed import recorded
+from ckd.errors import DatasetError
+from ckd.events import Frames, find_recordings
+
+
+class NMNIST(Source):
+    """N-MNIST recordings <root>/nmnist/NMNIST/Train/<label>/<id>.bin, and MNIST in <root>/mnist.
+
+    Recording id i + 1 films row i of MNIST's training images; further rows are stills that no recording here films.
+    """
+
+    def __init__(self, data: Data) -> None:
+        self._root = data_root(data)
+        self.binning = binning_of(data)
+        folder = self._root / "nmnist" / "NMNIST" / "Train"
+        self._paths, folders = find_recordings(folder if folder.is_dir() else self._root / "NMNIST" / "Train")
+        self.classes = tuple(str(k) for k in range(10))
+        for path in self._paths:
+            if path.parent.name not in self.classes or not path.stem.isdecimal():
+                raise DatasetError(f"{path}: N-MNIST's recordings are <label 0 to 9>/<number>.bin; move this one away")
+        self.labels = np.asarray([self.classes.index(name) for name in folders], np.int64)
+        self.image_ids = np.asarray([int(path.stem) - 1 for path in self._paths], np.int64)
+        self.names = tuple(f"{path.parent.name}/{path.name}" for path in self._paths)
+
+    def frames(self, rows: Int) -> Frames:
+        return recorded([self._paths[row] for row in rows], self.binning)
+
+    def stills(self) -> Stills:
+        images = _read_idx(self._root / "mnist" / "train-images-idx3-ubyte.gz", magic=2051)
+        labels = _read_idx(self._root / "mnist" / "train-labels-idx1-ubyte.gz", magic=2049)
+        if len(images) != len(labels):
+            raise DatasetError(f"{self._root / 'mnist'}: {len(images)} images but {len(labels)} labels; copy it again")
+        ids = np.arange(len(labels))
+        return Stills(images=images[:, None], labels=labels.astype(np.int64), image_ids=ids, dark_on_bright=True)
+
+
+def _read_idx(path: Path, *, magic: int) -> NDArray[np.uint8]:
+    """An IDX file of MNIST (LeCun, Cortes, Burges), gzip."""
+    if not path.is_file():
+        raise DatasetError(f"{path}: missing; MNIST's gzip files belong there")
+    try:
+        raw = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError):
+        raise DatasetError(f"{path}: not a complete gzip file; copy it again") from None
+    if len(raw) < 8 or int.from_bytes(raw[:4]) != magic:
+        raise DatasetError(f"{path}: not an IDX file of MNIST (it should begin with the number {magic})")
+    axes = raw[3]
+    shape = tuple(int.from_bytes(raw[4 + 4 * axis : 8 + 4 * axis]) for axis in range(axes))
+    values = np.frombuffer(raw, np.uint8, offset=4 + 4 * axes)
+    if len(values) != int(np.prod(shape)):
+        raise DatasetError(f"{path}: holds {len(values)} values where its header says {shape}; copy it again")
+    return values.reshape(shape)

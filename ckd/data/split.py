@@ -1,0 +1,90 @@
+"""Which recordings train, validate and test, and which stills may be seen: decided by original image."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ckd.config import Data
+from ckd.data.base import Source, Stills
+from ckd.errors import DatasetError, RunError
+from ckd.files import write_then_rename
+
+Int = NDArray[np.int64]
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Names of the recordings of each part, in order."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def rows(self, part: str, source: Source) -> Int:
+        """Where the recordings of `part` are in `source`."""
+        if part not in PARTS:
+            raise ValueError(f"part {part!r} must be one of {PARTS}")
+        row_of = {name: row for row, name in enumerate(source.names)}
+        names = getattr(self, part)
+        missing = [name for name in names if name not in row_of]
+        if missing:
+            raise DatasetError(f"{len(missing)} recordings of this run's split are gone, the first is {missing[0]}")
+        return np.asarray([row_of[name] for name in names], np.int64)
+
+
+def make_split(source: Source, data: Data, *, seed: int) -> Split:
+    """Draw test, validation and labelled training recordings class by class; what is left over is not used.
+
+    Recordings of one original image stay in one part. A seed's test and validation recordings are the same for
+    every number of labels, and its three labels are among its ten.
+
+    Raises:
+        DatasetError: a class has too few recordings.
+    """
+    rng = np.random.default_rng((seed, 11))
+    parts: dict[str, list[int]] = {part: [] for part in PARTS}
+    for label, class_name in enumerate(source.classes):
+        images = rng.permutation(np.unique(source.image_ids[source.labels == label]))
+        tests, validations = (_count(n, len(images)) for n in (data.test_per_class, data.validation_per_class))
+        held_out = tests + validations
+        wanted = len(images) - held_out
+        if data.labels_per_class is not None:
+            wanted = _count(data.labels_per_class, len(images))
+        if wanted < 1 or held_out + wanted > len(images):
+            raise DatasetError(
+                f"class {class_name!r} has {len(images)} recorded images, too few for {tests} to test, "
+                f"{validations} to validate and {max(wanted, 1)} to train; lower --labels-per-class, "
+                "--test-per-class or --validation-per-class"
+            )
+        bounds = np.cumsum([tests, validations, wanted])
+        test, validation, train = np.split(images[: bounds[2]], bounds[:2])
+        for part, chosen in (("train", train), ("validation", validation), ("test", test)):
+            parts[part].extend(np.flatnonzero(np.isin(source.image_ids, chosen) & (source.labels == label)))
+    return Split(**{part: tuple(source.names[row] for row in sorted(rows)) for part, rows in parts.items()})
+
+
+def _count(asked: float, available: int) -> int:
+    """A number of images: as asked, or a share of those available."""
+    return max(1, round(asked * available)) if asked < 1 else int(asked)
+
+
+def training_stills(stills: Stills, source: Source, split: Split) -> Stills:
+    """Those of the source's `stills` whose original image no validation or test recording films."""
+    held_out = np.concatenate([source.image_ids[split.rows(part, source)] for part in ("validation", "test")])
+    return stills.take(np.flatnonzero(~np.isin(stills.image_ids, held_out)))
+
+
+def write_split(path: Path, split: Split) -> None:
+    with write_then_rename(path) as temporary:
+        temporary.write_text(json.dumps({part: getattr(split, part) for part in PARTS}, indent=1))
+
+
+def read_split(path: Path) -> Split:
+    try:
+        return Split(**{part: tuple(names) for part, names in json.loads(path.read_text()).items()})
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(f"{path}: cannot be read as a split ({error}); train the run again") from None

@@ -1,0 +1,67 @@
+"""Events counted into frames."""
+
+import numpy as np
+
+from ckd.errors import RecordingError
+from ckd.events.binning import Binning
+from ckd.events.types import EVENT_DTYPE, Events, Frames
+
+
+def to_frames(events: Events, binning: Binning, *, name: str = "recording") -> Frames:
+    """Count events per step, polarity and pixel.
+
+    Args:
+        events: structured array of `EVENT_DTYPE`, times in microseconds, in any order.
+        binning: the steps and the sensor.
+        name: what an error message calls this recording.
+
+    Returns:
+        (T, 2, H, W) uint8.
+
+    Raises:
+        RecordingError: no events, or events outside the sensor.
+    """
+    if len(events) == 0:
+        raise RecordingError(f"{name}: holds no events; nothing can be classified from it, remove it")
+    events = np.ascontiguousarray(events, EVENT_DTYPE)
+    frames = np.zeros((binning.steps, *binning.frame_shape), np.uint8)
+    if count_frames(events, int(events["t"][0]), binning, frames, name=name):
+        # Not in order of time after all: looking for the first event costs another pass.
+        frames[:] = 0
+        count_frames(events, int(events["t"].min()), binning, frames, name=name)
+    return frames
+
+
+def count_frames(events: Events, start: int, binning: Binning, frames: Frames, *, name: str = "recording") -> int:
+    """Count further events into frames (T, 2, H, W), whose first step begins at `start` microseconds.
+
+    Returns:
+        how many events came before `start` and were left out.
+
+    Raises:
+        RecordingError: events outside the sensor.
+    """
+    from ckd.events.counting import count_events
+
+    sensor = binning.sensor or (binning.height, binning.width)
+    placed = events if binning.sensor is None else gather_pixels(events, binning)
+    bad, early = count_events(placed, start, binning.step_us, binning.max_count, frames)
+    if not bad:
+        return early
+    x, y, p = (events[field] for field in "xyp")
+    outside = (x < 0) | (x >= sensor[1]) | (y < 0) | (y >= sensor[0]) | (p < 0) | (p > 1)
+    first = int(np.argmax(outside))
+    raise RecordingError(
+        f"{name}: {int(outside.sum())} of {len(events)} events lie outside the sensor, the first at "
+        f"x={x[first]}, y={y[first]}, p={p[first]}; allowed are 0 <= x < {sensor[1]}, "
+        f"0 <= y < {sensor[0]}, p 0 or 1; was it recorded by another camera?"
+    )
+
+
+def gather_pixels(events: Events, binning: Binning) -> Events:
+    """Events of the binning's sensor on the pixels of its frames. Those outside the sensor stay outside."""
+    assert binning.sensor is not None
+    gathered = events.copy()
+    for name, size, extent in (("y", binning.height, binning.sensor[0]), ("x", binning.width, binning.sensor[1])):
+        gathered[name] = events[name].astype(np.int64) * size // extent
+    return gathered

@@ -1,0 +1,139 @@
+"""The formats of recordings, a function each; libraries are imported where they are used."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ckd.errors import RecordingError
+from ckd.events.types import EVENT_DTYPE, Events
+
+
+def read_events(path: Path) -> Events:
+    """Read a file of one of the endings in `READERS`. Raises RecordingError."""
+    try:
+        x, y, t, p = READERS[path.suffix](path)
+    except ImportError as error:
+        raise RecordingError(f"{path}: reading {path.suffix} needs {error.name}: pip install 'ckd[events]'") from None
+    except RecordingError:
+        raise
+    except Exception as error:
+        # The libraries raise whatever comes to hand on a damaged file.
+        raise RecordingError(f"{path}: cannot be read ({type(error).__name__}: {error}); copy it again") from None
+    return _as_events(path, x, y, t, p)
+
+
+def _as_events(path: Path, x: Any, y: Any, t: Any, p: Any) -> Events:
+    arrays = [np.asarray(values).ravel() for values in (x, y, t, p)]
+    if len({len(values) for values in arrays}) != 1:
+        raise RecordingError(f"{path}: x, y, t, p have {[len(values) for values in arrays]} values; they must agree")
+    events = np.empty(len(arrays[0]), EVENT_DTYPE)
+    for name, values in zip("xyt", arrays[:3], strict=True):
+        events[name] = values
+    # Some formats say -1 for falling light.
+    events["p"] = arrays[3] > 0
+    ordered = (events["t"][1:] >= events["t"][:-1]).all()
+    return events if ordered else events[np.argsort(events["t"], kind="stable")]
+
+
+def _read_npy(path: Path) -> tuple[Any, ...]:
+    stored = np.load(path, allow_pickle=False)
+    if stored.dtype.names:
+        return tuple(stored[name] for name in "xytp")
+    if stored.ndim != 2 or stored.shape[1] != 4:
+        raise RecordingError(
+            f"{path}: array of shape {stored.shape}; expected fields x, y, t, p or (events, 4) columns"
+        )
+    return tuple(stored.T)
+
+
+def _read_npz(path: Path) -> tuple[Any, ...]:
+    with np.load(path, allow_pickle=False) as stored:
+        missing = [name for name in "xytp" if name not in stored]
+        if missing:
+            raise RecordingError(f"{path}: has no array {missing[0]!r}; expected x, y, t and p")
+        return tuple(stored[name] for name in "xytp")
+
+
+def _read_prophesee(path: Path) -> tuple[Any, ...]:
+    from expelliarmus import Wizard
+
+    stored = Wizard(encoding=prophesee_encoding(path)).read(str(path))
+    if stored is None:
+        raise RecordingError(f"{path}: cannot be read by expelliarmus; copy it again")
+    return tuple(stored[name] for name in "xytp")
+
+
+def prophesee_encoding(path: Path) -> str:
+    """What the header of a Prophesee file says of its events: "dat", "evt2" or "evt3".
+
+    Raises:
+        RecordingError: a .raw file whose header names neither EVT2 nor EVT3.
+    """
+    if path.suffix == ".dat":
+        return "dat"
+    header = b""
+    with path.open("rb") as file:
+        for line in file:
+            if not line.startswith(b"%"):
+                break
+            header += line.lower()
+    # "% evt 3.0" or "% format EVT3;height=720;width=1280".
+    for encoding, words in {"evt3": (b"evt 3.0", b"evt3"), "evt2": (b"evt 2.0", b"evt2;", b"evt2\n")}.items():
+        if any(word in header for word in words):
+            return encoding
+    raise RecordingError(f"{path}: its header says neither EVT2 nor EVT3; convert it with Metavision, to .dat say")
+
+
+def _read_aedat4(path: Path) -> tuple[Any, ...]:
+    from tonic.io import read_aedat4
+
+    # By place: tonic passes on whatever names its decoder gives the four.
+    t, x, y, p = (stored[name] for stored in [read_aedat4(str(path))] for name in stored.dtype.names)
+    return x, y, t, p
+
+
+def _read_aedat(path: Path) -> tuple[Any, ...]:
+    """AEDAT 2 of a DVS128, as in CIFAR10-DVS: big-endian pairs of address and microseconds after "#" lines.
+
+    Address bits: 0 polarity, 1 to 7 x, 8 to 14 y (jAER's DVS128 layout).
+    """
+    raw = path.read_bytes()
+    start = 0
+    while raw[start : start + 1] == b"#":
+        start = raw.index(b"\n", start) + 1
+    if (len(raw) - start) % 8:
+        raise RecordingError(f"{path}: {len(raw) - start} bytes of events is no multiple of 8; the file is truncated")
+    address, t = np.frombuffer(raw, ">u4", offset=start).reshape(-1, 2).astype(np.int64).T
+    return 127 - ((address >> 1) & 127), 127 - ((address >> 8) & 127), t, 1 - (address & 1)
+
+
+def _read_nmnist(path: Path) -> tuple[Any, ...]:
+    return tuple(decode_nmnist(np.fromfile(path, np.uint8), path)[name] for name in "xytp")
+
+
+def decode_nmnist(raw: NDArray[np.uint8], path: Path) -> Events:
+    """Events from bytes of an N-MNIST file; `path` is named where they are no whole events."""
+    if len(raw) % 5:
+        raise RecordingError(
+            f"{path}: {len(raw)} bytes is no multiple of 5, the size of an event; the file is truncated, copy it again"
+        )
+    columns = raw.reshape(-1, 5).astype(np.int64)
+    events = np.empty(len(columns), EVENT_DTYPE)
+    events["x"], events["y"], events["p"] = columns[:, 0], columns[:, 1], columns[:, 2] >> 7
+    events["t"] = ((columns[:, 2] & 127) << 16) | (columns[:, 3] << 8) | columns[:, 4]
+    return events
+
+
+READERS: dict[str, Callable[[Path], tuple[Any, ...]]] = {
+    ".bin": _read_nmnist,
+    ".npy": _read_npy,
+    ".npz": _read_npz,
+    ".dat": _read_prophesee,
+    ".raw": _read_prophesee,
+    ".aedat": _read_aedat,
+    ".aedat4": _read_aedat4,
+}
+"""By a file's ending, what gives its x, y, t and p."""

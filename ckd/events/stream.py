@@ -1,0 +1,120 @@
+"""Recordings longer than memory: events chunk by chunk, frames block by block."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ckd.errors import RecordingError
+from ckd.events.binning import Binning
+from ckd.events.frames import count_frames
+from ckd.events.readers import decode_nmnist, prophesee_encoding
+from ckd.events.recordings import read_recording
+from ckd.events.types import EVENT_DTYPE, Events, Frames
+
+CHUNK = 1 << 20
+"""Events held at once."""
+
+
+def stream_events(path: Path, chunk: int = CHUNK) -> Iterator[Events]:
+    """The events of a recording in order of time, `chunk` at a time.
+
+    .bin, .npy, .dat and .raw are read piece by piece; the other formats' libraries read a file whole.
+
+    Raises:
+        RecordingError: missing, unreadable, empty, or not in order of time.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise RecordingError(f"{path}: no such recording")
+    before = np.iinfo(np.int64).min
+    for events in _pieces(path, chunk):
+        t = np.concatenate([[before], events["t"]])
+        back = np.flatnonzero(t[1:] < t[:-1])
+        if len(back):
+            raise RecordingError(
+                f"{path}: time goes back from {t[back[0]]} to {t[back[0] + 1]} us; a stream must be in order, sort "
+                "the file by time"
+            )
+        before = t[-1]
+        yield events
+    if before == np.iinfo(np.int64).min:
+        raise RecordingError(f"{path}: holds no events; remove it or record it again")
+
+
+def stream_frames(path: Path, binning: Binning, block: int = 100) -> Iterator[Frames]:
+    """Frames (block, 2, H, W) of a whole recording, the last block shorter: it ends with the last event's step.
+
+    The frames are those of `to_frames`, but go on to the recording's end whatever `binning.steps` says.
+
+    Raises:
+        RecordingError: as `stream_events`, or events outside the sensor.
+    """
+    frames = np.zeros((block, *binning.frame_shape), np.uint8)
+    start, last = None, 0
+    for events in stream_events(path):
+        start = int(events["t"][0]) if start is None else start
+        while len(events):
+            here = np.searchsorted(events["t"], start + block * binning.step_us)
+            count_frames(events[:here], start, binning, frames, name=str(path))
+            if here:
+                last = (int(events["t"][here - 1]) - start) // binning.step_us
+            events = events[here:]
+            if len(events):
+                yield frames
+                frames = np.zeros_like(frames)
+                start += block * binning.step_us
+    yield frames[: last + 1]
+
+
+def _pieces(path: Path, chunk: int) -> Iterator[Events]:
+    if path.suffix == ".bin":
+        yield from _nmnist(path, chunk)
+    elif path.suffix == ".npy":
+        yield from _npy(path, chunk)
+    elif path.suffix in (".dat", ".raw"):
+        yield from _prophesee(path, chunk)
+    else:
+        yield read_recording(path)
+
+
+def _nmnist(path: Path, chunk: int) -> Iterator[Events]:
+    with path.open("rb") as file:
+        while raw := file.read(5 * chunk):
+            yield decode_nmnist(np.frombuffer(raw, np.uint8), path)
+
+
+def _npy(path: Path, chunk: int) -> Iterator[Events]:
+    """Pieces read from the file: a memory map would fill the memory with what was read."""
+    with path.open("rb") as file:
+        try:
+            version = np.lib.format.read_magic(file)
+            header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, columns_first, dtype = header(file)
+        except ValueError as error:
+            raise RecordingError(f"{path}: cannot be read ({error}); copy it again") from None
+        columns = 1 if dtype.names else 4
+        if shape[1:] != (() if dtype.names else (4,)) or columns_first or dtype.hasobject:
+            raise RecordingError(
+                f"{path}: array of {dtype} and shape {shape}; a stream takes fields x, y, t, p or rows of those four"
+            )
+        while len(part := np.fromfile(file, dtype, chunk * columns)):
+            yield _events(*((part[name] for name in "xytp") if dtype.names else part.reshape(-1, 4).T))
+
+
+def _prophesee(path: Path, chunk: int) -> Iterator[Events]:
+    try:
+        from expelliarmus import Wizard
+    except ImportError:
+        raise RecordingError(f"{path}: reading {path.suffix} needs expelliarmus: pip install 'ckd[events]'") from None
+    for part in Wizard(encoding=prophesee_encoding(path), fpath=path, chunk_size=chunk).read_chunk():
+        if len(part):
+            yield _events(part["x"], part["y"], part["t"], part["p"])
+
+
+def _events(x: Any, y: Any, t: Any, p: Any) -> Events:
+    events = np.empty(len(t), EVENT_DTYPE)
+    # Some formats say -1 for falling light.
+    events["x"], events["y"], events["t"], events["p"] = x, y, t, np.asarray(p) > 0
+    return events

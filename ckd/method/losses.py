@@ -1,0 +1,82 @@
+"""The losses of cross knowledge distillation, one function a formula. T time steps, N samples, K classes.
+
+Sources: [paper] Ye et al., ICME 2025, arXiv 2507.09269; [KT] He et al., AAAI 2024; [TET] Deng et al., ICLR 2022.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ckd.models.precision import at_least_float32
+
+EPSILON = 1e-7
+
+
+def tet_loss(logits: Tensor, labels: Tensor, *, weights: Tensor | None = None, lam: float = 1e-3) -> Tensor:
+    """Temporal efficient training: the loss of every step, then their mean [TET, KT].
+
+        L = mean_t w_t [ (1 - lam) CE(o_t, y) + lam MSE(o_t, 0.5) ]
+
+    Args:
+        logits: (T, N, K).
+        labels: (N,) int64, or (N, K) shares of the classes.
+        weights: (T,) w_t; None is 1 at every step.
+        lam: share of the regulariser that keeps logits from growing.
+    """
+    steps, batch, _ = logits.shape
+    repeated = labels.repeat(steps, *[1] * (labels.ndim - 1))
+    ce = F.cross_entropy(logits.flatten(0, 1), repeated, reduction="none").view(steps, batch).mean(1)
+    mse = (logits - 0.5).square().mean((1, 2))
+    per_step = (1 - lam) * ce + lam * mse
+    return (per_step if weights is None else weights * per_step).mean()
+
+
+def mean_logit_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the logits' mean over the steps: what TET replaces. Shapes as for `tet_loss`."""
+    return F.cross_entropy(logits.mean(0), labels)
+
+
+def event_weights(a: Tensor) -> Tensor:
+    """Weight of each step in the event branch's class loss, 1 - sigmoid(a_t) [KT]. (T,) to (T,)."""
+    return 1 - torch.sigmoid(a)
+
+
+def distillation_loss(student: Tensor, teacher: Tensor, *, temperature: float = 4.0) -> Tensor:
+    """tau^2 KL(softmax(teacher / tau) || softmax(student / tau)), mean over the batch (Hinton et al. 2015).
+
+    Args:
+        student: (T, N, K) logits of the static branch; their mean over the steps is compared.
+        teacher: (N, K) logits.
+        temperature: tau.
+    """
+    log_student = F.log_softmax(student.mean(0) / temperature, dim=1)
+    log_teacher = F.log_softmax(teacher / temperature, dim=1)
+    return temperature**2 * F.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
+
+
+def linear_cka(x: Tensor, y: Tensor) -> Tensor:
+    """Centred linear kernel alignment of two sets of features at every step [KT].
+
+        K = X X^T, L = Y Y^T, both centred (H K H);  CKA = <K, L>_F / (|K|_F |L|_F + 1e-7)
+
+    Args:
+        x: (T, N, features), and `y` likewise (other features allowed).
+
+    Returns:
+        (T,), in float32 or better also under mixed precision.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        gram_x, gram_y = (_centred_gram(at_least_float32(features)) for features in (x, y))
+        norms = gram_x.norm(dim=(1, 2)) * gram_y.norm(dim=(1, 2))
+        return (gram_x * gram_y).sum((1, 2)) / (norms + EPSILON)
+
+
+def _centred_gram(features: Tensor) -> Tensor:
+    # Centring the features centres the Gram matrix: (HX)(HX)^T = H X X^T H.
+    centred = features - features.mean(1, keepdim=True)
+    return centred @ centred.transpose(1, 2)
+
+
+def alignment_loss(cka: Tensor, a: Tensor) -> Tensor:
+    """Domain alignment, mean_t sigmoid(a_t) (1 - |CKA_t|), of (T,) and (T,) [paper, KT]."""
+    return (torch.sigmoid(a) * (1 - cka.abs())).mean()

@@ -1,0 +1,1 @@
+"""The networks: the spiking student with its neuron, and the frame-based teacher."""

@@ -1,0 +1,26 @@
+"""Weights on disk, as safetensors: read without running anything."""
+
+from pathlib import Path
+from typing import Any
+
+from ckd.errors import RunError
+from ckd.files import write_then_rename
+
+
+def write_weights(path: Path, state: dict[str, Any]) -> None:
+    from safetensors.torch import save_file
+
+    with write_then_rename(path) as temporary:
+        save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, temporary)
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise RunError(f"{path}: missing") from None
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path}: damaged ({error}); train the run again") from None

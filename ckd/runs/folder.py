@@ -1,0 +1,143 @@
+"""A run folder: what training leaves behind and the export wing reads.
+
+config.yaml            the resolved configuration, and the folder's format version
+split.json             names of the recordings that trained, validated and tested
+student.safetensors    baseline.safetensors    teacher.safetensors
+metrics.jsonl          a line a training step
+summary.json           written last: a folder without it is unfinished
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ckd.config import Config, config_from_dict, config_to_dict
+from ckd.data.base import Source, binning_of
+from ckd.data.sources import open_source
+from ckd.data.split import Split, read_split
+from ckd.errors import ConfigError, RunError
+from ckd.events import Binning, Frames
+from ckd.files import write_then_rename
+from ckd.models.build import build_student
+from ckd.models.student import Student
+from ckd.models.weights import read_weights
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, read back."""
+
+    path: Path
+    config: Config
+    student: Student
+    split: Split
+    binning: Binning
+    classes: tuple[str, ...]
+    summary: dict[str, Any]
+
+    def recordings(self, part: str) -> tuple[Frames, NDArray[np.int64], tuple[str, ...]]:
+        """Frames (R, T, 2, H, W) uint8, labels (R,) and names of the "train", "validation" or "test" recordings."""
+        rows = self.split.rows(part, self._source)
+        return self._source.frames(rows), self._source.labels[rows], getattr(self.split, part)
+
+    @cached_property
+    def _source(self) -> Source:
+        return open_source(self.config.data)
+
+
+def load_run(path: Path | str, *, student: str = "student") -> Run:
+    """Read a finished run; the student in eval mode.
+
+    Args:
+        path: the run folder.
+        student: "student", or "baseline" for the one trained without distillation.
+
+    Raises:
+        RunError: no such folder, unfinished, damaged, or written by another version.
+    """
+    path = Path(path)
+    config = read_config(path)
+    summary = read_summary(path)
+    binning = binning_of(config.data)
+    classes = tuple(summary["classes"])
+    network = build_student(config, classes=len(classes))
+    try:
+        network.load_state_dict(read_weights(path / f"{student}.safetensors"))
+    except RuntimeError:
+        raise RunError(
+            f"{path}: the weights in {student}.safetensors do not fit the network that config.yaml describes; "
+            "one of the two files was changed, train the run again"
+        ) from None
+    return Run(path, config, network.eval(), read_split(path / "split.json"), binning, classes, summary)
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """summary.json of a finished run. Raises RunError."""
+    read_config(path)
+    return _read_json(
+        path / "summary.json", missing="the run is unfinished; continue it with python -m ckd.train --resume"
+    )
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is a run's, of whatever format: what may be replaced where that is asked for."""
+    import yaml
+
+    try:
+        values = yaml.safe_load((path / "config.yaml").read_text())
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        return False
+    return isinstance(values, dict) and {"format", "preset", "training"} <= set(values)
+
+
+def read_config(path: Path) -> Config:
+    """The configuration of a run folder, finished or not. Raises RunError."""
+    import yaml
+
+    if not path.is_dir():
+        raise RunError(f"{path}: no such run folder")
+    file = path / "config.yaml"
+    if not file.is_file():
+        raise RunError(f"{path}: not a run folder (it has no config.yaml)")
+    try:
+        values = yaml.safe_load(file.read_text())
+        found = values.pop("format", None)
+    except (yaml.YAMLError, AttributeError, UnicodeDecodeError):
+        raise RunError(f"{file}: cannot be read as YAML; train the run again") from None
+    if found != FORMAT:
+        raise RunError(
+            f"{path}: run folder of format {found!r}, this version reads format {FORMAT}; "
+            "train it again, or install the version of ckd that wrote it"
+        )
+    try:
+        return config_from_dict(values, source=str(file))
+    except (ConfigError, TypeError) as error:
+        raise RunError(str(error)) from None
+
+
+def write_config(path: Path, config: Config) -> None:
+    import yaml
+
+    with write_then_rename(path / "config.yaml") as temporary:
+        temporary.write_text(yaml.safe_dump({"format": FORMAT, **config_to_dict(config)}, sort_keys=False))
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    with write_then_rename(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=1) + "\n")
+
+
+def _read_json(path: Path, *, missing: str) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise RunError(f"{path}: missing; {missing}") from None
+    except ValueError as error:
+        raise RunError(f"{path}: not valid JSON ({error}); train the run again") from None

@@ -1,0 +1,40 @@
+"""What a run would do: the resolved configuration and the shapes of one batch."""
+
+import torch
+import yaml
+
+from ckd.config import Config, config_to_dict
+from ckd.data.material import prepare
+from ckd.method.batches import BatchMaker
+from ckd.models.build import build_student
+
+
+def describe(config: Config) -> str:
+    """The configuration as YAML, the data that was found, and the shapes of a batch and its logits."""
+    material = prepare(config)
+    classes = len(material.source.classes)
+    student = build_student(config, classes=classes)
+    maker = BatchMaker(
+        config,
+        frames=material.frames["train"],
+        labels=material.labels["train"],
+        pool=material.pool,
+        classes=classes,
+        device=torch.device("cpu"),
+    )
+    batch = maker(0)
+    with torch.no_grad():
+        output = student(batch.event)
+    shapes = {
+        "event": batch.event,
+        "static": batch.mixed,
+        "teacher sees": batch.rgb,
+        "logits": output.logits,
+        "aligned potential": output.potential,
+    }
+    lines = [yaml.safe_dump(config_to_dict(config), sort_keys=False)]
+    lines += [f"{part} recordings: {len(labels)}" for part, labels in material.labels.items()]
+    lines += [f"stills: {len(material.stills)}", f"classes: {classes}"]
+    lines += [f"{name}: {tuple(value.shape)}" for name, value in shapes.items() if value is not None]
+    lines += [f"student parameters: {sum(p.numel() for p in student.parameters()):,}"]
+    return "\n".join(lines)

@@ -1,0 +1,209 @@
+"""A training step: what is paired, replaced, weighed and learnt from."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from ckd.config import Augment, Config, Method, load_preset
+from ckd.data.base import Stills
+from ckd.data.material import StillPool
+from ckd.method.batches import BatchMaker
+from ckd.method.branches import Branches, branch_losses, kept_statistics
+from ckd.method.losses import alignment_loss, distillation_loss, event_weights, linear_cka, tet_loss
+from ckd.models.student import Neuron, Student, build_vgg
+from ckd.training.engine import Hooks, Progress, step_schedule, train_student
+from ckd.training.measure import measure
+
+RNG = np.random.default_rng(0)
+FRAMES = (RNG.random((12, 4, 2, 16, 16)) < 0.2).astype(np.uint8)
+LABELS = np.arange(12) % 3
+IMAGES = RNG.integers(1, 255, (30, 1, 12, 12), dtype=np.uint8)
+STILLS = Stills(images=IMAGES, labels=np.arange(30) % 3, image_ids=np.arange(30))
+
+Make = Callable[..., tuple[Config, BatchMaker]]
+
+
+@pytest.fixture
+def make() -> Make:
+    def with_method(**values: Any) -> tuple[Config, BatchMaker]:
+        config = load_preset("digits")
+        config = replace(
+            config,
+            data=replace(config.data, size=16, time_steps=4),
+            method=replace(config.method, **values),
+            augment=Augment(roll=0),
+            training=replace(config.training, batch=12, iterations=100),
+        )
+        pool = StillPool(stills=STILLS) if config.method.distill else None
+        maker = BatchMaker(config, frames=FRAMES, labels=LABELS, pool=pool, classes=3, device=torch.device("cpu"))
+        return config, maker
+
+    return with_method
+
+
+@pytest.fixture
+def student() -> Student:
+    torch.manual_seed(0)
+    return build_vgg("4-AP-8-AP", input_shape=(2, 16, 16), classes=3, neuron=Neuron(threshold=0.3))
+
+
+def test_a_recording_is_paired_with_a_still_of_its_class(make: Make) -> None:
+    _, maker = make(pairing="class")
+    for step in range(5):
+        batch = maker(step)
+        assert batch.mixed_labels is not None and torch.equal(batch.event_labels, batch.mixed_labels)
+    _, maker = make(pairing="random")
+    unequal = [maker(step) for step in range(5)]
+    assert any(not torch.equal(batch.event_labels, batch.mixed_labels) for batch in unequal)  # type: ignore[arg-type]
+
+
+def test_every_epoch_sees_every_recording_once(make: Make) -> None:
+    _, maker = make()
+    for step in range(3):
+        seen = maker(step).event.transpose(0, 1).numpy()
+        found = {next(i for i, frames in enumerate(FRAMES) if np.array_equal(frames, sample)) for sample in seen}
+        assert found == set(range(12))
+
+
+def test_a_batch_depends_on_the_step_alone(make: Make) -> None:
+    first, second = make()[1], make()[1]
+    for step in (0, 1):
+        first(step)
+    one, other = first(7), second(7)
+    assert one.mixed is not None and other.mixed is not None
+    assert torch.equal(one.event, other.event) and torch.equal(one.mixed, other.mixed)
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
+def test_sliding_replacement_puts_whole_recordings_in_place_of_stills(make: Make, probability: float) -> None:
+    _, maker = make(replacement="sliding", static_input="value")
+    replaced, kept = 0, 0
+    for step in range(20):
+        batch = maker(step, replacement=probability)
+        assert batch.mixed is not None
+        same = [torch.equal(batch.mixed[:, n], batch.event[:, n]) for n in range(12)]
+        replaced += sum(same)
+        # The value channel repeats itself at every step; what is not replaced is one.
+        kept += sum(bool((batch.mixed[:, n] == batch.mixed[:1, n]).all()) for n in range(12) if not same[n])
+    assert replaced + kept == 240
+    assert replaced / 240 == pytest.approx(probability, abs=0.1)
+
+
+def test_time_mixing_shows_recordings_from_a_step_on(make: Make) -> None:
+    _, maker = make(replacement="time-mix", static_input="value")
+    switches = []
+    for step in range(20):
+        batch = maker(step, replacement=0.5)
+        assert batch.mixed is not None
+        for n in range(12):
+            shown = [torch.equal(batch.mixed[t, n], batch.event[t, n]) for t in range(4)]
+            assert shown == sorted(shown), "once a recording, always a recording"
+            switches.append(shown.count(True))
+    assert set(switches) == {0, 1, 2, 3, 4} and np.mean(switches) == pytest.approx(2, abs=0.3)
+
+
+def test_schedules_follow_the_recipe(make: Make) -> None:
+    published, _ = make(replacement="sliding", kd="phased")
+    assert step_schedule(published, 50)["P"] == pytest.approx(0.125) and step_schedule(published, 50)["W"] == 0.5
+    default, _ = make()
+    assert step_schedule(default, 99)["P"] == 0 and step_schedule(default, 99)["W"] == 1
+
+
+def test_the_total_is_the_sum_of_its_parts_with_their_weights(make: Make, student: Student) -> None:
+    config, maker = make(align_weight=0.5, temporal_weights=True, kd="constant", batch_norm="joint")
+    batch = maker(3)
+    branches = Branches(student, config.method, 4)
+    with torch.no_grad():
+        branches.a.copy_(torch.tensor([0.0, 1.0, -1.0, 2.0]))
+    teacher = torch.randn(12, 3, generator=torch.Generator().manual_seed(1))
+    event, mixed = outputs = branches(batch.event, batch.mixed)
+    found = branch_losses(outputs, batch, branches.a, config.method, teacher=teacher, weight=0.25)
+    assert batch.mixed_labels is not None
+    parts = [
+        tet_loss(mixed.logits, batch.mixed_labels),
+        0.25 * distillation_loss(mixed.logits, teacher),
+        tet_loss(event.logits, batch.event_labels, weights=event_weights(branches.a)),
+        0.5 * alignment_loss(linear_cka(mixed.potential.flatten(2), event.potential.flatten(2)), branches.a),
+    ]
+    assert all(part > 0 for part in parts)
+    torch.testing.assert_close(found["loss"], torch.stack(parts).sum())
+    found["loss"].backward()
+    assert branches.a.grad is not None and (branches.a.grad != 0).all()
+
+
+def test_distillation_reaches_the_static_branch_alone(make: Make, student: Student) -> None:
+    config, maker = make(batch_norm="separate")
+    batch = maker(0)
+    event, mixed = Branches(student, config.method, 4)(batch.event, batch.mixed)
+    teacher = torch.randn(12, 3)
+    for output in (event, mixed):
+        output.logits.retain_grad()
+    terms = branch_losses((event, mixed), batch, torch.ones(4), config.method, teacher=teacher, weight=1.0)  # type: ignore[arg-type]
+    terms["kd"].backward()
+    assert event.logits.grad is None and mixed.logits.grad.abs().sum() > 0
+
+
+def test_two_heads_keep_the_static_branch_off_the_classifier_that_is_deployed(make: Make, student: Student) -> None:
+    config, maker = make(heads="two")
+    batch = maker(0)
+    branches = Branches(student, config.method, 4)
+    _, mixed = branches(batch.event, batch.mixed)
+    mixed.logits.sum().backward()
+    assert branches.static_head is not None and branches.static_head.weight.grad is not None
+    assert student.state_dict(keep_vars=True)["nodes.classifier.weight"].grad is None
+
+
+def test_undistilled_training_is_the_loop_with_the_static_branch_off(make: Make, student: Student) -> None:
+    config, maker = make(distill=False)
+    batch = maker(0)
+    assert batch.mixed is None and batch.rgb is None
+    outputs = Branches(student, config.method, 4)(batch.event, None)
+    terms = branch_losses(outputs, batch, torch.ones(4), config.method, teacher=None, weight=0.0)
+    assert set(terms) == {"loss", "event"}
+
+
+def test_undistilled_training_sees_the_same_recordings_augmented_alike(make: Make) -> None:
+    assert torch.equal(make(distill=False)[1](5).event, make(distill=True)[1](5).event)
+
+
+def test_a_smaller_event_share_shows_fewer_recordings_and_as_many_stills(make: Make) -> None:
+    whole, part = make()[1](5), make(event_share=0.25)[1](5)
+    assert torch.equal(part.event, whole.event[:, :3]) and torch.equal(part.event_labels, whole.event_labels[:3])
+    assert part.mixed is not None and whole.mixed is not None and torch.equal(part.mixed, whole.mixed)
+    assert make(distill=False, event_share=0.25)[1](5).event.shape[1] == 12
+
+
+def test_the_weights_of_the_lowest_validation_loss_are_kept(make: Make, student: Student) -> None:
+    config, maker = make(distill=False)
+    config = replace(config, training=replace(config.training, iterations=12, evaluations=12, lr=0.1, warmup=0))
+    records: list[dict[str, Any]] = []
+    # Labels turned by one: what is learnt in training makes the validation loss rise.
+    validation = (FRAMES, (LABELS + 1) % 3)
+    train_student(
+        Fabric(accelerator="cpu", devices=1), student, config, maker=maker, teacher=None, validation=validation,
+        progress=Progress(), hooks=Hooks(log=records.append),
+    )  # fmt: skip
+    losses = [record["validation_loss"] for record in records]
+    assert len(losses) == 12 and losses.index(min(losses)) < 11
+    assert measure(student, *validation).loss == min(losses)
+
+
+def test_the_static_branch_leaves_the_statistics_that_evaluation_uses(student: Student) -> None:
+    before = {name: value.clone() for name, value in student.state_dict().items() if "running" in name}
+    frames = torch.rand(4, 3, 2, 16, 16)
+    with kept_statistics(student.train()):
+        student(frames)
+    after = student.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    student(frames)
+    assert any(not torch.equal(student.state_dict()[name], value) for name, value in before.items())
+
+
+def test_method_defaults_name_the_recipe_that_pays() -> None:
+    method = Method()
+    assert (method.heads, method.replacement, method.align_weight, method.kd) == ("one", "none", 0.0, "constant")
