@@ -16,9 +16,9 @@ from deploy.network import (
     Dense,
     Edge,
     Flatten,
+    FloatNeuron,
     Input,
     Network,
-    Neuron,
     Node,
     Output,
     Scale,
@@ -123,8 +123,8 @@ def _fold(name: str, conv: nn.Conv2d, norm: nn.BatchNorm2d | None) -> tuple[Arra
     return _numpy(weight * scale[:, None, None, None]), _numpy((bias - norm.running_mean.double().cpu()) * scale + beta)
 
 
-def _lif(module: LIF, shape: Shape) -> Neuron:
-    return Neuron(
+def _lif(module: LIF, shape: Shape) -> FloatNeuron:
+    return FloatNeuron(
         shape=shape,
         keep=_numpy(module.beta.clamp(0, 1)),
         gain=np.ones((), np.float32),
@@ -133,9 +133,9 @@ def _lif(module: LIF, shape: Shape) -> Neuron:
     )
 
 
-def _integrator(shape: Shape) -> Neuron:
+def _integrator(shape: Shape) -> FloatNeuron:
     one = np.ones((), np.float32)
-    return Neuron(shape=shape, keep=one, gain=one, bias=np.zeros((), np.float32), threshold=None)
+    return FloatNeuron(shape=shape, keep=one, gain=one, bias=np.zeros((), np.float32), threshold=None)
 
 
 def _pair(value: Any) -> tuple[int, int]:

@@ -40,7 +40,7 @@ def build_grid_student(quantisation: Quantisation, *, bits: int, alpha: float) -
     made: dict[str, nn.Module] = {name: nn.Flatten() for name, n in prepared.nodes.items() if isinstance(n, Flatten)}
     for layer in quantisation.layers:
         floating = collect_layer(prepared, layer.name)
-        if layer.neuron.vth is not None:
+        if not layer.neuron.is_readout:
             made[layer.name] = GridLIF(floating, layer, alpha)
             made |= {name: GridConv(name, floating, layer, bits) for name in layer.synapses}
         else:
@@ -59,7 +59,7 @@ def to_network(student: Student, quantisation: Quantisation) -> Network:
     """The network on the grid that a grid student computes."""
     nodes = dict(quantisation.network.nodes)
     for layer in quantisation.layers:
-        biased = student.nodes[layer.name if layer.neuron.vth is not None else next(iter(layer.synapses))]
+        biased = student.nodes[layer.name if not layer.neuron.is_readout else next(iter(layer.synapses))]
         assert isinstance(biased, GridLIF | GridClassifier)
         bias = biased.rounded_bias().reshape(layer.neuron.bias.shape).cpu().numpy().astype(np.int32)
         nodes[layer.name] = replace(layer.neuron, bias=bias)

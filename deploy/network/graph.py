@@ -1,7 +1,7 @@
 """A spiking network as a graph of numpy arrays: what every reader makes, every runner runs and the quantiser works on.
 
 Nodes do one thing each and edges say what feeds what; several edges into one node add up. A network is on the grid
-when its arrays hold integers and its neurons are `GridNeuron`s, else it is a float network of `Neuron`s.
+when its arrays hold integers and its neurons are `GridNeuron`s, else it is a float network of `FloatNeuron`s.
 
 A step is layer-synchronous unless a runner says otherwise: every node sees this step's output of its sources, except
 over a recurrent edge (one that closes a cycle), which carries the output of the step before.
@@ -56,9 +56,9 @@ class Network:
         return all(isinstance(node, GridNeuron) for node in self.neurons.values())
 
     @cached_property
-    def neurons(self) -> dict[str, Neuron | GridNeuron]:
+    def neurons(self) -> dict[str, Neuron]:
         """The nodes with a state, in order of execution."""
-        return {name: node for name in self.order if isinstance(node := self.nodes[name], Neuron | GridNeuron)}
+        return {name: node for name in self.order if isinstance(node := self.nodes[name], Neuron)}
 
     @cached_property
     def input(self) -> str:
@@ -137,7 +137,7 @@ class Network:
         depth: dict[str, int] = {}
         for name in self.order:
             before = [depth[source] for source in self.sources(name) if (source, name) not in self.recurrent_edges]
-            depth[name] = max(before, default=0) + isinstance(self.nodes[name], Neuron | GridNeuron)
+            depth[name] = max(before, default=0) + isinstance(self.nodes[name], Neuron)
         return depth
 
     @cached_property

@@ -1,10 +1,13 @@
 """The nodes of a network: plain numpy arrays and what they mean. Each does one thing."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from deploy.grid import DU_IMMEDIATE, STATE_BITS
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -81,7 +84,35 @@ class Delay:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Neuron:
+class Neuron(ABC):
+    """A layer of neurons with a state: what floats and integers have in common. `bias` broadcasts against `shape`."""
+
+    shape: Shape
+    bias: Array
+
+    @property
+    @abstractmethod
+    def firing_potential(self) -> Array | None:
+        """The threshold in units of the potential, above which a neuron spikes; None of a readout."""
+
+    @property
+    @abstractmethod
+    def has_current(self) -> bool:
+        """Whether the synaptic current is a state of its own that decays; else what arrives acts at once."""
+
+    @property
+    @abstractmethod
+    def leaks(self) -> bool:
+        """Whether every neuron loses some of its potential in a step."""
+
+    @property
+    def is_readout(self) -> bool:
+        """Whether the layer never spikes: its output is the potential itself."""
+        return self.firing_potential is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FloatNeuron(Neuron):
     """A float neuron in discrete time. Each parameter is a scalar array or broadcasts against `shape`.
 
         u = current_keep * u + current_gain * x          current; current_keep None: u = x
@@ -91,29 +122,49 @@ class Neuron:
     keep = 1 - dt / tau (1: integrate and fire). A soft reset does not exist here: NIR cannot say it.
     """
 
-    shape: Shape
     keep: Array
     gain: Array
-    bias: Array
     threshold: Array | None
     reset: Array = field(default_factory=lambda: np.zeros((), np.float32))
     current_keep: Array | None = None
     current_gain: Array | None = None
 
+    @property
+    def firing_potential(self) -> Array | None:
+        return self.threshold
+
+    @property
+    def has_current(self) -> bool:
+        return self.current_keep is not None
+
+    @property
+    def leaks(self) -> bool:
+        return bool(np.all(self.keep < 1))
+
 
 @dataclass(frozen=True, kw_only=True)
-class GridNeuron:
+class GridNeuron(Neuron):
     """A neuron on the integer grid (`deploy.grid`); du, dv, vth and bias broadcast against `shape`.
 
     bias is in units of the state (2^-6 of a weight). vth None: a readout, whose output is v and which never spikes.
     """
 
-    shape: Shape
     du: Array
     dv: Array
     vth: Array | None
-    bias: Array
+
+    @property
+    def firing_potential(self) -> Array | None:
+        return None if self.vth is None else np.asarray(self.vth, np.int64) << STATE_BITS
+
+    @property
+    def has_current(self) -> bool:
+        return not np.all(self.du == DU_IMMEDIATE)
+
+    @property
+    def leaks(self) -> bool:
+        return bool(np.all(self.dv > 0))
 
 
-Node = Input | Output | Dense | Conv | SumPool | Scale | Flatten | Delay | Neuron | GridNeuron
+Node = Input | Output | Dense | Conv | SumPool | Scale | Flatten | Delay | Neuron
 Edge = tuple[str, str]

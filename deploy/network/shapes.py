@@ -3,7 +3,7 @@
 from math import prod
 
 from deploy.errors import ModelError
-from deploy.network.nodes import Conv, Dense, Flatten, GridNeuron, Neuron, Node, Shape, SumPool
+from deploy.network.nodes import Conv, Dense, Flatten, Neuron, Node, Shape, SumPool
 
 
 def output_shape(name: str, node: Node, shape: Shape) -> Shape:
@@ -29,7 +29,7 @@ def output_shape(name: str, node: Node, shape: Shape) -> Shape:
             return (shape[0], *_windows(name, shape[1:], list(node.kernel), node.stride, node.padding))
         case Flatten():
             return (prod(shape),)
-        case Neuron() | GridNeuron():
+        case Neuron():
             if shape != node.shape:
                 raise ModelError(f"{name}: has neurons of shape {node.shape}, its input is {shape}")
             return shape

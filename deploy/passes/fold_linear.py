@@ -10,8 +10,8 @@ from deploy.passes.merge_linear import merge_linear
 def fold_linear(network: Network) -> Network:
     """Everything linear that can be, folded into the synapses.
 
-    Ensures: a network of Conv, Dense, SumPool, AvgPool, Scale, Flatten, Delay and Neuron nodes in which pooling stands
-    before a convolution or dense layer and drops no row keeps only Input, Conv, Dense, Flatten, Delay, Neuron, Output.
+    Ensures: a network of Conv, Dense, SumPool, Scale, Flatten, Delay and FloatNeuron nodes in which pooling stands
+    before a convolution or dense layer and drops no row keeps neither pooling nor factors.
     What cannot be folded exactly stays.
     """
     while True:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from deploy import grid
-from deploy.network import Array, Conv, Dense, Flatten, Network, Neuron, Node, Shape, SumPool
+from deploy.network import Array, Conv, Dense, Flatten, FloatNeuron, Network, Node, Shape, SumPool
 from deploy.passes.edits import bypass, only_source
 
 Changes = dict[str, Node]
@@ -25,7 +25,7 @@ def fold_pooling(network: Network) -> Network:
     """
     for name, node in list(network.nodes.items()):
         if isinstance(node, SumPool):
-            if all(isinstance(network.nodes[target], Neuron) for target in network.targets(name)):
+            if all(isinstance(network.nodes[target], FloatNeuron) for target in network.targets(name)):
                 network = network.replace(nodes={**network.nodes, name: _as_conv(node, network.shapes[name][0])})
                 continue
             changes = _fold(network, name, node)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from deploy.network import Array, Conv, Delay, Dense, Flatten, Network, Neuron, Node, Scale, Shape, SumPool
+from deploy.network import Array, Conv, Delay, Dense, Flatten, FloatNeuron, Network, Node, Scale, Shape, SumPool
 from deploy.passes.edits import bypass, only_source, recurrent
 
 Changes = dict[str, Node]
@@ -42,9 +42,9 @@ def _forward(network: Network, name: str, factor: Array) -> Changes | None:
                 changes[target] = replace(node, weight=_times(node.weight, factor))
             case Conv() if _per_channel(factor):
                 changes[target] = replace(node, weight=_times(node.weight, _of_inputs(factor, node)))
-            case Neuron() if node.current_gain is not None:
+            case FloatNeuron() if node.current_gain is not None:
                 changes[target] = replace(node, current_gain=_gain(node.current_gain, factor))
-            case Neuron():
+            case FloatNeuron():
                 changes[target] = replace(node, gain=_gain(node.gain, factor))
             case Flatten() | Delay() | SumPool():
                 if isinstance(node, SumPool) and not _per_channel(factor):

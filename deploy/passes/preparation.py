@@ -3,21 +3,21 @@
 import numpy as np
 
 from deploy.errors import UnsupportedError
-from deploy.network import Conv, Delay, Dense, Edge, Flatten, Input, Network, Neuron, Node, Output
+from deploy.network import Conv, Delay, Dense, Edge, Flatten, FloatNeuron, Input, Network, Node, Output
 from deploy.passes.fold_linear import fold_linear
 
 
 def prepare_for_grid(network: Network) -> Network:
     """Fold pooling and scaling, give every neuron synapses that feed it alone.
 
-    Ensures: only Input, Output, Dense, Conv, Flatten, Delay and Neuron nodes; each neuron's sources are Dense or Conv
-    nodes with no other target; every synapse feeds a neuron.
+    Ensures: only Input, Output, Dense, Conv, Flatten, Delay and FloatNeuron nodes; each neuron's sources are Dense or
+    Conv nodes with no other target; every synapse feeds a neuron.
 
     Raises:
         UnsupportedError: a node that could not be folded, by name.
     """
     network = _own_synapses(_explicit_synapses(fold_linear(network)))
-    allowed = (Input, Output, Dense, Conv, Flatten, Delay, Neuron)
+    allowed = (Input, Output, Dense, Conv, Flatten, Delay, FloatNeuron)
     for name, node in network.nodes.items():
         if not isinstance(node, allowed):
             raise UnsupportedError(
@@ -25,7 +25,7 @@ def prepare_for_grid(network: Network) -> Network:
                 "place it before a convolution or dense layer"
             )
         if isinstance(node, Dense | Conv):
-            stray = [t for t in network.targets(name) if not isinstance(network.nodes[t], Neuron)]
+            stray = [t for t in network.targets(name) if not isinstance(network.nodes[t], FloatNeuron)]
             if stray:
                 raise UnsupportedError(
                     f"{name}: feeds {stray}, which is no neuron; on the grid every synapse ends at neurons"
@@ -39,7 +39,7 @@ def _explicit_synapses(network: Network) -> Network:
     edges: list[Edge] = []
     for source, target in network.edges:
         synapse = isinstance(network.nodes[source], Dense | Conv)
-        if synapse or not isinstance(network.nodes[target], Neuron):
+        if synapse or not isinstance(network.nodes[target], FloatNeuron):
             edges.append((source, target))
             continue
         name = f"{source}_to_{target}"

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from deploy.grid import DECAY_ONE, DU_IMMEDIATE, STATE_BITS
-from deploy.network import Array, Conv, Dense, GridNeuron, Network, Neuron, Node
+from deploy.grid import DECAY_ONE, STATE_BITS
+from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network, Node
 from deploy.passes.synapses import synapse_scales
 
 
@@ -29,10 +29,10 @@ def to_float(network: Network) -> Network:
     return network.replace(nodes=nodes, grid=None, scale_bits={})
 
 
-def _neuron(node: GridNeuron, k: int) -> Neuron:
-    immediate = bool(np.all(node.du == DU_IMMEDIATE))
+def _neuron(node: GridNeuron, k: int) -> FloatNeuron:
+    immediate = not node.has_current
     one = np.ones((), np.float32)
-    return Neuron(
+    return FloatNeuron(
         shape=node.shape,
         keep=_float(1 - node.dv / DECAY_ONE),
         gain=one,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from deploy.errors import UnsupportedError
-from deploy.network import Array, Conv, Dense, Network, Neuron, Node
+from deploy.network import Array, Conv, Dense, FloatNeuron, Network, Node
 from deploy.passes.synapses import synapses_into
 
 
@@ -23,7 +23,7 @@ def unit_resistance(network: Network) -> Network:
     """
     nodes: dict[str, Node] = dict(network.nodes)
     for name, node in network.neurons.items():
-        if not isinstance(node, Neuron) or node.current_keep is not None or np.any(node.keep == 1):
+        if not isinstance(node, FloatNeuron) or node.has_current or np.any(node.keep == 1):
             continue
         gain = 1 - node.keep.astype(np.float64)
         growth = np.broadcast_to(node.gain / gain, node.shape)

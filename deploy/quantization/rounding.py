@@ -8,7 +8,7 @@ import numpy as np
 
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError
-from deploy.network import Array, Conv, Dense, GridNeuron, Network, Neuron
+from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network
 from deploy.network.parameters import ParameterChange, compare_parameter
 
 STATE_MARGIN = 4.0
@@ -20,7 +20,7 @@ class FloatLayer:
     """Neurons with everything linear folded into the weights: v = keep v + sum over synapses + bias."""
 
     name: str
-    neuron: Neuron
+    neuron: FloatNeuron
     synapses: Mapping[str, Dense | Conv]
     """By name, without biases; the weights contain the neuron's gains."""
     bias: Array
@@ -49,7 +49,7 @@ def collect_layer(network: Network, name: str) -> FloatLayer:
         UnsupportedError: gains that differ within a channel, which no convolution can absorb.
     """
     neuron = network.nodes[name]
-    assert isinstance(neuron, Neuron)
+    assert isinstance(neuron, FloatNeuron)
     gain = _per_channel(name, neuron.gain * (1.0 if neuron.current_gain is None else neuron.current_gain), neuron)
     bias, synapses, note = np.asarray(neuron.bias, np.float64), {}, ""
     arriving = np.zeros(())
@@ -191,7 +191,7 @@ def _fitting_scales(layer: FloatLayer, bits: int) -> dict[str, float]:
     return {name: scale if np.isfinite(scale) else min(finite) for name, scale in scales.items()}
 
 
-def _per_channel(name: str, gain: Array, neuron: Neuron) -> Array:
+def _per_channel(name: str, gain: Array, neuron: FloatNeuron) -> Array:
     full = np.broadcast_to(np.asarray(gain, np.float64), neuron.shape).reshape(neuron.shape[0], -1)
     if np.any(full != full[:, :1]):
         raise UnsupportedError(

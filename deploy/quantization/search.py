@@ -9,7 +9,7 @@ import numpy as np
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError
 from deploy.grid.chips import GRIDS
-from deploy.network import Array, GridNeuron, Input, Network, Neuron, Node, Output
+from deploy.network import Array, Input, Network, Neuron, Node, Output
 from deploy.passes.preparation import prepare_for_grid
 from deploy.quantization.rounding import FloatLayer, GridLayer, clipping, collect_layer, largest_scale, round_layer
 from deploy.runners import floating, integer
@@ -123,7 +123,7 @@ class _Candidate:
         network = _put(before, layer)
         part, start = _part(network, name)
         frames = given[start]
-        if layer.neuron.vth is not None:
+        if not layer.neuron.is_readout:
             spikes = integer.run(part, frames).spikes[name]
             return cls(network, layer, spikes.view(np.uint8), float(np.mean(spikes != wanted.spikes[name])))
         v = integer.run(part, frames).v[name] / (layer.scale * (1 << grid.STATE_BITS))
@@ -158,9 +158,9 @@ def _part(network: Network, name: str) -> tuple[Network, str]:
     while waiting:
         node = waiting.pop()
         before[node] = None
-        if not isinstance(network.nodes[node], GridNeuron | Neuron | Input):
+        if not isinstance(network.nodes[node], Neuron | Input):
             waiting += network.sources(node)
-    starts = [node for node in before if isinstance(network.nodes[node], GridNeuron | Neuron | Input)]
+    starts = [node for node in before if isinstance(network.nodes[node], Neuron | Input)]
     if len(starts) == 1 and starts != [name]:
         start = starts[0]
         kept = {name, *before}

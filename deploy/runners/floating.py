@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.errors import ModelError
-from deploy.network import Array, GridNeuron, Network, Neuron, Shape
+from deploy.network import Array, FloatNeuron, GridNeuron, Network, Shape
 from deploy.network.ops import apply
 from deploy.passes.to_float import to_float
 from deploy.runners.walk import Walk, shifts
@@ -97,7 +97,7 @@ class _Float32:
         self.layers = {
             name: _Layer.of(node, self.recordings)
             for name, node in self.network.neurons.items()
-            if isinstance(node, Neuron)
+            if isinstance(node, FloatNeuron)
         }
         self.kept = {kind: {} for kind in KEPT}
 
@@ -153,7 +153,7 @@ class _Layer:
     v: Float
 
     @classmethod
-    def of(cls, node: Neuron, recordings: int) -> "_Layer":
+    def of(cls, node: FloatNeuron, recordings: int) -> "_Layer":
         absent = np.zeros((), np.float32)
         values = (node.keep, node.gain, node.bias, node.threshold, node.reset, node.current_keep, node.current_gain)
         size = prod(node.shape)
@@ -162,7 +162,7 @@ class _Layer:
             for value in values
         )
         u, v = (np.zeros((recordings, size), np.float32) for _ in range(2))
-        return cls(parameters, node.threshold is not None, node.current_keep is not None, u, v)
+        return cls(parameters, not node.is_readout, node.has_current, u, v)
 
     def __call__(self, x: Array, keep: int) -> tuple[Array, Array, Array]:
         """Spikes as 0 and 1 (of a readout: potentials) of x (R, T, ...), and u and v of the first `keep` recordings."""
@@ -186,7 +186,7 @@ def _euler(
     u_out: Float,
     v_out: Float,
 ) -> None:
-    """The equations of `Neuron`; multiplication and addition are not fused, so PyTorch gives the same bits."""
+    """The equations of `FloatNeuron`; multiplication and addition are not fused, so PyTorch gives the same bits."""
     keep, gain, bias, threshold, reset, current_keep, current_gain = parameters
     recordings, steps, size = x.shape
     for r in range(recordings):

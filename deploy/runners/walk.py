@@ -17,7 +17,6 @@ from deploy.network import (
     Dense,
     Edge,
     Flatten,
-    GridNeuron,
     Input,
     Network,
     Neuron,
@@ -110,7 +109,7 @@ class Walk(Generic[Values]):
             match node:
                 case Dense() | Conv() | SumPool() | Scale():
                     values[name] = arithmetic.synapse(name, x)
-                case GridNeuron() | Neuron():
+                case Neuron():
                     if self._pipelined and self._step == network.depth[name]:
                         arithmetic.reset(name)
                     values[name] = arithmetic.neurons(name, x)
@@ -171,7 +170,7 @@ def _pipeline_lags(network: Network) -> dict[Edge, int]:
     """For each node, the depth of the layer whose step it works on."""
 
     def due_at(name: str) -> int:
-        if isinstance(network.nodes[name], GridNeuron | Neuron):
+        if isinstance(network.nodes[name], Neuron):
             return network.depth[name]
         if name not in due:
             wanted = {
@@ -189,7 +188,7 @@ def _pipeline_lags(network: Network) -> dict[Edge, int]:
 
     lags = {}
     for source, target in network.edges:
-        if not isinstance(network.nodes[source], Input | GridNeuron | Neuron):
+        if not isinstance(network.nodes[source], Input | Neuron):
             continue
         if isinstance(network.nodes[target], Output):
             continue

@@ -13,7 +13,7 @@ import deploy
 from ckd.models.student import build_vgg
 from deploy.cli import main
 from deploy.formats.nir import write_nir
-from deploy.network import Array, Conv, Dense, Flatten, Network, Neuron, Scale, SumPool
+from deploy.network import Array, Conv, Dense, Flatten, FloatNeuron, Network, Scale, SumPool
 from deploy.traces.trace import Trace
 from export.fold import student_to_network
 from export.record import record_float
@@ -32,7 +32,7 @@ def potentials(network: Network, trace: Trace) -> dict[str, Array]:
     x, found = torch.from_numpy(trace.frames).double(), {}
     for name in network.order:
         node = network.nodes[name]
-        if isinstance(node, Neuron) and node.threshold is not None:
+        if isinstance(node, FloatNeuron) and node.threshold is not None:
             spikes = torch.from_numpy(np.asarray(trace.spikes[name]))
             v, rows = torch.zeros_like(x[:, 0]), []
             for t in range(x.shape[1]):
@@ -78,7 +78,7 @@ def first_margins(network: Network, expected: Trace, found: Trace) -> list[float
         if places:
             step, _, name = min(places)
             node = network.nodes[name]
-            assert isinstance(node, Neuron) and node.threshold is not None
+            assert isinstance(node, FloatNeuron) and node.threshold is not None
             threshold = float(node.threshold)
             at = along[name][r, step].ravel()[_unequal(expected, found, name, r)[step]]
             margins.append(float(np.abs(at - threshold).max()) / threshold)

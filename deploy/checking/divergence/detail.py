@@ -10,8 +10,7 @@ import numpy as np
 from deploy.checking.divergence.evidence import as_scheduled, pick
 from deploy.checking.divergence.hypotheses.synapse import flat_shape
 from deploy.checking.divergence.replay import Setup, replay
-from deploy.checking.divergence.rules import threshold_of
-from deploy.network import Array, Conv, Dense, GridNeuron, Network, Neuron
+from deploy.network import Array, Conv, Dense, Network
 from deploy.traces.compare import Difference
 from deploy.traces.trace import Trace
 
@@ -148,9 +147,8 @@ def _side(at: Difference, trace: Trace, network: Network, frames: Array) -> Side
     seen = replay(setup, along=one, only=frozenset([at.layer]))
     step = at.step + one.shifts[at.layer]
     place = (0, step, *at.neuron)
-    node = network.nodes[at.layer]
-    assert isinstance(node, GridNeuron | Neuron)
-    threshold = threshold_of(node)
+    node = network.neurons[at.layer]
+    threshold = node.firing_potential
     spiking = at.layer in trace.spikes
     inputs = _inputs(network, at.layer, at.neuron, {name: x[0, step] for name, x in seen.arriving.items()})
     return Side(

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from deploy.checking.divergence.replay import Replay, Setup, replay
-from deploy.checking.divergence.rules import threshold_of
 from deploy.network import Array, GridNeuron, Network
 from deploy.runners.walk import shifts
 from deploy.traces.trace import Trace
@@ -92,13 +91,13 @@ def own_differences(setup: Setup, trace: Trace, only: frozenset[str] | None = No
 def _own(setup: Setup, trace: Trace, predicted: Replay, layer: str) -> Own:
     start, stop = trace.shifts[layer], trace.shifts[layer] + trace.steps
     potential = predicted.potential[layer][:, start:stop]
-    node = setup.network.nodes[layer]
+    node = setup.network.neurons[layer]
     exact = isinstance(node, GridNeuron)
     close: tuple[Close, ...] = ()
     if layer in trace.spikes:
         unequal = predicted.spikes[layer][:, start:stop] != trace.spikes[layer][:, start:stop]
         if not exact:
-            threshold = threshold_of(node)  # pyright: ignore[reportArgumentType]
+            threshold = node.firing_potential
             assert threshold is not None
             distance, scale = abs(potential - threshold), abs(threshold)
             near = distance <= FLOAT_MARGIN * scale

@@ -7,7 +7,7 @@ from math import comb
 
 import numpy as np
 
-from deploy.network import Array, Conv, Delay, Dense, GridNeuron, Network, Neuron, Node
+from deploy.network import Array, Conv, Delay, Dense, FloatNeuron, GridNeuron, Network, Neuron, Node
 
 FIELDS: dict[type, dict[str, tuple[str, ...]]] = {
     Dense: {"weight": ("weight", "bias"), "weight-exponent": ("weight_exp",)},
@@ -17,7 +17,7 @@ FIELDS: dict[type, dict[str, tuple[str, ...]]] = {
         "geometry": ("stride", "padding", "dilation", "groups"),
     },
     GridNeuron: {"current-decay": ("du",), "potential-decay": ("dv",), "threshold": ("vth",), "bias": ("bias",)},
-    Neuron: {
+    FloatNeuron: {
         "current-decay": ("current_keep", "current_gain"),
         "potential-decay": ("keep", "gain"),
         "threshold": ("threshold",),
@@ -88,7 +88,7 @@ def subsets(groups: list[Group], largest: int = 3) -> Iterator[tuple[Group, ...]
 
 def _resized(one: Node, other: Node) -> bool:
     """Neurons of another shape, which no group of parameters can take over."""
-    return isinstance(one, GridNeuron | Neuron) and one.shape != other.shape  # pyright: ignore
+    return isinstance(one, Neuron) and one.shape != other.shape  # pyright: ignore
 
 
 def _same(one: object, other: object) -> bool:

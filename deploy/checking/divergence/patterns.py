@@ -4,7 +4,7 @@ import numpy as np
 
 from deploy.checking.divergence.groups import Group
 from deploy.checking.divergence.hypotheses.synapse import weight_variants
-from deploy.network import Array, Conv, Delay, Dense, GridNeuron, Network, Neuron
+from deploy.network import Array, Conv, Delay, Dense, FloatNeuron, Network, Neuron
 
 FEW = 3
 
@@ -23,7 +23,7 @@ def describe(group: Group, expected: Network, found: Network) -> tuple[str, str]
     match one, other:
         case (Dense() | Conv(), Dense() | Conv()) if group.kind == "weight":
             return _weights(expected, group.node, one.weight, other.weight)
-        case (GridNeuron() | Neuron(), GridNeuron() | Neuron()):
+        case (Neuron(), Neuron()):
             return _constants(group.kind, one, other)
         case Delay(), Delay():
             return "delay", f"delays by {other.steps} instead of {one.steps} steps"
@@ -70,9 +70,9 @@ def _gains(expected: Array, found: Array) -> bool:
     return bool(close.all() and np.ptp(gains) > 1e-3)
 
 
-def _constants(kind: str, one: GridNeuron | Neuron, other: GridNeuron | Neuron) -> tuple[str, str]:
+def _constants(kind: str, one: Neuron, other: Neuron) -> tuple[str, str]:
     fields = {"current-decay": "du", "potential-decay": "dv", "threshold": "vth", "bias": "bias"}
-    if isinstance(one, Neuron):
+    if isinstance(one, FloatNeuron):
         fields = {"current-decay": "current_keep", "potential-decay": "keep", "threshold": "threshold", "bias": "bias"}
     field = fields.get(kind, "reset")
     raw = getattr(one, field), getattr(other, field)

@@ -13,7 +13,7 @@ import numpy as np
 from deploy.checking.divergence.rules import RIGHT, Rules, State, step
 from deploy.errors import UnsupportedError
 from deploy.grid import shift_weighted_sum
-from deploy.network import Array, Conv, Dense, GridNeuron, Network, Neuron, Shape
+from deploy.network import Array, Conv, Dense, Network, Neuron, Shape
 from deploy.network.ops import apply
 from deploy.runners.walk import Walk, shifts
 from deploy.traces.trace import Trace
@@ -125,8 +125,7 @@ class _Exact:
         return computed if recorded is None else recorded
 
     def _walk_layer(self, name: str, x: Array, recorded: Array | None) -> Array:
-        node, rules = self._setup.network.nodes[name], self._setup.rules.get(name, RIGHT)
-        assert isinstance(node, GridNeuron | Neuron)
+        node, rules = self._setup.network.neurons[name], self._setup.rules.get(name, RIGHT)
         if rules.carries_state:
             if x.shape[1] != self._setup.frames.shape[1]:
                 raise UnsupportedError(f"{name}: a state carried over recordings is only followed layer by layer")
@@ -146,7 +145,7 @@ class _Exact:
             self.kept[kind].setdefault(name, []).append(whole.reshape(self._recordings, -1, *whole.shape[2:]))
         return self.kept["spikes"][name][-1]
 
-    def _start(self, node: GridNeuron | Neuron, rules: Rules, recordings: int) -> State:
+    def _start(self, node: Neuron, rules: Rules, recordings: int) -> State:
         state = State.rest(recordings, node)
         for _ in range(rules.early_steps):
             state = step(node, rules, state, np.zeros_like(state.u)).state

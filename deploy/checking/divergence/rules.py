@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from deploy import grid
-from deploy.network import Array, GridNeuron, Neuron
+from deploy.network import Array, FloatNeuron, GridNeuron, Neuron
 
 RESETS = ("zero", "soft", "none", "late", "soft-late")
 ROUNDINGS = ("zero", "floor", "nearest")
@@ -49,7 +49,7 @@ class State(NamedTuple):
     age: Array
 
     @classmethod
-    def rest(cls, recordings: int, node: GridNeuron | Neuron) -> "State":
+    def rest(cls, recordings: int, node: Neuron) -> "State":
         dtype = np.int64 if isinstance(node, GridNeuron) else np.float32
         u, v = (np.zeros((recordings, *node.shape), dtype) for _ in range(2))
         return cls(u, v, np.full((recordings, *node.shape), 1 << 20, np.int64))
@@ -63,14 +63,7 @@ class Step(NamedTuple):
     spikes: Array
 
 
-def threshold_of(node: GridNeuron | Neuron) -> Array | None:
-    """The threshold in units of the potential; None for a readout."""
-    if isinstance(node, GridNeuron):
-        return None if node.vth is None else np.asarray(node.vth, np.int64) << grid.STATE_BITS
-    return node.threshold
-
-
-def step(node: GridNeuron | Neuron, rules: Rules, state: State, a: Array, recorded: Array | None = None) -> Step:
+def step(node: Neuron, rules: Rules, state: State, a: Array, recorded: Array | None = None) -> Step:
     """One step of a layer.
 
     Args:
@@ -82,7 +75,7 @@ def step(node: GridNeuron | Neuron, rules: Rules, state: State, a: Array, record
     """
     u = _current(node, rules, state.u, a)
     v = _potential(node, rules, state.v, u)
-    threshold = threshold_of(node)
+    threshold = node.firing_potential
     if threshold is None:
         return Step(State(u, v, state.age), v, np.zeros(v.shape, bool))
     if rules.reset == "late":
@@ -96,7 +89,7 @@ def step(node: GridNeuron | Neuron, rules: Rules, state: State, a: Array, record
     age = np.where(happened, 1, state.age + 1)
     after = v
     if rules.reset == "zero":
-        after = np.where(happened, np.zeros((), v.dtype) if isinstance(node, GridNeuron) else node.reset, v)
+        after = np.where(happened, node.reset if isinstance(node, FloatNeuron) else np.zeros((), v.dtype), v)
     elif rules.reset == "soft":
         after = np.where(happened, v - threshold, v)
     if rules.reset_current:
@@ -104,18 +97,20 @@ def step(node: GridNeuron | Neuron, rules: Rules, state: State, a: Array, record
     return Step(State(u, after.astype(v.dtype), age), v, spikes)
 
 
-def _current(node: GridNeuron | Neuron, rules: Rules, u: Array, a: Array) -> Array:
-    if isinstance(node, Neuron):
+def _current(node: Neuron, rules: Rules, u: Array, a: Array) -> Array:
+    if isinstance(node, FloatNeuron):
         x = a.astype(np.float32)
         gain = 1.0 if node.current_gain is None else node.current_gain
         return x if node.current_keep is None else (node.current_keep * u + gain * x).astype(np.float32)
+    assert isinstance(node, GridNeuron)
     kept = grid.DECAY_ONE - rules.current_convention - np.asarray(node.du, np.int64)
     return grid.wrap24(_shift(u * kept, rules) + a.astype(np.int64) * (1 << grid.STATE_BITS))
 
 
-def _potential(node: GridNeuron | Neuron, rules: Rules, v: Array, u: Array) -> Array:
-    if isinstance(node, Neuron):
+def _potential(node: Neuron, rules: Rules, v: Array, u: Array) -> Array:
+    if isinstance(node, FloatNeuron):
         return (node.keep * v + node.gain * u + node.bias).astype(np.float32)
+    assert isinstance(node, GridNeuron)
     kept = grid.DECAY_ONE - np.asarray(node.dv, np.int64)
     arriving = u + np.asarray(node.bias, np.int64)
     potential = _shift((v + arriving) * kept, rules) if rules.leak_last else _shift(v * kept, rules) + arriving

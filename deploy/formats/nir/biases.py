@@ -10,8 +10,7 @@ import numpy as np
 
 from deploy.errors import UnsupportedError
 from deploy.formats.nir import scales
-from deploy.grid import DU_IMMEDIATE
-from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Network, Neuron
+from deploy.network import Array, Conv, Dense, Flatten, FloatNeuron, GridNeuron, Network, Neuron
 from deploy.passes.synapses import synapses_into
 
 
@@ -52,7 +51,7 @@ def place_biases(network: Network) -> Biases:
                 biases.added[synapse] = value
                 break
         else:
-            if not _leaks(node):
+            if not node.leaks:
                 raise UnsupportedError(
                     f"{name}: has a bias, no leak, and no synapse of its own to carry it per channel; NIR cannot say "
                     "it. Give it a leak, or one bias a channel"
@@ -60,18 +59,12 @@ def place_biases(network: Network) -> Biases:
     return biases
 
 
-def _leaks(node: Neuron | GridNeuron) -> bool:
-    return bool(np.all(node.dv > 0)) if isinstance(node, GridNeuron) else bool(np.all(node.keep < 1))
-
-
-def _must_leak(node: Neuron | GridNeuron) -> bool:
+def _must_leak(node: Neuron) -> bool:
     """A synapse's bias would pass through a decaying current; a float neuron that leaks has v_leak for it."""
-    if isinstance(node, GridNeuron):
-        return not bool(np.all(node.du == DU_IMMEDIATE))
-    return node.current_keep is not None or _leaks(node)
+    return node.has_current or (isinstance(node, FloatNeuron) and node.leaks)
 
 
-def _on_synapse(network: Network, synapse: str, name: str, node: Neuron | GridNeuron) -> Array | None:
+def _on_synapse(network: Network, synapse: str, name: str, node: Neuron) -> Array | None:
     """The bias per output of `synapse`, or None where it cannot stand there."""
     recurrent = {end for edge in network.recurrent_edges for end in edge}
     if synapse in recurrent or not _feeds_only(network, synapse, name):
@@ -79,7 +72,7 @@ def _on_synapse(network: Network, synapse: str, name: str, node: Neuron | GridNe
     bias = np.asarray(node.bias, np.float64)
     if isinstance(node, GridNeuron):
         bias = bias / scales.state_units(network.scale_bits.get(name, 0))
-    else:
+    elif isinstance(node, FloatNeuron):
         if not np.all(node.gain):
             return None
         bias = bias / node.gain

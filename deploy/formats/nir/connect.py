@@ -11,7 +11,7 @@ from deploy.errors import ModelError, UnsupportedError
 from deploy.formats.nir.idioms import READOUT
 from deploy.network import (
     Edge,
-    GridNeuron,
+    FloatNeuron,
     Input,
     Network,
     Neuron,
@@ -77,7 +77,7 @@ def fit_shapes(network: Network, output: Shape | None, lift: bool) -> Network:
         if not known:
             raise ModelError(f"{name}: fed by recurrent edges alone; connect it to the input")
         shape = shapes[known[0]]
-        if isinstance(node, Neuron) and node.shape != shape and _spreads(node.shape, shape):
+        if isinstance(node, FloatNeuron) and node.shape != shape and _spreads(node.shape, shape):
             node = nodes[name] = replace(node, shape=shape)
         if isinstance(node, Scale) and not _spreads(node.factor.shape, shape):
             raise ModelError(f"{name}: scales {node.factor.shape}, its input is {shape}")
@@ -100,14 +100,14 @@ def _spreads(shape: Shape, target: Shape) -> bool:
 def add_readout(network: Network) -> Network:
     """Put an integrator without leak before an output that no single neuron feeds, so that predictions exist."""
     sources = network.sources(network.output)
-    if len(sources) == 1 and isinstance(network.nodes[sources[0]], Neuron | GridNeuron):
+    if len(sources) == 1 and isinstance(network.nodes[sources[0]], Neuron):
         return network
     name = READOUT
     while name in network.nodes:
         name += "_"
     one, zero = np.ones((), np.float32), np.zeros((), np.float32)
     shape = network.shapes[network.output]
-    readout = Neuron(shape=shape, keep=one, gain=one, bias=zero, threshold=None)
+    readout = FloatNeuron(shape=shape, keep=one, gain=one, bias=zero, threshold=None)
     edges = tuple((source, name if target == network.output else target) for source, target in network.edges)
     nodes: dict[str, Node] = {k: v for k, v in network.nodes.items() if not isinstance(v, Output)}
     nodes |= {name: readout, network.output: Output()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deploy.network import Edge, Network, Neuron, Scale, SumPool
+from deploy.network import Edge, FloatNeuron, Network, Scale, SumPool
 
 READOUT = "readout"
 
@@ -60,10 +60,10 @@ def _is_average(network: Network, name: str, node: object) -> bool:
 def _is_implied_readout(network: Network) -> bool:
     """A float integrator without leak between something that is no neuron and the output."""
     node = network.nodes.get(READOUT)
-    if not isinstance(node, Neuron) or network.sources(network.output) != [READOUT]:
+    if not isinstance(node, FloatNeuron) or network.sources(network.output) != [READOUT]:
         return False
     before = network.sources(READOUT)
-    plain = node.threshold is None and node.current_keep is None and not np.any(node.bias)
+    plain = node.is_readout and not node.has_current and not np.any(node.bias)
     unit = np.all(node.keep == 1) and np.all(node.gain == 1)
     fed_by_a_neuron = len(before) == 1 and before[0] in network.neurons
     return bool(plain and unit) and not fed_by_a_neuron and network.targets(READOUT) == [network.output]

@@ -14,14 +14,14 @@ import nir
 import numpy as np
 
 from deploy.errors import UnsupportedError
-from deploy.network import Array, Neuron
+from deploy.network import Array, FloatNeuron
 
 NirNeuron = nir.IF | nir.LIF | nir.CubaLIF | nir.I | nir.LI | nir.CubaLI | nir.Threshold
 ONE_TOLERANCE = 2.0**-21
 """r and tau are float32 in most files: a gain dt r / tau this close to 1 was 1 before they were rounded."""
 
 
-def from_nir(name: str, node: NirNeuron, dt: float, *, lift: bool = False) -> Neuron:
+def from_nir(name: str, node: NirNeuron, dt: float, *, lift: bool = False) -> FloatNeuron:
     """The normal form of a NIR neuron for steps of `dt` seconds. `lift`: shape (C, L) becomes (C, 1, L).
 
     Raises:
@@ -31,24 +31,24 @@ def from_nir(name: str, node: NirNeuron, dt: float, *, lift: bool = False) -> Ne
         node = _lifted(node)
     if isinstance(node, nir.Threshold):
         zero, one = np.zeros((), np.float32), np.ones((), np.float32)
-        return Neuron(shape=node.threshold.shape, keep=zero, gain=one, bias=zero, threshold=_pack(node.threshold))
+        return FloatNeuron(shape=node.threshold.shape, keep=zero, gain=one, bias=zero, threshold=_pack(node.threshold))
     fire: dict[str, Any] = {"threshold": None}
     if isinstance(node, nir.IF | nir.LIF | nir.CubaLIF):
         fire = {"threshold": _pack(node.v_threshold), "reset": _pack(np.asarray(node.v_reset))}
     r = node.r.astype(np.float64)
     if isinstance(node, nir.IF | nir.I):
         one, zero = np.ones((), np.float32), np.zeros((), np.float32)
-        return Neuron(shape=r.shape, keep=one, gain=_pack(_near_one(r * dt)), bias=zero, **fire)
+        return FloatNeuron(shape=r.shape, keep=one, gain=_pack(_near_one(r * dt)), bias=zero, **fire)
     rate = _rate(name, "tau_mem" if isinstance(node, nir.CubaLIF | nir.CubaLI) else "tau", node, dt)
     current: dict[str, Any] = {}
     if isinstance(node, nir.CubaLIF | nir.CubaLI):
         syn = _rate(name, "tau_syn", node, dt)
         current = {"current_keep": _pack(1 - syn), "current_gain": _pack(_near_one(syn * node.w_in))}
     gain, bias = _pack(_near_one(rate * r)), _pack(rate * node.v_leak)
-    return Neuron(shape=r.shape, keep=_pack(1 - rate), gain=gain, bias=bias, **current, **fire)
+    return FloatNeuron(shape=r.shape, keep=_pack(1 - rate), gain=gain, bias=bias, **current, **fire)
 
 
-def to_nir(name: str, node: Neuron, dt: float, *, bias_on_synapse: bool) -> nir.NIRNode:
+def to_nir(name: str, node: FloatNeuron, dt: float, *, bias_on_synapse: bool) -> nir.NIRNode:
     """The NIR neuron with this normal form; a bias is a leak potential unless a synapse brings it.
 
     Raises:
@@ -60,10 +60,10 @@ def to_nir(name: str, node: Neuron, dt: float, *, bias_on_synapse: bool) -> nir.
         fire = {"v_threshold": _spread(node.threshold, shape), "v_reset": _spread(node.reset, shape)}
     keep, gain = node.keep.astype(np.float64), node.gain.astype(np.float64)
     if np.all(keep == 1):
-        if node.current_keep is not None or (np.any(node.bias) and not bias_on_synapse):
+        if node.has_current or (np.any(node.bias) and not bias_on_synapse):
             raise UnsupportedError(
                 f"{name}: keeps its whole potential (beta = 1) and has a "
-                f"{'bias' if node.current_keep is None else 'current that decays'}; NIR has no such neuron. "
+                f"{'current that decays' if node.has_current else 'bias'}; NIR has no such neuron. "
                 "Give it a leak (beta < 1)"
             )
         r = _spread(gain / dt, shape)

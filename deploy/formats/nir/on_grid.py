@@ -45,7 +45,7 @@ def encode_neuron(name: str, node: GridNeuron, k: int, dt: float, *, bias_in_lea
     zero = np.zeros(shape, np.float32)
     arrays = {"du": node.du, "dv": node.dv, "vth": node.vth, "bias": node.bias}
     metadata: dict[str, Any] = {"scale_bits": k, "arrays": scales.describe(arrays)}
-    immediate = bool(np.all(node.du == DU_IMMEDIATE))
+    immediate = not node.has_current
     fire: dict[str, Any] = {}
     if node.vth is not None:
         threshold = scales.exact32(name, "threshold", node.vth.astype(np.float64) * 2.0**-k)

@@ -18,10 +18,10 @@ from deploy.network import (
     Delay,
     Dense,
     Flatten,
+    FloatNeuron,
     GridNeuron,
     Input,
     Network,
-    Neuron,
     Output,
     Scale,
     Shape,
@@ -55,7 +55,7 @@ def to_graph(network: Network) -> nir.NIRGraph:
             raise ModelError(f"node name {name!r}: HDF5 cannot hold it; rename the node")
     coded = any(isinstance(node, GridNeuron) for node in network.nodes.values())
     if coded and not network.on_grid:
-        odd = [name for name, node in network.neurons.items() if isinstance(node, Neuron)]
+        odd = [name for name, node in network.neurons.items() if isinstance(node, FloatNeuron)]
         raise UnsupportedError(f"neurons {odd} are not on the grid, the others are; quantise the whole network")
     biases = place_biases(network)
     scales = synapse_scales(network) if coded else {}
@@ -85,11 +85,13 @@ def _encode(network: Network, name: str, biases: Biases, scales: dict[str, int])
             return nir.Flatten(input_type={"input": np.array(source_shape)}, start_dim=0, end_dim=-1)
         case Delay():
             return nir.Delay(delay=np.full(shape, node.steps * network.dt, np.float32))
-        case Neuron():
+        case FloatNeuron():
             return neurons.to_nir(name, node, network.dt, bias_on_synapse=name in biases.moved)
         case GridNeuron():
             k = network.scale_bits[name]
             return on_grid.encode_neuron(name, node, k, network.dt, bias_in_leak=name not in biases.moved)
+        case _:
+            raise UnsupportedError(f"{name}: NIR has no {type(node).__name__}")
 
 
 def _average(pool: nir.NIRNode) -> nir.AvgPool2d:

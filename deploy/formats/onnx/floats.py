@@ -4,7 +4,7 @@ import numpy as np
 
 from deploy.formats.onnx.graph import NEXT, Graph
 from deploy.formats.onnx.integers import geometry
-from deploy.network import Array, Conv, Dense, Neuron, Scale, Shape, SumPool
+from deploy.network import Array, Conv, Dense, FloatNeuron, Scale, Shape, SumPool
 
 FLOAT = np.float32
 
@@ -31,10 +31,10 @@ def add_linear(graph: Graph, name: str, node: Dense | Conv | SumPool | Scale, x:
     return out
 
 
-def add_neuron(graph: Graph, name: str, node: Neuron, x: str) -> str:
+def add_neuron(graph: Graph, name: str, node: FloatNeuron, x: str) -> str:
     """A step of the neurons; gives the spikes as 0 and 1, of a readout the potential."""
     parameters: dict[str, Array] = {"keep": node.keep, "gain": node.gain, "bias": node.bias}
-    decays, readout = node.current_keep is not None, node.threshold is None
+    decays, readout = node.has_current, node.is_readout
     if node.current_keep is not None:
         one = np.ones((), FLOAT)
         gain = one if node.current_gain is None else node.current_gain

@@ -13,7 +13,6 @@ import numpy as np
 
 from deploy.errors import GridError
 from deploy.formats.onnx.graph import NEXT, Graph
-from deploy.grid import DU_IMMEDIATE
 from deploy.network import Array, Conv, Dense, GridNeuron, SumPool
 
 SUMS, SPIKES = np.int64, np.uint8
@@ -80,7 +79,7 @@ def add_pool(graph: Graph, name: str, node: SumPool, x: str, largest: int, chann
 
 def add_neuron(graph: Graph, name: str, node: GridNeuron, a: str) -> str | None:
     """A step of the neurons; gives the spikes (uint8), None of a readout. Its states become inputs and outputs."""
-    immediate, readout = bool(np.all(node.du == DU_IMMEDIATE)), node.vth is None
+    immediate, readout = not node.has_current, node.is_readout
     states = [graph.state(f"{name}.{kind}", node.shape, SUMS) for kind in (("v",) if immediate else ("u", "v"))]
     parameters = {} if immediate else {"du": node.du}
     parameters |= {"dv": node.dv} | ({} if node.vth is None else {"vth": node.vth}) | {"bias": node.bias}

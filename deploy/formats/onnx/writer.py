@@ -11,7 +11,20 @@ from deploy.extras import require_onnx
 from deploy.formats.metadata import to_metadata
 from deploy.formats.onnx import floats, integers
 from deploy.formats.onnx.graph import NEXT, Graph
-from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Neuron, Output, Scale, SumPool
+from deploy.network import (
+    Conv,
+    Delay,
+    Dense,
+    Flatten,
+    FloatNeuron,
+    GridNeuron,
+    Input,
+    Network,
+    Neuron,
+    Output,
+    Scale,
+    SumPool,
+)
 from deploy.network.counts import largest_counts
 
 
@@ -39,7 +52,7 @@ def to_onnx(network: Network) -> Any:
     """
     mixed = any(isinstance(node, GridNeuron) for node in network.neurons.values()) and not network.on_grid
     if mixed:
-        odd = [name for name, node in network.neurons.items() if isinstance(node, Neuron)]
+        odd = [name for name, node in network.neurons.items() if isinstance(node, FloatNeuron)]
         raise UnsupportedError(f"neurons {odd} are not on the grid, the others are; quantise the whole network")
     metadata = {key: str(value) for key, value in to_metadata(network).items()}
     metadata["output_layer"] = network.output_layer
@@ -70,7 +83,7 @@ class _Writer:
             graph.values[name] = "frame"
         elif isinstance(node, Output):
             self._output(name)
-        elif isinstance(node, GridNeuron | Neuron):
+        elif isinstance(node, Neuron):
             parts = integers if isinstance(node, GridNeuron) else floats
             spikes = parts.add_neuron(graph, name, node, self._arriving(name))  # pyright: ignore[reportArgumentType]
             if spikes is not None:
@@ -149,8 +162,7 @@ class _Writer:
     def _output(self, name: str) -> None:
         """Spikes, or the potential of a readout."""
         layer = self.network.output_layer
-        node = self.network.nodes[layer]
-        readout = (node.vth if isinstance(node, GridNeuron) else getattr(node, "threshold", None)) is None
+        readout = self.network.neurons[layer].is_readout
         dtype = integers.SUMS if readout and self.network.on_grid else self.types[layer]
         value = f"{layer}.v{NEXT}" if readout else self.graph.values[layer]
         self.graph.output("output", self.network.shapes[layer], dtype, of=value)

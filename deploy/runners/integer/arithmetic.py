@@ -77,7 +77,7 @@ class IntegerArithmetic:
         recordings, steps, channels, places = *inputs.shape[:2], node.shape[0], prod(node.shape[1:])
         within = stays_within(node, arriving(self._network, name, self.bounds))
         cells = layer.cells._replace(within=within)
-        readout = node.vth is None
+        readout = node.is_readout
         spikes = np.empty((recordings, steps, places, channels), np.uint8)
         kept = (recordings, steps, channels, places) if self._states or readout else (recordings, 0, 0, 0)
         u, v = np.empty((2, *kept), np.int32)

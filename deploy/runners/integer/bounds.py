@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from deploy.grid import DECAY_ONE, DU_IMMEDIATE, STATE_BITS, V_MAX
+from deploy.grid import DECAY_ONE, STATE_BITS, V_MAX
 from deploy.network import Conv, Dense, GridNeuron, Input, Network, Node, SumPool
 
 
@@ -57,7 +57,7 @@ def stays_within(node: GridNeuron, largest_sum: float) -> bool:
     A step adds at most A = 2^6 sums + bias to v and keeps (4096 - dv) / 4096 of it: |v| never passes 4096 A / dv.
     """
     slowest = int(node.dv.min())
-    if slowest == 0 or (node.du != DU_IMMEDIATE).any():
+    if slowest == 0 or node.has_current:
         return False
     added = largest_sum * (1 << STATE_BITS) + int(np.abs(node.bias.astype(np.int64)).max())
     largest = added * DECAY_ONE / slowest

@@ -218,7 +218,7 @@ def _cells(node: GridNeuron, synapse: Synapse) -> Cells:
     values = {
         "keep_u": grid.DU_IMMEDIATE - node.du,
         "keep_v": grid.DECAY_ONE - node.dv,
-        "threshold": np.array(_NEVER) if node.vth is None else np.asarray(node.vth, np.int64) << grid.STATE_BITS,
+        "threshold": np.array(_NEVER) if node.is_readout else node.firing_potential,
         "bias": node.bias,
     }
     full = {name: places_last(np.asarray(value)) for name, value in values.items()}

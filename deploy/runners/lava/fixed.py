@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from deploy.errors import UnsupportedError
 from deploy.grid import VTH_MAX
-from deploy.network import GridNeuron, Network, Neuron
+from deploy.network import Network
 from deploy.runners.lava.parts import Arrays, population, synapse
 from deploy.runners.lava.plan import connections, from_lava, lava_shape
 from deploy.runners.lava.worker import run_worker
@@ -91,7 +91,7 @@ def prepare(
     index = {name: i for i, name in enumerate(network.neurons)}
     populations = [population(name, network, held=name in holding, arrays=arrays) for name in index]
     for spec in populations:
-        readout = _is_readout(network.neurons[spec["name"]])
+        readout = network.neurons[spec["name"]].is_readout
         kept = min(keep_states, len(frames))
         spec |= {"spikes": not readout, "keep": {"u": kept, "v": len(frames) if readout else kept}}
     synapses = [
@@ -144,10 +144,6 @@ def _fit_the_chip(populations: list[dict[str, Any]], arrays: Arrays) -> None:
                     f"{spec['name']}: {key} differs between its neurons; the chip has one for a layer"
                 )
         arrays[spec["vth"]] = np.minimum(arrays[spec["vth"]], VTH_MAX)
-
-
-def _is_readout(node: Neuron | GridNeuron) -> bool:
-    return (node.vth if isinstance(node, GridNeuron) else node.threshold) is None
 
 
 def _trace(network: Network, frames: Array, folder: Path, plan: dict[str, Any], done: dict[str, Any]) -> Trace:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError
-from deploy.network import Conv, Dense, GridNeuron, Network, Neuron, Shape
+from deploy.network import Conv, Dense, FloatNeuron, GridNeuron, Network, Neuron, Shape
 from deploy.runners.lava.plan import Connection, lava_order, lava_shape, to_lava
 
 Array = NDArray[Any]
@@ -33,7 +33,11 @@ def population(name: str, network: Network, *, held: bool, arrays: Arrays) -> di
         UnsupportedError: what a Lava LIF cannot do.
     """
     node = network.neurons[name]
-    values, exponent = _grid_neuron(name, node) if isinstance(node, GridNeuron) else (_float_neuron(name, node), 0)
+    if isinstance(node, GridNeuron):
+        values, exponent = _grid_neuron(name, node)
+    else:
+        assert isinstance(node, FloatNeuron)
+        values, exponent = _float_neuron(name, node), 0
     constant = _constant_input(name, network)
     if held or np.any(constant):
         values |= {"rest": constant, **_silence(node, values["du"])}
@@ -99,7 +103,7 @@ def _grid_neuron(name: str, node: GridNeuron) -> tuple[Arrays, int]:
     return {"du": node.du, "dv": node.dv, "vth": vth, "bias_mant": mantissa}, exponent
 
 
-def _float_neuron(name: str, node: Neuron) -> Arrays:
+def _float_neuron(name: str, node: FloatNeuron) -> Arrays:
     """u and v of a Lava float LIF are `gain` times ours for u, and ours for v: the gains go into the weights."""
     if np.any(node.reset):
         raise UnsupportedError(f"{name}: resets to {node.reset}; Lava's LIF resets to 0. Shift v so that it does")
@@ -108,16 +112,16 @@ def _float_neuron(name: str, node: Neuron) -> Arrays:
     return {"du": du, "dv": 1.0 - np.asarray(node.keep, np.float64), "vth": vth, "bias_mant": node.bias}
 
 
-def _silence(node: Neuron | GridNeuron, du: Array) -> Arrays:
+def _silence(node: Neuron, du: Array) -> Arrays:
     """The sum to send at first, and then what the current loses at each step."""
-    if isinstance(node, Neuron):
+    if isinstance(node, FloatNeuron):
         return {"level": np.asarray(FLOAT_SILENCE), "top_up": np.asarray(FLOAT_SILENCE)}
     return {"level": np.asarray(SILENCE), "top_up": SILENCE // grid.DECAY_ONE * (du + 1)}
 
 
-def _gain(node: Neuron | GridNeuron, factor: float) -> Array | None:
+def _gain(node: Neuron, factor: float) -> Array | None:
     """What a float neuron multiplies its input by; None on the grid."""
-    if isinstance(node, GridNeuron):
+    if not isinstance(node, FloatNeuron):
         if factor != 1.0:
             raise UnsupportedError(f"a Scale by {factor} on the grid: fold it into the weights (deploy.quantize does)")
         return None

@@ -21,7 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.errors import UnsupportedError
-from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Neuron, Node, Scale, Shape
+from deploy.network import (
+    Conv,
+    Delay,
+    Dense,
+    Flatten,
+    Input,
+    Network,
+    Neuron,
+    Node,
+    Scale,
+    Shape,
+)
 
 Array = NDArray[Any]
 
@@ -90,7 +101,7 @@ def lava_order(shape: Shape) -> Array:
 def _ways(network: Network, way: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """All ways to the end of `way`, each from the input or a population, as node names."""
     for source in network.sources(way[0]):
-        if isinstance(network.nodes[source], Input | Neuron | GridNeuron):
+        if isinstance(network.nodes[source], Input | Neuron):
             yield (source, *way)
         else:
             yield from _ways(network, (source, *way))
@@ -98,7 +109,7 @@ def _ways(network: Network, way: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 def _connection(network: Network, way: tuple[str, ...]) -> Connection:
     source, *between, target = way
-    if isinstance(node := network.nodes[source], GridNeuron | Neuron) and _is_readout(node):
+    if isinstance(node := network.nodes[source], Neuron) and node.is_readout:
         raise UnsupportedError(
             f"{source} feeds {target} but never spikes: Lava hands on spikes, not potentials. Give it a threshold"
         )
@@ -130,10 +141,6 @@ def _connection(network: Network, way: tuple[str, ...]) -> Connection:
         late_output=any(late[place + 1 :]),
         delay=delay,
     )
-
-
-def _is_readout(node: Neuron | GridNeuron) -> bool:
-    return (node.vth if isinstance(node, GridNeuron) else node.threshold) is None
 
 
 def _factor(name: str, node: Node) -> float:

@@ -18,7 +18,7 @@ from deploy.checking.divergence.replay import Setup, replay
 from deploy.checking.divergence.story import story
 from deploy.cli import main
 from deploy.formats.nir import write_nir
-from deploy.network import Array, Conv, Dense, GridNeuron, Input, Network, Neuron, Output
+from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Input, Network, Output
 from deploy.runners import run
 from deploy.runners.integer import run as run_integer
 from deploy.traces.compare import compare
@@ -293,7 +293,7 @@ def test_a_spike_that_float_rounding_decides_is_excused_and_listed(
 ) -> None:
     """Sums of weights of 1 meet a threshold of 3 exactly; a weight of 1.000001 lies above it."""
     zero, one = np.zeros((), np.float32), np.ones((), np.float32)
-    neuron = Neuron(shape=(4,), keep=zero, gain=one, bias=zero, threshold=np.array(3, np.float32))
+    neuron = FloatNeuron(shape=(4,), keep=zero, gain=one, bias=zero, threshold=np.array(3, np.float32))
     nodes = {
         "input": Input(shape=(5,)),
         "fc": Dense(weight=np.ones((4, 5), np.float32)),

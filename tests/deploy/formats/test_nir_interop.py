@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from deploy.formats.nir import read_nir, write_nir
-from deploy.network import Conv, Dense, Flatten, Input, Network, Neuron, Node, Output, Scale, SumPool
+from deploy.network import Conv, Dense, Flatten, FloatNeuron, Input, Network, Node, Output, Scale, SumPool
 from deploy.passes.unit_resistance import unit_resistance
 from deploy.runners import floating
 from tests.deploy.formats.nir_graphs import DT
@@ -23,8 +23,8 @@ Array = Any
 pytestmark = [pytest.mark.filterwarnings("ignore")]
 
 
-def lif(shape: tuple[int, ...], beta: float) -> Neuron:
-    return Neuron(shape=shape, keep=np.array(beta, np.float32), gain=ONE, bias=ZERO, threshold=ONE)
+def lif(shape: tuple[int, ...], beta: float) -> FloatNeuron:
+    return FloatNeuron(shape=shape, keep=np.array(beta, np.float32), gain=ONE, bias=ZERO, threshold=ONE)
 
 
 def student(*, pooling: bool) -> Network:

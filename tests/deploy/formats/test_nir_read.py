@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from deploy.errors import ModelError, UnsupportedError
-from deploy.network import Conv, Delay, Dense, Neuron, Scale, SumPool
+from deploy.network import Conv, Delay, Dense, FloatNeuron, Scale, SumPool
 from deploy.runners import floating
 from tests.deploy.formats.nir_graphs import DT, chain, conv2d, cuba, ends, full, graph, if_, lif, reread, spikes
 
@@ -92,7 +92,7 @@ def test_flatten_with_or_without_a_batch_axis_flattens_everything(tmp_path: Path
 def test_parameters_of_one_value_hold_for_every_neuron(tmp_path: Path) -> None:
     nodes = {"conv": conv2d(weights(3, 2, 3, 3), (6, 6)), "lif": lif((1,), beta=0.75)}
     neuron = reread(chain((2, 6, 6), nodes, (3, 4, 4)), tmp_path).nodes["lif"]
-    assert isinstance(neuron, Neuron)
+    assert isinstance(neuron, FloatNeuron)
     assert neuron.shape == (3, 4, 4)
     assert neuron.keep == np.float32(0.75)
 
@@ -163,7 +163,7 @@ def test_dt_comes_from_the_caller_the_file_or_the_recordings(tmp_path: Path) -> 
 
     def keep(source: nir.NIRGraph, **options: Any) -> float:
         neuron = reread(source, tmp_path, **{"dt": None} | options).nodes["lif"]
-        assert isinstance(neuron, Neuron)
+        assert isinstance(neuron, FloatNeuron)
         return float(neuron.keep)
 
     assert keep(written, dt=1e-4) == np.float32(0.95)

@@ -15,7 +15,20 @@ from hypothesis import strategies as st
 from ckd.events import Binning
 from deploy.errors import DeployError, GridError, ModelError, UnsupportedError
 from deploy.formats.nir import read_nir, write_nir
-from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Neuron, Node, Output, Scale, SumPool
+from deploy.network import (
+    Conv,
+    Delay,
+    Dense,
+    Flatten,
+    FloatNeuron,
+    GridNeuron,
+    Input,
+    Network,
+    Node,
+    Output,
+    Scale,
+    SumPool,
+)
 from deploy.network.parameters import compare_parameter
 from deploy.passes.to_float import to_float
 from deploy.quantization.search import quantize
@@ -146,7 +159,7 @@ def test_a_reader_that_ignores_metadata_gets_the_same_network(tmp_path: Path) ->
     for name, node in expected.nodes.items():
         if isinstance(node, Dense | Conv):
             assert np.array_equal(node.weight, foreign.nodes[name].weight), name  # pyright: ignore
-        if isinstance(node, Neuron) and node.threshold is not None:
+        if isinstance(node, FloatNeuron) and node.threshold is not None:
             assert np.array_equal(node.threshold, foreign.nodes[name].threshold), name  # pyright: ignore
     frames = (np.random.default_rng(1).random((5, 40, 2, 8, 8)) < 0.3).astype(np.uint8)
     a, b = floating.run(expected, frames), floating.run(foreign, frames)
@@ -283,7 +296,7 @@ def float_network(**changes: Any) -> Network:
     nodes: dict[str, Node] = {
         "input": Input(shape=(2, 8, 8)),
         "conv": Conv(weight=array(4, 2, 3, 3), bias=array(4), padding=(1, 1)),
-        "lif": Neuron(
+        "lif": FloatNeuron(
             shape=(4, 8, 8),
             keep=array(4, 1, 1, low=0.5, high=0.99),
             gain=one,
@@ -292,7 +305,7 @@ def float_network(**changes: Any) -> Network:
         ),
         "flatten": Flatten(),
         "fc": Dense(weight=array(5, 256)),
-        "cuba": Neuron(
+        "cuba": FloatNeuron(
             shape=(5,),
             keep=np.array(0.875, np.float32),
             gain=array(5, low=0.1),
@@ -303,7 +316,7 @@ def float_network(**changes: Any) -> Network:
             current_gain=one,
         ),
         "out": Dense(weight=array(3, 5)),
-        "readout": Neuron(shape=(3,), keep=one, gain=one, bias=zero, threshold=None),
+        "readout": FloatNeuron(shape=(3,), keep=one, gain=one, bias=zero, threshold=None),
         "output": Output(),
     }
     names = list(nodes)
@@ -320,7 +333,7 @@ def test_average_pooling_and_a_plain_readout_are_written_as_other_tools_know_the
         "pool_mean": Scale(factor=np.array(1 / 6, np.float32)),
         "flatten": Flatten(),
         "fc": Dense(weight=rng.normal(size=(3, 12)).astype(np.float32)),
-        "readout": Neuron(shape=(3,), keep=one, gain=one, bias=zero, threshold=None),
+        "readout": FloatNeuron(shape=(3,), keep=one, gain=one, bias=zero, threshold=None),
         "output": Output(),
     }
     network = Network(nodes=nodes, edges=tuple(itertools.pairwise(nodes)))
@@ -348,8 +361,8 @@ def test_a_float_network_comes_back_with_the_same_function(tmp_path: Path) -> No
         assert np.array_equal(network.nodes[name].weight, read.nodes[name].weight)  # pyright: ignore
     for name, node in network.neurons.items():
         other = read.nodes[name]
-        assert isinstance(node, Neuron)
-        assert isinstance(other, Neuron)
+        assert isinstance(node, FloatNeuron)
+        assert isinstance(other, FloatNeuron)
         # beta of at least 0.5 is recovered exactly from a float32 tau; the rest to two roundings.
         assert np.array_equal(np.broadcast_to(node.keep, node.shape), np.broadcast_to(other.keep, node.shape))
         for field in ("gain", "bias", "threshold", "reset", "current_keep", "current_gain"):
@@ -362,12 +375,12 @@ def test_a_float_network_comes_back_with_the_same_function(tmp_path: Path) -> No
 def test_integrate_and_fire_with_a_bias_puts_it_on_its_synapse(tmp_path: Path) -> None:
     one, zero = np.ones((), np.float32), np.zeros((), np.float32)
     bias = np.array([0.5, -0.25, 0.125], np.float32)
-    biased = Neuron(shape=(3,), keep=one, gain=one, bias=bias, threshold=None)
+    biased = FloatNeuron(shape=(3,), keep=one, gain=one, bias=bias, threshold=None)
     write_nir(float_network(readout=biased), tmp_path / "n.nir")
     graph = nir.read(tmp_path / "n.nir")
     assert isinstance(graph.nodes["readout"], nir.I)
     assert np.array_equal(graph.nodes["out"].bias, bias)  # pyright: ignore
-    fire = Neuron(
+    fire = FloatNeuron(
         shape=(4, 8, 8), keep=one, gain=one, bias=np.arange(256, dtype=np.float32).reshape(4, 8, 8), threshold=zero
     )
     with pytest.raises(UnsupportedError, match=r"lif.*bias"):

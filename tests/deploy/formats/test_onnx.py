@@ -19,9 +19,9 @@ from deploy.network import (
     Delay,
     Dense,
     Flatten,
+    FloatNeuron,
     Input,
     Network,
-    Neuron,
     Node,
     Output,
     Scale,
@@ -183,7 +183,7 @@ def float_network(rng: np.random.Generator) -> Network:
     def values(*shape: int, low: float = -0.3, high: float = 0.4) -> Array:
         return rng.uniform(low, high, shape).astype(np.float32)
 
-    def neuron(*shape: int, **changes: Any) -> Neuron:
+    def neuron(*shape: int, **changes: Any) -> FloatNeuron:
         first = (shape[0], *(1,) * (len(shape) - 1))
         plain: dict[str, Any] = {
             "keep": values(*first, low=0.3, high=1),
@@ -191,7 +191,7 @@ def float_network(rng: np.random.Generator) -> Network:
             "bias": values(*first, low=-0.05, high=0.05),
             "threshold": np.ones(()),
         }
-        return Neuron(shape=shape, **plain | changes)
+        return FloatNeuron(shape=shape, **plain | changes)
 
     current = {"current_keep": values(5, low=0.2, high=0.9), "current_gain": values(5, low=0.5, high=1)}
     return chain(

@@ -11,7 +11,7 @@ import pytest
 import deploy
 from deploy.errors import DeployError, GridError, ModelError, RunnerError, UnsupportedError
 from deploy.formats.load import load_model
-from deploy.network import Conv, Dense, GridNeuron, Input, Network, Neuron, Output, Scale, SumPool
+from deploy.network import Conv, Dense, FloatNeuron, GridNeuron, Input, Network, Output, Scale, SumPool
 from tests.deploy.runners.plain import Array, cells, chain, small
 
 onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
@@ -48,7 +48,7 @@ def _pooled() -> Network:
 
 def _mixed() -> Network:
     one = np.ones(())
-    float_neuron = Neuron(shape=(2,), keep=one, gain=one, bias=one, threshold=one)
+    float_neuron = FloatNeuron(shape=(2,), keep=one, gain=one, bias=one, threshold=one)
     fc = Dense(weight=np.full((2, 2), 2))
     return chain(
         input=Input(shape=(3,)), fc0=Dense(weight=np.ones((2, 3))), f=float_neuron, fc=fc, lif=cells(2), output=Output()

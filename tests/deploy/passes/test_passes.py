@@ -14,10 +14,10 @@ from deploy.network import (
     Delay,
     Dense,
     Flatten,
+    FloatNeuron,
     GridNeuron,
     Input,
     Network,
-    Neuron,
     Node,
     Output,
     Scale,
@@ -42,7 +42,7 @@ def line(shape: tuple[int, ...], nodes: dict[str, Node]) -> Network:
     edges = tuple(pairwise(names))
     before: dict[str, Node] = {"input": Input(shape=shape), **nodes}
     bare = Network(nodes={**before, "output": Output()}, edges=tuple(pairwise([*before, "output"])))
-    readout = Neuron(shape=bare.shapes["output"], keep=ONE, gain=ONE, bias=ZERO, threshold=None)
+    readout = FloatNeuron(shape=bare.shapes["output"], keep=ONE, gain=ONE, bias=ZERO, threshold=None)
     return Network(nodes={**before, "sum": readout, "output": Output()}, edges=edges)
 
 
@@ -133,13 +133,13 @@ def test_pooling_feeds_several_synapses_and_folds_into_each() -> None:
         "pool": SumPool(kernel=(2, 2), stride=(2, 2)),
         "a": Conv(weight=values(3, 2, 3, 3), padding=(1, 1)),
         "b": Conv(weight=values(3, 2, 1, 1, seed=1)),
-        "sum": Neuron(shape=(3, 4, 4), keep=ONE, gain=ONE, bias=ZERO, threshold=None),
+        "sum": FloatNeuron(shape=(3, 4, 4), keep=ONE, gain=ONE, bias=ZERO, threshold=None),
         "output": Output(),
     }
     edges = (("input", "pool"), ("pool", "a"), ("pool", "b"), ("a", "sum"), ("b", "sum"), ("sum", "output"))
     network = Network(nodes=nodes, edges=edges)
     folded = fold_pooling(network)
-    assert kinds(folded) == {Input, Conv, Neuron, Output}
+    assert kinds(folded) == {Input, Conv, FloatNeuron, Output}
     assert_same_function(network, folded)
 
 
@@ -189,7 +189,7 @@ def test_a_factor_before_a_join_folds_into_the_synapse_before_it() -> None:
         "input": Input(shape=(2, 5, 5)),
         "conv": Conv(weight=values(2, 2, 3, 3), bias=values(2), padding=(1, 1)),
         "scale": Scale(factor=values(2, 1, 1)),
-        "sum": Neuron(shape=(2, 5, 5), keep=ONE, gain=ONE, bias=ZERO, threshold=None),
+        "sum": FloatNeuron(shape=(2, 5, 5), keep=ONE, gain=ONE, bias=ZERO, threshold=None),
         "output": Output(),
     }
     edges = (("input", "conv"), ("conv", "scale"), ("scale", "sum"), ("input", "sum"), ("sum", "output"))
@@ -244,8 +244,8 @@ def test_a_dense_layer_that_others_need_is_not_merged() -> None:
 
 
 def test_a_student_keeps_only_synapses_and_neurons() -> None:
-    def lif(shape: tuple[int, ...]) -> Neuron:
-        return Neuron(shape=shape, keep=np.float32(0.5) + ZERO, gain=ONE, bias=ZERO, threshold=ONE)
+    def lif(shape: tuple[int, ...]) -> FloatNeuron:
+        return FloatNeuron(shape=shape, keep=np.float32(0.5) + ZERO, gain=ONE, bias=ZERO, threshold=ONE)
 
     nodes: dict[str, Node] = {
         "conv1": Conv(weight=values(4, 2, 3, 3), bias=values(4), padding=(0, 0)),
@@ -262,7 +262,7 @@ def test_a_student_keeps_only_synapses_and_neurons() -> None:
     }
     network = line((2, 18, 18), nodes)
     folded = fold_linear(network)
-    assert kinds(folded) == {Input, Conv, Dense, Flatten, Neuron, Output, Delay}
+    assert kinds(folded) == {Input, Conv, Dense, Flatten, FloatNeuron, Output, Delay}
     assert list(folded.neurons) == list(network.neurons)
     frames = (np.random.default_rng(0).random((4, 20, 2, 18, 18)) < 0.3).astype(np.uint8)
     a, b = floating.run(network, frames, keep_states=4), floating.run(folded, frames, keep_states=4)

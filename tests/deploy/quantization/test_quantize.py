@@ -8,15 +8,17 @@ import pytest
 import deploy
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError
-from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Input, Network, Neuron, Output, Scale, SumPool
+from deploy.network import Array, Conv, Dense, Flatten, FloatNeuron, GridNeuron, Input, Network, Output, Scale, SumPool
 from deploy.passes.fold_linear import fold_linear
 from deploy.quantization.search import METHODS, quantize
 from deploy.runners import floating
 
 
-def neuron(shape: tuple[int, ...], *, keep: float = 0.75, threshold: float | None = 1.0, **changes: Array) -> Neuron:
+def neuron(
+    shape: tuple[int, ...], *, keep: float = 0.75, threshold: float | None = 1.0, **changes: Array
+) -> FloatNeuron:
     limit = None if threshold is None else np.array(threshold, np.float32)
-    plain = Neuron(
+    plain = FloatNeuron(
         shape=shape,
         keep=np.array(keep, np.float32),
         gain=np.ones((), np.float32),
@@ -129,7 +131,7 @@ def test_decays_round_to_the_nearest_of_4096(frames: Array) -> None:
     assert isinstance(lif, GridNeuron) and lif.dv == round(0.3 * 4096)
 
 
-def _with(node: Neuron) -> Network:
+def _with(node: FloatNeuron) -> Network:
     network = example()
     return network.replace(nodes={**network.nodes, "lif1": node})
 

@@ -12,7 +12,20 @@ import pytest
 from numpy.typing import NDArray
 
 from deploy.errors import RunnerError
-from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Neuron, Node, Output, Scale
+from deploy.network import (
+    Conv,
+    Delay,
+    Dense,
+    Flatten,
+    FloatNeuron,
+    GridNeuron,
+    Input,
+    Network,
+    Neuron,
+    Node,
+    Output,
+    Scale,
+)
 from deploy.runners.lava.python310 import find_python310, find_uv
 
 Array = NDArray[Any]
@@ -52,7 +65,7 @@ def grid_step(node: GridNeuron, state: State, a: Array) -> Array:
     return spike
 
 
-def float_step(node: Neuron, state: State, x: Array) -> Array:
+def float_step(node: FloatNeuron, state: State, x: Array) -> Array:
     current_gain = 1.0 if node.current_gain is None else node.current_gain
     u = x if node.current_keep is None else node.current_keep * state["u"] + current_gain * x
     v = node.keep * state["v"] + node.gain * u + node.bias
@@ -95,7 +108,7 @@ def reference(network: Network, frames: Array, dtype: type = np.int64) -> dict[s
                 x = sum((before if late[s] else now)[s] for s in network.sources(name)) + np.zeros((), dtype)
                 if isinstance(node, Input):
                     now[name] = frame.astype(dtype)
-                elif isinstance(node, GridNeuron | Neuron):
+                elif isinstance(node, Neuron):
                     advance = grid_step if isinstance(node, GridNeuron) else float_step
                     now[name] = advance(node, states[name], x).astype(dtype)  # pyright: ignore
                     for kind, value in (("spikes", now[name] > 0), *states[name].items()):

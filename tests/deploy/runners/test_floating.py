@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from deploy.errors import ModelError
-from deploy.network import Conv, Delay, Dense, Input, Network, Neuron, Node, Output, SumPool
+from deploy.network import Conv, Delay, Dense, FloatNeuron, Input, Network, Node, Output, SumPool
 from deploy.network.ops import apply
 from deploy.runners import floating
 from tests.deploy.formats.nir_graphs import DT, chain, conv2d, full, graph, lif, reread, spikes
@@ -220,11 +220,11 @@ def _small() -> Network:
     nodes: dict[str, Node] = {
         "input": Input(shape=(6,)),
         "fc1": Dense(weight=rng.normal(0, 0.6, (12, 6)).astype(np.float32)),
-        "lif": Neuron(shape=(12,), keep=np.float32(0.8) + zero, gain=one, bias=zero, threshold=one),
+        "lif": FloatNeuron(shape=(12,), keep=np.float32(0.8) + zero, gain=one, bias=zero, threshold=one),
         "delay": Delay(steps=3),
         "back": Dense(weight=rng.normal(0, 0.3, (12, 12)).astype(np.float32)),
         "fc2": Dense(weight=rng.normal(0, 0.6, (4, 12)).astype(np.float32)),
-        "out": Neuron(shape=(4,), keep=np.float32(0.9) + zero, gain=one, bias=zero, threshold=None),
+        "out": FloatNeuron(shape=(4,), keep=np.float32(0.9) + zero, gain=one, bias=zero, threshold=None),
         "output": Output(),
     }
     edges = [*pairwise(["input", "fc1", "lif", "delay", "fc2", "out", "output"]), ("lif", "back"), ("back", "lif")]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Neuron, Node, Output, Scale
+from deploy.network import Conv, Delay, Dense, Flatten, FloatNeuron, GridNeuron, Input, Network, Node, Output, Scale
 from deploy.runners.lava import fixed as lava
 from deploy.traces.trace import Trace
 from tests.deploy.runners.plain import Array, cells, chain, correlate, even, events, needs_lava, reference
@@ -153,10 +153,10 @@ def floats(rng: np.random.Generator) -> Network:
     def weight(*shape: int) -> Array:
         return rng.normal(0.2, 0.7, shape).astype(np.float32)
 
-    def neuron(*shape: int, **changes: Any) -> Neuron:
+    def neuron(*shape: int, **changes: Any) -> FloatNeuron:
         values = {"keep": 0.9, "gain": 1.0, "bias": 0.0, "threshold": 1.0} | changes
         arrays = {name: None if value is None else np.asarray(value, np.float32) for name, value in values.items()}
-        return Neuron(shape=shape, **arrays)  # pyright: ignore
+        return FloatNeuron(shape=shape, **arrays)  # pyright: ignore
 
     network = chain(
         input=Input(shape=(2, 6, 6)),

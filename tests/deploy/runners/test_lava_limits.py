@@ -11,7 +11,7 @@ import pytest
 
 import deploy
 from deploy.errors import GridError, RunnerError, UnsupportedError
-from deploy.network import Conv, Dense, Flatten, Input, Network, Neuron, Output, SumPool
+from deploy.network import Conv, Dense, Flatten, FloatNeuron, Input, Network, Output, SumPool
 from deploy.runners.lava import fixed as lava
 from deploy.runners.lava.loihi2 import loihi2_missing
 from deploy.runners.lava.python310 import find_python310
@@ -61,7 +61,7 @@ def test_a_float_network_is_refused_by_the_integer_models_and_the_other_way_roun
         lava.run(small(), FRAMES, floating=True)
     one = np.ones(())
     with pytest.raises(UnsupportedError, match="compile"):
-        lava.run(small(lif=Neuron(shape=(2,), keep=one, gain=one, bias=one, threshold=one)), FRAMES)
+        lava.run(small(lif=FloatNeuron(shape=(2,), keep=one, gain=one, bias=one, threshold=one)), FRAMES)
 
 
 def test_a_large_convolution_that_lava_cannot_shift_is_refused() -> None:

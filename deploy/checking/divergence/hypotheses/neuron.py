@@ -50,7 +50,7 @@ def refractory(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
 def no_bias(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """The bias was left out."""
     node = setup.network.nodes[layer]
-    if isinstance(node, GridNeuron | Neuron) and np.any(node.bias):
+    if isinstance(node, Neuron) and np.any(node.bias):
         yield Candidate("the bias is missing", setup.with_node(layer, bias=np.zeros_like(node.bias)))
         yield Candidate("the bias has the opposite sign", setup.with_node(layer, bias=-node.bias))
         if isinstance(node, GridNeuron):
