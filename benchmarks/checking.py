@@ -24,7 +24,7 @@ from ckd.events import Binning
 from deploy.checking.check import check
 from deploy.formats.nir import write_nir
 from deploy.network import Conv, Dense, Flatten, GridNeuron, Input, Network, Node, Output
-from deploy.runners import run
+from deploy.runners.table import run
 
 EVENTS = 4100
 
@@ -52,7 +52,7 @@ def build(rng: np.random.Generator, steps: int) -> Network:
     }
     bits = {name: 7 for name, node in nodes.items() if isinstance(node, GridNeuron)}
     binning = Binning(step_us=300_000 // steps, steps=steps, height=34, width=34)
-    return Network(nodes=nodes, edges=tuple(itertools.pairwise(nodes)), binning=binning, grid="loihi2", scale_bits=bits)
+    return Network(nodes=nodes, edges=tuple(itertools.pairwise(nodes)), binning=binning, chip="loihi2", scale_bits=bits)
 
 
 def main() -> None:
@@ -65,11 +65,11 @@ def main() -> None:
     network = build(rng, asked.steps)
     density = EVENTS / (asked.steps * 2 * 34 * 34)
     frames = (rng.random((asked.recordings, asked.steps, 2, 34, 34)) < density).astype(np.uint8)
-    run(network, frames[:2], keep_states=1)  # compiles
+    run(network, frames[:2], states=1, digests=True)  # compiles
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "student.nir"
         write_nir(network, model)
-        trace = run(network, frames, keep_states=8)
+        trace = run(network, frames, states=8, digests=True)
         replace(trace, labels=trace.predictions).save(model.with_suffix(".trace"))
         simulating, checking = [], []
         checked = check(model)

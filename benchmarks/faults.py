@@ -24,7 +24,7 @@ from deploy.checking.check import Checked, check
 from deploy.formats.nir import read_nir, write_nir
 from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Node, Output
 from deploy.traces.trace import Trace
-from export.record import record_quantised
+from export.record import record_quantized
 
 Array = NDArray[Any]
 SIZE, STEPS, RECORDINGS = 12, 20, 12
@@ -72,7 +72,7 @@ def build(rng: np.random.Generator) -> Network:
         "output": Output(),
     }
     bits = {name: 7 for name, one in nodes.items() if isinstance(one, GridNeuron)}
-    return Network(nodes=nodes, edges=tuple(itertools.pairwise(nodes)), binning=BINNING, grid="loihi2", scale_bits=bits)
+    return Network(nodes=nodes, edges=tuple(itertools.pairwise(nodes)), binning=BINNING, chip="loihi2", scale_bits=bits)
 
 
 def record(rng: np.random.Generator) -> list[Array]:
@@ -211,7 +211,7 @@ def by_brute_force(expected: Trace, found: Trace) -> tuple[str, int, int, tuple[
             for kinds in (("spikes",), ("v", "u")):
                 for recording in range(expected.recordings):
                     for kind in kinds:
-                        one, other = (getattr(trace, kind).get(layer) for trace in (expected, found))
+                        one, other = (trace.layers[layer].get(kind) for trace in (expected, found))
                         if one is None or other is None or recording >= min(len(one), len(other)):
                             continue
                         a, b = one[recording, step], other[recording, step]
@@ -230,7 +230,7 @@ def rows() -> Iterator[tuple[Fault, Checked, bool, bool]]:
         network = read_nir(folder / "student.nir")
         events = record(rng)
         frames = np.stack([to_frames(one, BINNING) for one in events])
-        expected = record_quantised(network, frames, keep_states=RECORDINGS)
+        expected = record_quantized(network, frames, states=RECORDINGS)
         expected.save(folder / "student.trace")
         right = check(folder / "student.nir")
         assert right.equal, right.verdict
@@ -253,7 +253,8 @@ def rows() -> Iterator[tuple[Fault, Checked, bool, bool]]:
 
 
 def _whole(trace: Trace) -> Trace:
-    return replace(trace, **{kind: dict(getattr(trace, kind)) for kind in ("spikes", "u", "v")})
+    """In memory, whatever it was read from."""
+    return trace.take(range(trace.recordings))
 
 
 def main() -> None:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.network import Conv, Delay, Dense, GridNeuron, Input, Network
+from deploy.traces.layers import LayerRecord
+from deploy.traces.prediction import predict
 from deploy.traces.trace import Trace
 
 Array = NDArray[Any]
@@ -145,16 +147,13 @@ def _trace(network: Network, frames: Array, kept: dict[str, dict[str, list[Array
         name: {kind: np.stack(rows).reshape(recordings, steps, *rows[0].shape) for kind, rows in kinds.items()}
         for name, kinds in kept.items()
     }
-    neurons = network.neurons
-    last = network.sources(network.output)[0]
-    votes = whole[last]["v"][:, -1] if neurons[last].vth is None else whole[last]["spikes"].sum(axis=1)  # pyright: ignore
-    return Trace(
-        spikes={name: whole[name]["spikes"] for name, node in neurons.items() if node.vth is not None},  # pyright: ignore
-        u={name: kinds["u"].astype(np.int32) for name, kinds in whole.items()},
-        v={name: kinds["v"].astype(np.int32) for name, kinds in whole.items()},
-        predictions=votes.reshape(recordings, -1).argmax(axis=1),
-        shifts=dict.fromkeys(neurons, 0),
-        overflows=dict.fromkeys(neurons, 0),
-        runner="plain",
-        device="cpu",
-    )
+    layers = {
+        name: LayerRecord(
+            spikes=None if node.is_readout else whole[name]["spikes"],
+            u=whole[name]["u"].astype(np.int32),
+            v=whole[name]["v"].astype(np.int32),
+        )
+        for name, node in network.neurons.items()
+    }
+    predictions = predict(layers[network.output_layer], steps)
+    return Trace(layers=layers, predictions=predictions, runner="plain", device="cpu")

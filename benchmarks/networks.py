@@ -94,7 +94,7 @@ def at_activity(network: Network, rate: float) -> Network:
             middle = (low + high) // 2
             nodes[name] = replace(node, vth=np.array(middle))
             until_here = {n: nodes[n] for n in names[: names.index(name) + 1]}
-            spikes = integer.run(chain({**until_here, "output": Output()}), frames).spikes[name]
+            spikes = integer.run(chain({**until_here, "output": Output()}), frames).layers[name].output
             low, high = (middle + 1, high) if spikes.mean() > rate else (low, middle)
         nodes[name] = replace(node, vth=np.array(low))
     return network.replace(nodes=nodes)

@@ -1,6 +1,6 @@
 """Which NIR nodes are read, written, put on the grid and run where: a table that is tried out, not claimed.
 
-For each node a tiny graph is built with the nir package, read, written and quantised, and each runner is asked to take
+For each node a tiny graph is built with the nir package, read, written and quantized, and each runner is asked to take
 it. An answer is what happened; a refusal is counted as "no" only where the code refuses by name.
 """
 
@@ -83,7 +83,7 @@ def example_graphs() -> dict[str, nir.NIRGraph]:
 
 
 def support_table(columns: Mapping[str, Column] | None = None) -> str:
-    """A Markdown table: one row a NIR node, with what the reader, the writer, the quantiser and each runner make of it.
+    """A Markdown table: one row a NIR node, with what the reader, the writer, the quantizer and each runner make of it.
 
     Args:
         columns: further columns by heading; each gets the network on the grid and frames, and raises UnsupportedError
@@ -107,13 +107,13 @@ def _row(kind: str, graph: nir.NIRGraph, folder: Path, more: Mapping[str, Column
     cells.append(_attempt(partial(_written, kind, network, folder)))
     quantized: list[Network] = []
 
-    def quantise() -> str:
+    def quantize() -> str:
         from deploy.quantization.search import quantize
 
         quantized.append(quantize(network, frames))
         return "yes" if "node" in quantized[0].nodes or kind == "NIRGraph" else "yes, folded"
 
-    cells.append(_attempt(quantise))
+    cells.append(_attempt(quantize))
     for column in (_integer, *more.values()):
         cells.append(_attempt(partial(_taken, column, quantized[0], frames)) if quantized else "no")
     return cells

@@ -70,7 +70,8 @@ def beside_pytorch(repeats: int) -> Table:
             frames = events(ready, *shape, rate)
             x = torch.from_numpy(np.moveaxis(frames, 1, 0).astype(np.float32))
             trace = integer.run(ready, frames)
-            assert abs(np.mean([s.mean() for n, s in trace.spikes.items() if "conv" in n]) - rate) < rate / 3
+            rates = [layer.output.mean() for name, layer in trace.spiking.items() if "conv" in name]
+            assert abs(np.mean(rates) - rate) < rate / 3
 
             def forward(student: Any = student, x: Any = x) -> None:
                 with torch.inference_mode():
@@ -130,8 +131,8 @@ def lava_speed(network: Network, steps: int) -> float:
     short, long = steps // 10, 2 * steps
 
     def run(length: int) -> None:
-        spikes = lava.run(network, events(network, 1, length, 0.05)).spikes
-        assert all(layer.any() for layer in spikes.values())
+        trace = lava.run(network, events(network, 1, length, 0.05))
+        assert all(layer.output.any() for layer in trace.spiking.values())
 
     seconds = best_of([lambda: run(short), lambda: run(long)], 2, time.perf_counter)
     if seconds[1] <= seconds[0]:
@@ -145,7 +146,7 @@ def beside_brian2_and_nengo(python: str | None, repeats: int, steps: int) -> Tab
     network = at_activity(mlp(2312, 512, 256, 10), 0.05)
     frames = events(network, 1, steps, 0.05)
     (ours,) = best_of([lambda: integer.run(network, frames)], repeats, time.perf_counter)
-    counts = [int(layer.sum()) for layer in integer.run(network, frames).spikes.values()]
+    counts = [int(layer.output.sum()) for layer in integer.run(network, frames).spiking.values()]
     table.add_row("ckd integer", f"{steps / ours:.0f}", str(counts), "1", "")
     for name in ("brian2", "nengo_loihi"):
         try:

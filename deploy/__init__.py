@@ -3,27 +3,93 @@
 >>> import deploy
 >>> network = deploy.load("student.nir")
 >>> trace = deploy.run(network, frames, on="integer")
->>> verdict = deploy.compare(trace, deploy.load_trace("student.trace"))
+>>> trace.layers["lif2"].spikes.shape == (*frames.shape[:2], *network.shapes["lif2"])
+True
+>>> verdict = deploy.compare(deploy.load_trace("student.trace"), trace)
+>>> bool(verdict), verdict.first
+(True, None)
+
+What is listed here is the public interface; it is loaded when it is first asked for.
 """
 
-from deploy.errors import DeployError
-from deploy.formats.load import load_model
-from deploy.formats.nir import read_nir as load
-from deploy.network import Network
-from deploy.quantization.search import quantize
-from deploy.runners import run
-from deploy.traces.compare import Verdict, compare
-from deploy.traces.trace import Trace, load_trace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from deploy.errors import (
+    DeployError,
+    FramesError,
+    GridError,
+    ModelError,
+    RunnerError,
+    TraceError,
+    UnsupportedError,
+)
+
+if TYPE_CHECKING:
+    from deploy.checking.check import Checked, check
+    from deploy.checking.divergence.explain import Explanation, explain
+    from deploy.formats.files import load, save
+    from deploy.formats.model_file import ModelFile
+    from deploy.grid.chips import Chip
+    from deploy.mapping.layout import map_network
+    from deploy.network import Network
+    from deploy.quantization.search import quantize
+    from deploy.runners.table import run
+    from deploy.traces.compare import Verdict, compare
+    from deploy.traces.layers import LayerRecord
+    from deploy.traces.trace import Trace, load_trace
 
 __all__ = [
+    "Checked",
+    "Chip",
     "DeployError",
+    "Explanation",
+    "FramesError",
+    "GridError",
+    "LayerRecord",
+    "ModelError",
+    "ModelFile",
     "Network",
+    "RunnerError",
     "Trace",
+    "TraceError",
+    "UnsupportedError",
     "Verdict",
+    "check",
     "compare",
+    "explain",
     "load",
-    "load_model",
     "load_trace",
+    "map_network",
     "quantize",
     "run",
+    "save",
 ]
+
+_FILES = {
+    "checking.check": ("Checked", "check"),
+    "checking.divergence.explain": ("Explanation", "explain"),
+    "formats.files": ("load", "save"),
+    "formats.model_file": ("ModelFile",),
+    "grid.chips": ("Chip",),
+    "mapping.layout": ("map_network",),
+    "network": ("Network",),
+    "quantization.search": ("quantize",),
+    "runners.table": ("run",),
+    "traces.compare": ("Verdict", "compare"),
+    "traces.layers": ("LayerRecord",),
+    "traces.trace": ("Trace", "load_trace"),
+}
+_PLACES = {name: file for file, names in _FILES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'deploy' has no attribute {name!r}")
+    value = getattr(import_module(f"deploy.{_PLACES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

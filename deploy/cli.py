@@ -29,7 +29,8 @@ def main(args: list[str] | None = None) -> int:
         return tyro.cli(Command, args=args, prog="ckd-deploy", description=__doc__).execute()  # pyright: ignore
     except (DeployError, RecordingError, OSError) as error:
         # OSError: a full disk, a folder that may not be written; the system's message names the path.
-        print(f"error: {error}", file=sys.stderr)
+        # What a damaged file calls its things need not be text that can be printed.
+        print("error: " + str(error).encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
         return CANNOT
 
 

@@ -19,6 +19,10 @@ class GridError(DeployError):
     """A value does not lie on the integer grid, or a sum would not be exact."""
 
 
+class FramesError(DeployError):
+    """Frames do not fit a network: their type, their shape or their counts."""
+
+
 class RunnerError(DeployError):
     """A runner cannot run here: its simulator is missing, failed, or ran out of time."""
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,7 +27,7 @@ from export import to_netx, to_nir, to_onnx
 from export.finetune import finetune
 from export.fold import student_to_network
 from export.made import Made, refuse_foreign_trace
-from export.record import record_float, record_quantised
+from export.record import record_float, record_quantized
 
 FORMATS = {"nir": to_nir, "onnx": to_onnx, "netx": to_netx}
 
@@ -85,8 +85,8 @@ def export(plan: Export) -> tuple[dict[str, Any], tuple[ParameterChange, ...]]:
     network, trace = floating, float_trace
     if plan.grid != "none":
         network = _on_grid(plan, run, floating)
-        trace = record_quantised(network, frames, device=plan.device)
-    float_trace, trace = (replace(each, labels=labels, names=names) for each in (float_trace, trace))
+        trace = record_quantized(network, frames, device=plan.device)
+    float_trace, trace = (each.labelled(labels, names) for each in (float_trace, trace))
     if plan.grid != "none" or plan.to != "onnx":
         refuse_foreign_trace(model, trace)
     made = Made(run=run, floating=floating, float_trace=float_trace, network=network, trace=trace)
@@ -149,11 +149,11 @@ def _figures(made: Made, files: list[Path], ending: str) -> dict[str, Any]:
         "model": str(next(file for file in reversed(files) if file.suffix == ending)),
         "trace": str(files[-1]),
         "files": [str(file) for file in files],
-        "grid": made.network.grid or "none",
+        "chip": made.network.chip or "none",
         "recordings": trace.recordings,
         "float_accuracy": made.float_trace.accuracy,
         "accuracy": trace.accuracy,
-        "rates": {layer: float(spikes.mean()) for layer, spikes in trace.spikes.items()},
+        "rates": {layer: float(record.output.mean()) for layer, record in trace.spiking.items()},
         "overflows": dict(trace.overflows),
     }
 
@@ -164,7 +164,7 @@ def _print_report(result: dict[str, Any], changes: tuple[ParameterChange, ...]) 
         show_parameters(console, changes)
     rates = ", ".join(f"{layer} {rate:.1%}" for layer, rate in result["rates"].items())
     console.print(f"accuracy on {result['recordings']} test recordings: float {result['float_accuracy']:.2%}, ", end="")
-    console.print(f"exported ({result['grid']}) {result['accuracy']:.2%}")
+    console.print(f"exported ({result['chip']}) {result['accuracy']:.2%}")
     console.print(f"spikes per neuron and step: {rates}", highlight=False)
     warn_of_overflows(console, result["overflows"])
     console.print(f"wrote {', '.join(result['files'])}", soft_wrap=True)

@@ -6,7 +6,7 @@ from ckd.runs.folder import Run
 from ckd.training.engine import Hooks
 from ckd.training.further import train_further
 from deploy.network import Network
-from deploy.quantization.search import Quantisation
+from deploy.quantization.search import Quantization
 from export.grid_student import build_grid_student, to_network
 
 LEARNING_RATE = 0.1
@@ -14,7 +14,7 @@ LEARNING_RATE = 0.1
 
 
 def finetune(
-    run: Run, quantisation: Quantisation, *, iterations: int, bits: int, hooks: Hooks, device: str = "cpu"
+    run: Run, quantisation: Quantization, *, iterations: int, bits: int, hooks: Hooks, device: str = "cpu"
 ) -> Network:
     """Train a quantised student on the grid for `iterations` steps.
 

@@ -22,10 +22,10 @@ from deploy.errors import UnsupportedError
 from deploy.network import Conv, Dense, Flatten, GridNeuron, Network
 from deploy.network.parameters import ParameterChange, compare_parameter
 from deploy.quantization.rounding import FloatLayer, GridLayer, collect_layer
-from deploy.quantization.search import Quantisation
+from deploy.quantization.search import Quantization
 
 
-def build_grid_student(quantisation: Quantisation, *, bits: int, alpha: float) -> Student:
+def build_grid_student(quantisation: Quantization, *, bits: int, alpha: float) -> Student:
     """A student that computes exactly what the network on the grid does, and can learn.
 
     Args:
@@ -55,7 +55,7 @@ def build_grid_student(quantisation: Quantisation, *, bits: int, alpha: float) -
     return Student({name: made[name] for name in prepared.order if name in made}, edges)
 
 
-def to_network(student: Student, quantisation: Quantisation) -> Network:
+def to_network(student: Student, quantisation: Quantization) -> Network:
     """The network on the grid that a grid student computes."""
     nodes = dict(quantisation.network.nodes)
     for layer in quantisation.layers:
@@ -72,7 +72,7 @@ def to_network(student: Student, quantisation: Quantisation) -> Network:
     return network.replace(report=_report(network, quantisation))
 
 
-def _report(network: Network, quantisation: Quantisation) -> tuple[ParameterChange, ...]:
+def _report(network: Network, quantisation: Quantization) -> tuple[ParameterChange, ...]:
     """What became of each parameter of the float student, training on the grid included."""
     report = {(change.node, change.parameter): change for change in quantisation.network.report}
     for layer in quantisation.layers:

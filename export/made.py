@@ -50,7 +50,6 @@ def _same(path: Path, b: Trace) -> bool:
         a = load_trace(path)
     except TraceError:
         return False  # of another version, or damaged: what it proves is not known
-    if a.layers != b.layers or set(a.spikes) != set(b.spikes):
+    if list(a.layers) != list(b.layers) or set(a.spiking) != set(b.spiking):
         return False
-    kinds = [("spikes", layer) if layer in a.spikes else ("v", layer) for layer in a.layers]
-    return all(np.array_equal(getattr(a, kind)[layer], getattr(b, kind)[layer]) for kind, layer in kinds)
+    return all(np.array_equal(a.layers[name].output, b.layers[name].output) for name in a.layers)

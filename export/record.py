@@ -9,9 +9,11 @@ import torch
 
 from ckd.models.student import Student
 from deploy.network import Array, Network
-from deploy.runners.walk import shifts
+from deploy.runners.walk import offsets
+from deploy.traces.checksum import digest
+from deploy.traces.layers import record_layers
 from deploy.traces.prediction import predict
-from deploy.traces.trace import Trace, digest, join_traces, software_versions
+from deploy.traces.trace import Trace, join_traces, software_versions
 from export.fold import READOUT
 from export.integer import Activity, IntegerNetwork
 
@@ -21,14 +23,14 @@ KEEP_STATES = 8
 BATCH = 32
 
 
-def record_quantised(network: Network, frames: Array, *, device: str = "cpu", keep_states: int = KEEP_STATES) -> Trace:
+def record_quantized(network: Network, frames: Array, *, device: str = "cpu", states: int = KEEP_STATES) -> Trace:
     """The quantised student's spikes, currents and potentials.
 
     Args:
         network: on the grid.
         frames: (R, T, *input_shape) counts.
         device: where PyTorch runs it.
-        keep_states: for how many recordings u and v are kept whole.
+        states: for how many recordings u and v are kept whole; of all others a checksum of every step is kept.
     """
     started = time.perf_counter()
     module = IntegerNetwork(network, max_count=int(frames.max(initial=1))).to(device)
@@ -36,7 +38,7 @@ def record_quantised(network: Network, frames: Array, *, device: str = "cpu", ke
     with torch.inference_mode():
         for first in range(0, len(frames), BATCH):
             activity = module(torch.from_numpy(frames[first : first + BATCH]).to(device), states=True)
-            parts.append(_to_trace(network, activity, frames.shape[1], max(0, keep_states - first)))
+            parts.append(_to_trace(network, activity, frames.shape[1], max(0, states - first)))
     return _join(network, parts, frames, device, time.perf_counter() - started)
 
 
@@ -63,9 +65,8 @@ def record_float(student: Student, network: Network, frames: Array, *, device: s
 
             logits = student(batch, observe=observe).logits
             v = {READOUT: logits.cumsum(0).transpose(0, 1).cpu().numpy()}
-            shift = shifts(network, "synchronous")
-            predictions = predict(network, spikes, v, shift, frames.shape[1])
-            parts.append(Trace(spikes=spikes, v=v, shifts=shift, predictions=predictions))
+            layers = record_layers(offsets(network, "synchronous"), {"spikes": spikes, "v": v})
+            parts.append(Trace(layers=layers, predictions=predict(layers[READOUT], frames.shape[1])))
     return _join(network, parts, frames, device, time.perf_counter() - started)
 
 
@@ -83,17 +84,15 @@ def _whole_float32() -> Iterator[None]:
 def _to_trace(network: Network, activity: Activity, steps: int, keep: int) -> Trace:
     spikes = {name: spike.cpu().numpy() for name, spike in activity.spikes.items()}
     u, v = ({name: s.cpu().numpy().astype(np.int32) for name, s in state.items()} for state in (activity.u, activity.v))
-    shift = shifts(network, "synchronous")
-    return Trace(
-        spikes=spikes,
-        u={name: state[:keep] for name, state in u.items()},
-        v={name: state[:keep] if name in spikes else state for name, state in v.items()},
-        u_digest={name: digest(state) for name, state in u.items()},
-        v_digest={name: digest(state) for name, state in v.items()},
-        shifts=shift,
-        predictions=predict(network, spikes, v, shift, steps),
-        overflows=activity.overflows,
-    )
+    kept = {
+        "spikes": spikes,
+        "u": {name: state[:keep] for name, state in u.items()},
+        "v": {name: state[:keep] if name in spikes else state for name, state in v.items()},
+        "u_digest": {name: digest(state) for name, state in u.items()},
+        "v_digest": {name: digest(state) for name, state in v.items()},
+    }
+    layers = record_layers(offsets(network, "synchronous"), kept, activity.overflows)
+    return Trace(layers=layers, predictions=predict(layers[network.output_layer], steps))
 
 
 def _join(network: Network, parts: list[Trace], frames: Array, device: str, seconds: float) -> Trace:

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 
 from deploy.checking.divergence import Explanation, explain
-from deploy.checking.divergence.evidence import Close, as_scheduled, own_differences, pick
+from deploy.checking.divergence.evidence import RoundedSpike, as_scheduled, contradictions
 from deploy.checking.divergence.replay import Setup
 from deploy.commands.recordings import require_some
 from deploy.errors import DeployError, RunnerError
-from deploy.formats.load import load_model
+from deploy.formats.files import load
 from deploy.formats.model_file import ModelFile
 from deploy.network import Array, Network
-from deploy.runners import FLOAT_RUNNERS, GRID_RUNNERS, require_known, run
+from deploy.runners.table import RUNNERS, find_runner, run
 from deploy.traces.compare import Verdict, compare
-from deploy.traces.trace import Trace, load_trace
+from deploy.traces.trace import Trace, join_traces, load_trace
 
 WHOLE = 512
 """Up to so many recordings u and v of all are compared at every step."""
@@ -34,7 +34,7 @@ class Checked:
     tested: Network | None
     verdict: Verdict
     explanation: Explanation | None
-    rounded: tuple[Close, ...] | None = None
+    rounded: tuple[RoundedSpike, ...] | None = None
 
     @property
     def equal(self) -> bool:
@@ -43,12 +43,12 @@ class Checked:
 
 
 def check(
-    first: Path,
-    second: Path | None = None,
+    first: Path | str,
+    second: Path | str | None = None,
     *,
     on: str = "integer",
     against: str | None = None,
-    trace: Path | None = None,
+    trace: Path | str | None = None,
     recordings: int | None = None,
     why: bool = True,
 ) -> Checked:
@@ -66,10 +66,11 @@ def check(
     Raises:
         DeployError: something is missing or cannot be run.
     """
+    first, second = Path(first), None if second is None else Path(second)
     for name in filter(None, (on, against)):
-        require_known(name)  # before a trace of gigabytes is read
+        find_runner(name)  # before a trace of gigabytes is read
     require_some(recordings)
-    trace_path = trace or (first if first.suffix == ".trace" else first.with_suffix(".trace"))
+    trace_path = Path(trace) if trace else (first if first.suffix == ".trace" else first.with_suffix(".trace"))
     expected = load_trace(trace_path)
     model = _model(first)
     reference = _network(model)
@@ -80,7 +81,7 @@ def check(
         found, tested = load_trace(second), _network(_model(second)) or reference
     else:
         runs = _needed(_model(second) if second is not None else model, second or first)
-        if why and runs.on_grid and on in FLOAT_RUNNERS and _holds_integers(expected):
+        if why and runs.on_grid and RUNNERS[on].gives == "floats" and _holds_integers(expected):
             raise RunnerError(
                 f"{trace_path}: holds integers, {on} gives floats, and a trace of one is not equal to the other; "
                 "check it --on integer or lava, or judge by likeness with --statistical"
@@ -108,20 +109,20 @@ def check(
 def _model(path: Path) -> Network | ModelFile | None:
     """The model of a path: itself, or the one beside a trace; None where there is none."""
     model = path.with_suffix(".nir") if path.suffix == ".trace" else path
-    return load_model(model) if model.is_file() or model is path else None
+    return load(model) if model.is_file() or model is path else None
 
 
 def _network(model: Network | ModelFile | None) -> Network | None:
     """What explains a difference: the network itself, for a model file the .nir of its name beside it."""
     if isinstance(model, ModelFile):
         beside = model.path.with_suffix(".nir")
-        return _network(load_model(beside)) if beside.is_file() else None
+        return _network(load(beside)) if beside.is_file() else None
     return model
 
 
 def _holds_integers(trace: Trace) -> bool:
     """Whether a trace is of a network on the grid: its potentials are integers."""
-    held = next((trace.v[layer] for layer in reversed(trace.layers) if layer in trace.v), None)
+    held = next((layer["v"] for layer in reversed(list(trace.layers.values())) if "v" in layer), None)
     return held is not None and np.issubdtype(held.dtype, np.integer)
 
 
@@ -139,53 +140,36 @@ def _given(frames: Array | None, path: Path) -> Array:
 
 def _run(network: Network | ModelFile, frames: Array, on: str, like: Trace) -> Trace:
     """A run that keeps as many states as the other trace holds."""
-    if on in GRID_RUNNERS and not network.on_grid:
+    if RUNNERS[on].takes == "grid" and not network.on_grid:
         raise RunnerError(
             f"the model holds floats, {on} runs integers, and a trace of one is not equal to the other; "
             "check it --on float, or export it with --grid loihi2"
         )
-    states = max((len(like.v[layer]) for layer in like.spikes if layer in like.v), default=0)
+    states = max((layer.held("v") for layer in like.spiking.values()), default=0)
+    digests = any("v_digest" in layer for layer in like.layers.values())
     watched = len(frames) if len(frames) <= WHOLE else SAMPLE
-    found = run(network, frames[:watched], on=on, keep_states=min(states, watched))
+    found = run(network, frames[:watched], on=on, states=min(states, watched), digests=digests)
     if watched < len(frames):
-        found = _append(found, run(network, frames[watched:], on=on), frames)
-    return replace(found, labels=None if like.labels is None else like.labels[: len(frames)])
+        rest = run(network, frames[watched:], on=on)
+        found = join_traces([found, rest], frames=frames, seconds=found.seconds + rest.seconds)
+    return found.labelled(None if like.labels is None else like.labels[: len(frames)], found.names)
 
 
-def _append(first: Trace, rest: Trace, frames: Array) -> Trace:
-    """Both parts as one trace; states that only the first part holds stay those of its recordings."""
-
-    def both(kind: str) -> dict[str, Array]:
-        one, other = getattr(first, kind), getattr(rest, kind)
-        return {
-            name: np.concatenate([values, other[name]]) if name in other and len(other[name]) else values
-            for name, values in one.items()
-        }
-
-    return replace(
-        first,
-        spikes=both("spikes"),
-        v=both("v"),
-        predictions=np.concatenate([first.predictions, rest.predictions]),
-        frames=frames,
-        overflows={layer: count + rest.overflows[layer] for layer, count in first.overflows.items()},
-        seconds=first.seconds + rest.seconds,
-    )
-
-
-def _decided_by_rounding(network: Network, expected: Trace, found: Trace, frames: Array) -> tuple[Close, ...] | None:
+def _decided_by_rounding(
+    network: Network, expected: Trace, found: Trace, frames: Array
+) -> tuple[RoundedSpike, ...] | None:
     """The spikes that rounding decides, of either trace, where nothing else differs; None where something does.
 
     Each trace is held against the network along its own spikes. A spike is excused where its potential lies within
     1e-4 of the threshold; what follows from it later is not a difference of its own.
     """
-    close: dict[tuple[int, int, str, tuple[int, ...]], Close] = {}
+    close: dict[tuple[int, int, str, tuple[int, ...]], RoundedSpike] = {}
     for trace in (expected, found):
         for start in range(0, len(frames), 32):
             rows = np.arange(start, min(start + 32, len(frames)))
-            picked = as_scheduled(pick(trace, rows.tolist()), network)
+            picked = as_scheduled(trace.take(rows.tolist()), network)
             setup = Setup(network=network, frames=frames[rows], schedule=picked.schedule)
-            for own in own_differences(setup, picked).values():
+            for own in contradictions(setup, picked).values():
                 if not own.agrees:
                     return None
                 for spike in own.close:

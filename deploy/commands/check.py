@@ -2,21 +2,19 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import tyro
 from rich.console import Console
 from rich.table import Table
 
 from deploy.checking.check import Checked, check
 from deploy.checking.divergence.bisect import Piece, bisect
-from deploy.checking.divergence.evidence import Close
+from deploy.checking.divergence.evidence import RoundedSpike
 from deploy.checking.divergence.story import story
 from deploy.commands import DIFFERENT, EQUAL
-from deploy.commands.shared import Model, recording_limit
+from deploy.commands.shared import OfTwoRuns, recording_limit
 from deploy.errors import DeployError
-from deploy.runners import run
+from deploy.runners.table import run
 from deploy.traces.compare import Verdict
 from deploy.traces.likeness import Similarity, measure
 
@@ -25,7 +23,7 @@ LISTED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class Check(OfTwoRuns):
     """Check a model against what was trained, spike by spike. Exit code 0: equal, 1: different, 2: cannot run.
 
     The reference is the first model's trace; what runs is the second model, or the first one itself.
@@ -35,18 +33,6 @@ class Check:
     Example: ckd-deploy check student.nir recorded_on_chip.trace
     """
 
-    model: Model
-    """The reference: a .nir file with its .trace beside it, or a .trace file."""
-    other: Annotated[Path | None, tyro.conf.Positional] = None
-    """What is checked: a .nir or .trace file. Default: the reference model."""
-    on: str = "integer"
-    """The simulator that runs what is checked."""
-    against: str | None = None
-    """Run the reference on this simulator too, in place of its recorded trace."""
-    trace: Path | None = None
-    """What the trained network gave. Default: the .trace beside the model."""
-    recordings: int | None = None
-    """How many recordings; default all, for Lava 10."""
     statistical: bool = False
     """Judge by likeness, not by equal bits: a float student against its integers, say."""
     bisect: bool = False
@@ -84,7 +70,7 @@ class Check:
         try:
             return bisect(
                 tested,
-                lambda network, frames: run(network, frames, on=self.on, keep_states=1),
+                lambda network, frames: run(network, frames, on=self.on, states=1),
                 expected,
                 expected.frames,
                 first.recording,
@@ -131,7 +117,7 @@ def _show(checked: Checked, similarity: Similarity | None, piece: Piece | str | 
         console.print(f"bisect: {piece}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _rounded(close: tuple[Close, ...], verdict: Verdict) -> str:
+def _rounded(close: tuple[RoundedSpike, ...], verdict: Verdict) -> str:
     listed = [
         f"  {spike.layer}, recording {spike.recording}, step {spike.step}, neuron {spike.neuron}: {spike.margin:.1e}"
         for spike in close[:LISTED]

@@ -1,7 +1,7 @@
 """ckd-deploy compile: a float network from any framework, onto the grid."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,14 +9,13 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from deploy.commands.recordings import choose_recordings
-from deploy.commands.shared import Model, refuse_to_replace
+from deploy.commands.shared import ChipName, OnRecordings, refuse_to_replace
 from deploy.errors import DeployError
-from deploy.formats.nir import read_nir, write_nir
+from deploy.formats.files import load_network, save
 from deploy.network import Network
 from deploy.quantization.search import quantize
 from deploy.report.console import show_parameters, warn_of_overflows
-from deploy.runners import run
+from deploy.runners.table import run
 from deploy.traces.trace import Trace
 
 KEEP_STATES = 8
@@ -24,7 +23,7 @@ KEEP_STATES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compile:
+class Compile(OnRecordings):
     """Put a float model on the integer grid, scales chosen on recordings, and show what became of each parameter.
 
     Writes the model and, beside it, the trace of the integer simulator, so that `check --on lava` has its reference.
@@ -32,26 +31,11 @@ class Compile:
     Example: ckd-deploy compile other.nir --events recordings/ -o ready.nir --step-us 1000 --steps 300
     """
 
-    model: Model
-    """A .nir file of floats."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Where the model on the grid goes."""
-    events: Path | None = None
-    """Recordings to calibrate on, one folder per class."""
-    frames: Path | None = None
-    """Frames instead of recordings: a .npy of shape (R, T, ...)."""
-    recordings: int | None = None
-    """How many recordings; default all."""
-    dt: float | None = None
-    """What the file's time constants take for a step, in seconds, where the file does not say it; default: step_us."""
-    step_us: int | None = None
-    """Step length in microseconds, where the file does not say it."""
-    steps: int | None = None
-    """Steps per recording, where the file does not say it."""
     weight_bits: int = 8
     """Bits per weight."""
-    chip: str = "loihi2"
-    """loihi1 or loihi2."""
+    chip: ChipName = "loihi2"
     json: bool = False
     """Print a program's view of the result."""
 
@@ -59,14 +43,14 @@ class Compile:
         if self.out.suffix != ".nir":
             raise DeployError(f"-o {self.out}: a model on the grid is a .nir file; give a name that ends so")
         refuse_to_replace(self.out, self.model)
-        network = read_nir(self.model, dt=self.dt, step_us=self.step_us, steps=self.steps)
-        given = choose_recordings(network, self.model, self.events, self.frames, self.recordings)
+        network = load_network(self.model, dt=self.dt, step_us=self.step_us, steps=self.steps)
+        given = self.choose(network)
         network = network.replace(classes=network.classes or given.classes)
         ready = quantize(network, given.frames, weight_bits=self.weight_bits, chip=self.chip)
         wanted = run(network, given.frames, on="float")
-        found = run(ready, given.frames, on="integer", keep_states=min(KEEP_STATES, len(given.frames)))
-        wanted, found = (replace(trace, labels=given.labels, names=given.names) for trace in (wanted, found))
-        write_nir(ready, self.out)
+        found = run(ready, given.frames, on="integer", states=min(KEEP_STATES, len(given.frames)), digests=True)
+        wanted, found = (trace.labelled(given.labels, given.names) for trace in (wanted, found))
+        save(ready, self.out)
         found.save(self.out.with_suffix(".trace"))
         figures = _figures(wanted, found)
         if self.json:
@@ -77,14 +61,14 @@ class Compile:
 
 
 def _figures(wanted: Trace, found: Trace) -> dict[str, Any]:
-    differing = {layer: float(np.mean(s != found.spikes[layer])) for layer, s in wanted.spikes.items()}
+    differing = {layer: float(np.mean(wanted.output(layer) != found.output(layer))) for layer in wanted.spiking}
     return {
         "recordings": found.recordings,
         "float_accuracy": wanted.accuracy,
         "accuracy": found.accuracy,
         "same_predictions": float(np.mean(wanted.predictions == found.predictions)),
         "differing": differing,
-        "overflows": dict(found.overflows),
+        "overflows": found.overflows,
     }
 
 

@@ -3,15 +3,13 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
 
 from deploy.commands import DIFFERENT, EQUAL
-from deploy.commands.shared import Model
-from deploy.formats.nir import read_nir
-from deploy.grid.chips import GRIDS
+from deploy.commands.shared import ChipName, Model
+from deploy.formats.files import load_network
 from deploy.mapping.layout import Mapping, map_network
 from deploy.traces.trace import load_trace
 
@@ -25,18 +23,17 @@ class Map:
 
     model: Model
     """A .nir file."""
-    chip: Literal["loihi1", "loihi2"] = "loihi2"
-    """The chip."""
+    chip: ChipName = "loihi2"
     trace: Path | None = None
     """Spikes to estimate energy from. Default: the .trace beside the model, where there is one."""
     json: bool = False
     """Print a program's view of the result."""
 
     def execute(self) -> int:
-        network = read_nir(self.model)
+        network = load_network(self.model)
         path = self.trace or self.model.with_suffix(".trace")
         trace = load_trace(path) if self.trace is not None or path.is_file() else None
-        mapping = map_network(network, GRIDS[self.chip], trace)
+        mapping = map_network(network, self.chip, trace)
         if self.json:
             print(json.dumps(mapping.as_dict()))
         else:

@@ -2,15 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
-
-import tyro
 
 from deploy.checking.check import check
 from deploy.commands import DIFFERENT, EQUAL
-from deploy.commands.shared import Model, recording_limit, refuse_to_replace
+from deploy.commands.shared import ChipName, OfTwoRuns, recording_limit, refuse_to_replace
 from deploy.errors import UnsupportedError
-from deploy.grid.chips import GRIDS
 from deploy.mapping.layout import Mapping, map_network
 from deploy.report.page import write_report
 
@@ -18,26 +14,15 @@ PAGE_RECORDINGS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class Report(OfTwoRuns):
     """Check a model and write one HTML file about it. Exit codes are those of `check`.
+
+    At most 100 recordings unless told how many.
 
     Example: ckd-deploy report student.nir
     """
 
-    model: Model
-    """The reference: a .nir file with its .trace beside it, or a .trace file."""
-    other: Annotated[Path | None, tyro.conf.Positional] = None
-    """What is checked: a .nir or .trace file. Default: the reference model."""
-    on: str = "integer"
-    """The simulator that runs what is checked."""
-    against: str | None = None
-    """Run the reference on this simulator too, in place of its recorded trace."""
-    trace: Path | None = None
-    """What the trained network gave. Default: the .trace beside the model."""
-    recordings: int | None = None
-    """How many recordings; default 100, for Lava and netx 10."""
-    chip: Literal["loihi1", "loihi2"] = "loihi2"
-    """The chip for fit and energy."""
+    chip: ChipName = "loihi2"
     out: Path | None = None
     """The page. Default: the model's name with .html."""
 
@@ -53,7 +38,7 @@ class Report:
         if network is not None:
             trace = checked.found if checked.found.frames is not None else checked.expected
             try:
-                mapping = map_network(network, GRIDS[self.chip], trace if trace.frames is not None else None)
+                mapping = map_network(network, self.chip, trace if trace.frames is not None else None)
             except UnsupportedError as error:
                 print(f"no fit and energy: {error}")
         write_report(checked, out, mapping=mapping, name=subject.name)

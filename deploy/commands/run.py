@@ -1,50 +1,35 @@
 """ckd-deploy run: a model on recordings, on a simulator."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from deploy.commands.recordings import Recordings, choose_recordings
-from deploy.commands.shared import Model, fit_to_runner, recording_limit, refuse_to_replace
-from deploy.formats.load import load_model
+from deploy.commands.recordings import Recordings
+from deploy.commands.shared import OnRecordings, Simulator, fit_to_runner, refuse_to_replace
 from deploy.formats.model_file import ModelFile
 from deploy.network import Network
 from deploy.report.console import warn_of_overflows
-from deploy.runners import GRID_RUNNERS, cluster, require_known, run
+from deploy.runners import cluster
+from deploy.runners.table import RUNNERS, find_runner, run
 from deploy.traces.compare import Verdict, compare
 from deploy.traces.trace import Trace
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class Run(OnRecordings):
     """Run a model on recordings and show accuracy, speed and spikes.
 
     Example: ckd-deploy run student.nir --on integer --events recordings/
     Example: ckd-deploy run other.nir --on integer --against float --events recordings/ --step-us 20000 --steps 15
     """
 
-    model: Model
-    """A .nir file, or an .onnx or .net file for its own simulator."""
-    on: str = "integer"
-    """The simulator: integer, float, lava, lava-float, loihi2, onnx or netx."""
+    on: Simulator = "integer"
     against: str | None = None
     """A second simulator that runs the same recordings; shows its accuracy and how far the two agree."""
-    events: Path | None = None
-    """Recordings, one folder per class. Default: the frames in the trace beside the model."""
-    frames: Path | None = None
-    """Frames instead of recordings: a .npy of shape (R, T, ...)."""
-    recordings: int | None = None
-    """How many recordings; default all, for Lava 10."""
-    dt: float | None = None
-    """What the file's time constants take for a step, in seconds, where the file does not say it; default: step_us."""
-    step_us: int | None = None
-    """Step length in microseconds, where the file does not say it."""
-    steps: int | None = None
-    """Steps per recording, where the file does not say it."""
     cluster: str | None = None
     """Share the recordings out over the Ray cluster at this address, say auto or host:6379."""
     trace: Path | None = None
@@ -54,11 +39,10 @@ class Run:
 
     def execute(self) -> int:
         for on in self._simulators:
-            require_known(on)  # before the other one has run for an hour
+            find_runner(on)  # before the other one has run for an hour
         refuse_to_replace(self.trace, self.model)
-        network = load_model(self.model, dt=self.dt, step_us=self.step_us, steps=self.steps)
-        limit = recording_limit(self.recordings, *self._simulators)
-        recordings = choose_recordings(network, self.model, self.events, self.frames, limit)
+        network = self.load_model()
+        recordings = self.choose(network, *self._simulators)
         traces = self._run(network, recordings)
         if self.trace is not None:
             traces[0].save(self.trace)
@@ -80,14 +64,15 @@ class Run:
         """One trace a simulator; a float network is put on the grid at most once."""
         ready, traces = network, []
         for on in self._simulators:
-            if on in GRID_RUNNERS:
+            on_grid = RUNNERS[on].takes == "grid"
+            if on_grid:
                 ready = fit_to_runner(ready, on, given.frames)
-            chosen = ready if on in GRID_RUNNERS else network
+            chosen = ready if on_grid else network
             if self.cluster is None:
                 trace = run(chosen, given.frames, on=on)
             else:
                 trace = cluster.run(chosen, given.frames, address=self.cluster, on=on)
-            traces.append(replace(trace, labels=given.labels, names=given.names))
+            traces.append(trace.labelled(given.labels, given.names))
         return traces
 
 
@@ -101,9 +86,9 @@ def _figures(trace: Trace) -> dict[str, Any]:
         "steps_per_second": trace.recordings * trace.steps / trace.seconds,
         "layers": [
             {"name": name, "shape": list(s.shape[2:]), "spikes": int(s.sum()), "rate": float(s.mean())}
-            for name, s in trace.spikes.items()
+            for name, s in ((name, layer.output) for name, layer in trace.spiking.items())
         ],
-        "overflows": dict(trace.overflows),
+        "overflows": trace.overflows,
     }
 
 

@@ -1,25 +1,94 @@
-"""What several commands need: how many recordings, a network that fits the runner."""
+"""Options that several commands have, and what they mean: which model, recordings, simulators and chip."""
 
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from deploy.commands.recordings import Recordings, choose_recordings
 from deploy.errors import DeployError
+from deploy.formats.files import load
 from deploy.formats.model_file import ModelFile
+from deploy.grid.chips import CHIPS
 from deploy.network import Array, Network
-from deploy.runners import GRID_RUNNERS
-
-Model = Annotated[Path, tyro.conf.Positional]
+from deploy.runners.table import RUNNERS
 
 SLOW_RECORDINGS = 10
-"""Recordings that a slow simulator gets unless the user says how many: Lava takes about a hundred steps a second."""
+"""Recordings that a slow simulator gets unless the user says how many."""
+
+
+def _listed(entries: Iterable[str]) -> str:
+    *most, last = entries
+    return f"{', '.join(most)} or {last}"
+
+
+Model = Annotated[Path, tyro.conf.Positional]
+Simulator = Annotated[
+    str,
+    tyro.conf.arg(
+        metavar="NAME",
+        help="The simulator: " + "; ".join(f"{runner.name} ({runner.help})" for runner in RUNNERS.values()),
+    ),
+]
+ChipName = Annotated[str, tyro.conf.arg(metavar="NAME", help=f"The chip: {_listed(CHIPS)}.")]
+_SLOW = ", ".join(runner.name for runner in RUNNERS.values() if runner.slow)
+Count = Annotated[
+    int | None,
+    tyro.conf.arg(
+        metavar="N", help=f"How many recordings, the first of every class; default all, for {_SLOW} {SLOW_RECORDINGS}."
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnRecordings:
+    """A command that takes recordings, and a model file that may not say how they become frames."""
+
+    model: Model
+    """A model file."""
+    events: Path | None = None
+    """Recordings, one folder per class. Default: the frames in the trace beside the model."""
+    frames: Path | None = None
+    """Frames instead of recordings: a .npy of shape (R, T, ...)."""
+    recordings: Count = None
+    dt: float | None = None
+    """What the file's time constants take for a step, in seconds, where the file does not say it; default: step_us."""
+    step_us: int | None = None
+    """Step length in microseconds, where the file does not say it."""
+    steps: int | None = None
+    """Steps per recording, where the file does not say it."""
+
+    def load_model(self) -> Network | ModelFile:
+        return load(self.model, dt=self.dt, step_us=self.step_us, steps=self.steps)
+
+    def choose(self, network: Network | ModelFile, *simulators: str) -> Recordings:
+        """The recordings that the options name, as many as are right for these simulators."""
+        limit = recording_limit(self.recordings, *simulators)
+        return choose_recordings(network, self.model, self.events, self.frames, limit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfTwoRuns:
+    """A command that holds one run against another."""
+
+    model: Model
+    """The reference: a .nir file with its .trace beside it, or a .trace file."""
+    other: Annotated[Path | None, tyro.conf.Positional] = None
+    """What is checked: a .nir or .trace file. Default: the reference model."""
+    on: Simulator = "integer"
+    against: str | None = None
+    """Run the reference on this simulator too, in place of its recorded trace."""
+    trace: Path | None = None
+    """What the trained network gave. Default: the .trace beside the model."""
+    recordings: Count = None
 
 
 def recording_limit(asked: int | None, *runners: str | None) -> int | None:
     """How many recordings to take on these simulators; None: all."""
-    slow = any(on.startswith(("lava", "netx")) for on in runners if on)
+    slow = any(RUNNERS[on].slow for on in runners if on in RUNNERS)
     return SLOW_RECORDINGS if asked is None and slow else asked
 
 
@@ -40,7 +109,7 @@ def require_file_name(out: Path) -> None:
 
 def fit_to_runner(network: Network | ModelFile, on: str, frames: Array) -> Network | ModelFile:
     """The network as the runner takes it: a float network for a chip is put on the grid here and now, and says so."""
-    if isinstance(network, ModelFile) or on not in GRID_RUNNERS or network.on_grid:
+    if isinstance(network, ModelFile) or RUNNERS[on].takes != "grid" or network.on_grid:
         return network
     from deploy.quantization.search import quantize
 

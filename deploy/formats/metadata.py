@@ -25,7 +25,7 @@ class FileInfo:
     """The metadata of one file; None and empty where it says nothing."""
 
     dt: float | None = None
-    grid: str | None = None
+    chip: str | None = None
     binning: Binning | None = None
     classes: tuple[str, ...] = ()
     node_order: tuple[str, ...] = ()
@@ -35,8 +35,8 @@ class FileInfo:
 def to_metadata(network: Network) -> dict[str, Any]:
     """The metadata of the graph that holds `network`."""
     metadata: dict[str, Any] = {"ckd_version": FORMAT_VERSION, "dt": network.dt, "reset": "zero"}
-    if network.grid is not None:
-        metadata["grid"] = network.grid
+    if network.chip is not None:
+        metadata["grid"] = network.chip
     if network.binning is not None:
         metadata["binning"] = json.dumps(asdict(network.binning))
     if network.classes:
@@ -66,7 +66,7 @@ def from_metadata(metadata: Mapping[str, Any]) -> FileInfo:
         binning = json.loads(metadata.get("binning", "null"))
         return FileInfo(
             dt=_step(metadata["dt"]),
-            grid=_text(metadata["grid"]) if "grid" in metadata else None,
+            chip=_text(metadata["grid"]) if "grid" in metadata else None,
             binning=None if binning is None else Binning(**binning),
             classes=_texts(metadata.get("classes", "[]")),
             node_order=_texts(metadata["node_order"]),

@@ -1,4 +1,4 @@
-"""The integer arithmetic of a Loihi neuron and synapse, written once. The quantiser and every simulator use it.
+"""The integer arithmetic of a Loihi neuron and synapse, written once. The quantizer and every simulator use it.
 
 Read from lava-nc 0.10.0 (`lava/proc/lif/models.py`, `dense/models.py`, `lava/utils/weightutils.py`) and run against
 it. A step of a neuron, all integers:

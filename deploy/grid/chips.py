@@ -1,6 +1,8 @@
-"""What the chips can hold, as data with sources. Copy a `Chip` with `dataclasses.replace` to describe another board."""
+"""What the chips can hold and cost, as data with sources. Another board is a copy made with `dataclasses.replace`."""
 
 from dataclasses import dataclass
+
+from deploy.errors import GridError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +22,33 @@ class Energy:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Seconds per operation on one core and on the mesh, and of the barrier that ends a step, with their source."""
+
+    synapse: float
+    neuron_update: float
+    neuron_spike: float
+    message_out: float
+    hop_east_west: float
+    hop_north_south: float
+    barrier: float
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mesh:
+    """How cores lie on the chip: `cores_per_tile` share a tile, and tiles fill rows of `width`."""
+
+    width: int
+    cores_per_tile: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Chip:
-    """Limits of one chip. None: not published."""
+    """Limits of one chip, None where they are not published, and what an operation costs.
+
+    figures_of: the chip for which energy and latency were published; another name than its own: an estimate.
+    """
 
     name: str
     cores: int
@@ -31,7 +58,10 @@ class Chip:
     axons_out: int | None
     graded_spikes: bool
     max_delay: int | None
-    energy: Energy | None
+    energy: Energy
+    latency: Latency
+    mesh: Mesh
+    figures_of: str
     source: str
 
 
@@ -48,6 +78,19 @@ LOIHI1_ENERGY = Energy(
     source="SANA-FE, loihi.yaml, after Davies et al., IEEE Micro 38(1), 2018",
 )
 
+LOIHI1_LATENCY = Latency(
+    synapse=4.0e-9,
+    neuron_update=9.7e-9,
+    neuron_spike=30.0e-9,
+    message_out=7.6e-9,
+    hop_east_west=4.1e-9,
+    hop_north_south=6.5e-9,
+    barrier=299.0e-9,
+    source="SANA-FE, arch/loihi.yaml, after Davies et al., IEEE Micro 38(1), 2018",
+)
+
+LOIHI1_MESH = Mesh(width=8, cores_per_tile=4)
+
 LOIHI1 = Chip(
     name="loihi1",
     cores=128,
@@ -58,6 +101,9 @@ LOIHI1 = Chip(
     graded_spikes=False,
     max_delay=62,
     energy=LOIHI1_ENERGY,
+    latency=LOIHI1_LATENCY,
+    mesh=LOIHI1_MESH,
+    figures_of="loihi1",
     source="nengo-loihi, block.py and hardware/validate.py; SANA-FE, loihi.yaml",
 )
 
@@ -70,8 +116,19 @@ LOIHI2 = Chip(
     axons_out=None,
     graded_spikes=True,
     max_delay=None,
-    energy=None,
+    energy=LOIHI1_ENERGY,
+    latency=LOIHI1_LATENCY,
+    mesh=LOIHI1_MESH,
+    figures_of="loihi1",
     source="public summaries of Loihi 2; synaptic memory from secondary sources",
 )
 
-GRIDS = {chip.name: chip for chip in (LOIHI1, LOIHI2)}
+CHIPS = {chip.name: chip for chip in (LOIHI1, LOIHI2)}
+"""By the name that `--chip` takes: another chip is another row."""
+
+
+def find_chip(name: str) -> Chip:
+    """The chip of this name. Raises GridError where there is none."""
+    if name not in CHIPS:
+        raise GridError(f"chip {name!r} is not known; use one of {', '.join(CHIPS)}")
+    return CHIPS[name]

@@ -13,41 +13,11 @@ from typing import Any
 import numpy as np
 
 from deploy.errors import TraceError
-from deploy.grid.chips import LOIHI1_ENERGY, Chip, Energy
+from deploy.grid.chips import Chip, Energy, Latency, Mesh
 from deploy.mapping.partition import Core
 from deploy.mapping.tiles import Link, fan_out, full_shape, links_into, reach
 from deploy.network import Array, Conv, Network
 from deploy.traces.trace import Trace
-
-
-@dataclass(frozen=True, kw_only=True)
-class Latency:
-    """Seconds per operation on one core, the mesh, and the barrier that ends a step."""
-
-    synapse: float
-    neuron_update: float
-    neuron_spike: float
-    message_out: float
-    hop_east_west: float
-    hop_north_south: float
-    barrier: float
-    mesh_width: int
-    cores_per_tile: int
-    source: str
-
-
-LOIHI1_LATENCY = Latency(
-    synapse=4.0e-9,
-    neuron_update=9.7e-9,
-    neuron_spike=30.0e-9,
-    message_out=7.6e-9,
-    hop_east_west=4.1e-9,
-    hop_north_south=6.5e-9,
-    barrier=299.0e-9,
-    mesh_width=8,
-    cores_per_tile=4,
-    source="SANA-FE, arch/loihi.yaml, after Davies et al., IEEE Micro 38(1), 2018",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,16 +66,16 @@ def estimate(network: Network, cores: list[Core], chip: Chip, trace: Trace) -> E
     missing = [layer for layer in network.neurons if layer not in trace.layers]
     if missing:
         raise TraceError(f"the trace knows no layer {missing}; it is of another network")
-    activity = _activity(network, cores, trace)
-    figures = chip.energy or LOIHI1_ENERGY
-    parts = _energy(network, activity, figures)
+    activity = _activity(network, cores, chip, trace)
+    parts = _energy(network, activity, chip.energy)
     hops = activity.hops_east_west + activity.hops_north_south
-    way = LOIHI1_LATENCY.hop_east_west if hops else 0.0
-    seconds = activity.busiest_core_seconds + trace.steps * (LOIHI1_LATENCY.barrier + way)
-    published = chip.energy is not None
-    note = f"energy: {figures.source}; time: {LOIHI1_LATENCY.source}"
+    way = chip.latency.hop_east_west if hops else 0.0
+    seconds = activity.busiest_core_seconds + trace.steps * (chip.latency.barrier + way)
+    published = chip.figures_of == chip.name
+    note = f"energy: {chip.energy.source}; time: {chip.latency.source}"
     if not published:
-        note = f"no figures per operation have been published for {chip.name}: these are Loihi 1's, an estimate; {note}"
+        other = chip.figures_of
+        note = f"no figures per operation have been published for {chip.name}: these are {other}'s, an estimate; {note}"
     return Estimate(
         energy=sum(parts.values()), parts=parts, seconds=seconds, activity=activity, published=published, note=note
     )
@@ -126,11 +96,11 @@ def _energy(network: Network, activity: Activity, figures: Energy) -> dict[str, 
     return {name: value * 1e-12 for name, value in pico.items()}
 
 
-def _activity(network: Network, cores: list[Core], trace: Trace) -> Activity:
+def _activity(network: Network, cores: list[Core], chip: Chip, trace: Trace) -> Activity:
     assert trace.frames is not None
     recordings, steps = trace.recordings, trace.steps
     sent = {network.input: (trace.frames != 0).sum(axis=(0, 1))}
-    sent |= {layer: trace.aligned("spikes", layer).sum(axis=(0, 1)) for layer in trace.spikes}
+    sent |= {layer: trace.output(layer).sum(axis=(0, 1)) for layer in trace.spiking}
     links = {layer: links_into(network, layer) for layer in network.neurons}
     operations = {
         link.name: float((_sent(sent, link) * fan_out(link)).sum()) / recordings
@@ -138,9 +108,9 @@ def _activity(network: Network, cores: list[Core], trace: Trace) -> Activity:
         for link in into
     }
     neurons = sum(int(np.prod(node.shape)) for node in network.neurons.values())
-    spikes = {layer: float(sent[layer].sum()) / recordings for layer in trace.spikes}
-    spiking = sum(int(np.prod(network.shapes[layer])) for layer in trace.spikes)
-    messages, east_west, north_south, outgoing = _messages(cores, links, sent)
+    spikes = {layer: float(sent[layer].sum()) / recordings for layer in trace.spiking}
+    spiking = sum(int(np.prod(network.shapes[layer])) for layer in trace.spiking)
+    messages, east_west, north_south, outgoing = _messages(cores, chip.mesh, links, sent)
     weights = [link.node.weight for into in links.values() for link in into]
     footprint = sum(link.node.weight.size * link.bits for into in links.values() for link in into) // 8 + neurons * 6
     return Activity(
@@ -150,7 +120,7 @@ def _activity(network: Network, cores: list[Core], trace: Trace) -> Activity:
         messages=messages / recordings,
         hops_east_west=east_west / recordings,
         hops_north_south=north_south / recordings,
-        busiest_core_seconds=_busiest(cores, links, sent, outgoing, recordings, steps),
+        busiest_core_seconds=_busiest(cores, chip.latency, links, sent, outgoing, recordings, steps),
         activation_sparsity=1 - sum(spikes.values()) / (spiking * steps) if spiking else 1.0,
         connection_sparsity=float(sum((w == 0).sum() for w in weights) / sum(w.size for w in weights)),
         footprint=footprint,
@@ -163,7 +133,7 @@ def _sent(sent: Mapping[str, Array], link: Link) -> Array:
 
 
 def _messages(
-    cores: list[Core], links: Mapping[str, list[Link]], sent: Mapping[str, Array]
+    cores: list[Core], mesh: Mesh, links: Mapping[str, list[Link]], sent: Mapping[str, Array]
 ) -> tuple[float, float, float, list[float]]:
     """Messages between cores, their hops east-west and north-south, and the messages that leave each core."""
     total = east_west = north_south = 0.0
@@ -176,7 +146,7 @@ def _messages(
                     continue
                 shape = full_shape(counts.shape)
                 count = float(counts.reshape(shape)[other.tile.slices].sum())
-                (x0, y0), (x1, y1) = _place(origin), _place(at)
+                (x0, y0), (x1, y1) = _place(origin, mesh), _place(at, mesh)
                 total += count
                 outgoing[origin] += count
                 east_west += count * abs(x1 - x0)
@@ -184,13 +154,14 @@ def _messages(
     return total, east_west, north_south, outgoing
 
 
-def _place(core: int) -> tuple[int, int]:
-    tile = core // LOIHI1_LATENCY.cores_per_tile
-    return tile % LOIHI1_LATENCY.mesh_width, tile // LOIHI1_LATENCY.mesh_width
+def _place(core: int, mesh: Mesh) -> tuple[int, int]:
+    tile = core // mesh.cores_per_tile
+    return tile % mesh.width, tile // mesh.width
 
 
 def _busiest(
     cores: list[Core],
+    latency: Latency,
     links: Mapping[str, list[Link]],
     sent: Mapping[str, Array],
     outgoing: list[float],
@@ -207,7 +178,7 @@ def _busiest(
         )
         own = sent.get(core.layer)
         spikes = 0.0 if own is None else float(own.reshape(full_shape(own.shape))[core.tile.slices].sum())
-        work = operations * LOIHI1_LATENCY.synapse + spikes * LOIHI1_LATENCY.neuron_spike
-        work += outgoing[at] * LOIHI1_LATENCY.message_out
-        worst = max(worst, work / recordings + core.neurons * steps * LOIHI1_LATENCY.neuron_update)
+        work = operations * latency.synapse + spikes * latency.neuron_spike
+        work += outgoing[at] * latency.message_out
+        worst = max(worst, work / recordings + core.neurons * steps * latency.neuron_update)
     return worst

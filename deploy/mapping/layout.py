@@ -1,21 +1,15 @@
-"""Where a network would lie on a chip: cores, memory, axons, and what it costs to run.
-
->>> mapping = map_network(network, LOIHI1, trace)
->>> mapping.fits, len(mapping.cores), mapping.estimate.energy
-"""
+"""Where a network would lie on a chip: cores, memory, axons, and what it costs to run."""
 
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.grid.chips import Chip
+from deploy.grid.chips import Chip, find_chip
 from deploy.mapping.energy import Estimate, estimate
 from deploy.mapping.partition import Core, Violation, partition
 from deploy.network import Network
 from deploy.passes.preparation import prepare_for_grid
 from deploy.traces.trace import Trace
-
-__all__ = ["Core", "Estimate", "Mapping", "Violation", "map_network"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,18 +53,23 @@ class Mapping:
         }
 
 
-def map_network(network: Network, chip: Chip, trace: Trace | None = None) -> Mapping:
+def map_network(network: Network, chip: Chip | str = "loihi2", trace: Trace | None = None) -> Mapping:
     """Lay a network out on a chip.
+
+    >>> mapping = map_network(network, "loihi1", trace)
+    >>> mapping.fits, len(mapping.cores), mapping.estimate.energy < 1e-3
+    (True, 3, True)
 
     Args:
         network: on the grid, with the bits its weights really need; a float one is folded first and taken as 8 bits.
-        chip: its limits (`deploy.grid.chips`).
+        chip: its limits, or the name of a chip that is known (`deploy.grid.chips`).
         trace: spikes of the same network, for energy and time.
 
     Raises:
         UnsupportedError: a node that has no place on a chip, by name.
         TraceError: a trace of another network, or without frames.
     """
+    chip = find_chip(chip) if isinstance(chip, str) else chip
     laid = network if network.on_grid else prepare_for_grid(network)
     cores, violations = partition(laid, chip)
     notes = [

@@ -49,7 +49,7 @@ def links_into(network: Network, layer: str) -> list[Link]:
         node = network.nodes[name]
         if not isinstance(node, Dense | Conv):
             raise UnsupportedError(
-                f"{layer}: is fed by {name}, a {type(node).__name__}; on a chip synapses feed neurons. Quantise the "
+                f"{layer}: is fed by {name}, a {type(node).__name__}; on a chip synapses feed neurons. Quantize the "
                 "network first, which folds pooling and factors"
             )
         source = _origin(network, name)

@@ -1,4 +1,4 @@
-"""A spiking network as a graph of numpy arrays: what every reader makes, every runner runs and the quantiser works on.
+"""A spiking network as a graph of numpy arrays: what every reader makes, every runner runs and the quantizer works on.
 
 Nodes do one thing each and edges say what feeds what; several edges into one node add up. A network is on the grid
 when its arrays hold integers and its neurons are `GridNeuron`s, else it is a float network of `FloatNeuron`s.
@@ -25,9 +25,9 @@ class Network:
     """Nodes by name, edges, and what the file says of time and classes.
 
     `dt` is the step in seconds as far as neuron constants are concerned; `binning` says how recordings become frames
-    (None: unknown); `classes` are the names of the outputs, in order (empty: unknown). `scale_bits` maps each neuron
-    of a network on the grid to the k with which its integers are written as w / 2^k; `report` tells what quantising
-    changed.
+    (None: unknown); `classes` are the names of the outputs, in order (empty: unknown). Of a network on the grid, `chip`
+    says whose grid it is, `scale_bits` maps each neuron to the k with which its integers are written as w / 2^k, and
+    `report` tells what quantizing changed.
     """
 
     nodes: Mapping[str, Node]
@@ -35,7 +35,7 @@ class Network:
     dt: float = 1e-4
     binning: Binning | None = None
     classes: tuple[str, ...] = ()
-    grid: str | None = None
+    chip: str | None = None
     scale_bits: Mapping[str, int] = field(default_factory=dict)
     report: tuple[ParameterChange, ...] = ()
 

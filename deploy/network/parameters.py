@@ -1,4 +1,4 @@
-"""What quantising did to each parameter: the report that a user reads before trusting the result."""
+"""What quantizing did to each parameter: the report that a user reads before trusting the result."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""The form the quantiser needs: every neuron fed by synapses of its own, nothing linear left between them."""
+"""The form the quantizer needs: every neuron fed by synapses of its own, nothing linear left between them."""
 
 import numpy as np
 

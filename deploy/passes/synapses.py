@@ -41,7 +41,7 @@ def synapse_scales(network: Network) -> dict[str, int]:
     for neuron in network.neurons:
         k = network.scale_bits.get(neuron)
         if k is None:
-            raise ModelError(f"{neuron}: the network says no scale for it (scale_bits); quantise the network again")
+            raise ModelError(f"{neuron}: the network says no scale for it (scale_bits); quantize the network again")
         for synapse in synapses_into(network, neuron, through_time=True):
             if scales.setdefault(synapse, k) != k:
                 raise UnsupportedError(f"{synapse}: feeds neurons of different scales ({scales[synapse]} and {k} bits)")
@@ -49,5 +49,5 @@ def synapse_scales(network: Network) -> dict[str, int]:
         if isinstance(node, Dense | Conv) and name not in scales:
             raise UnsupportedError(f"{name}: a synapse on the grid must feed a neuron; merge it with the next one")
         if isinstance(node, Scale):
-            raise UnsupportedError(f"{name}: a factor has no place on the grid; fold it before quantising")
+            raise UnsupportedError(f"{name}: a factor has no place on the grid; fold it before quantizing")
     return scales

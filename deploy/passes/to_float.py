@@ -26,7 +26,7 @@ def to_float(network: Network) -> Network:
                 nodes[name] = _neuron(node, network.scale_bits[name])
             case _:
                 nodes[name] = node
-    return network.replace(nodes=nodes, grid=None, scale_bits={})
+    return network.replace(nodes=nodes, chip=None, scale_bits={})
 
 
 def _neuron(node: GridNeuron, k: int) -> FloatNeuron:

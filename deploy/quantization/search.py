@@ -8,7 +8,7 @@ import numpy as np
 
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError
-from deploy.grid.chips import GRIDS
+from deploy.grid.chips import find_chip
 from deploy.network import Array, Input, Network, Neuron, Node, Output
 from deploy.passes.preparation import prepare_for_grid
 from deploy.quantization.rounding import FloatLayer, GridLayer, clipping, collect_layer, largest_scale, round_layer
@@ -42,7 +42,7 @@ def quantize(
         weight_bits: bits per weight, 1 to 8.
         method: how the scale of each layer is chosen: "max" (no weight saturates), "percentile" (99.9 % of them do
             not), or "spike-error" (the scale whose spikes differ least from the float network's).
-        chip: the grid's name, "loihi1" or "loihi2"; they share this arithmetic, and loihi1 takes binary frames only.
+        chip: its name; both chips share this arithmetic, and loihi1 takes binary frames only.
 
     Returns:
         A network on the grid whose `report` tells, parameter by parameter, what changed.
@@ -55,7 +55,7 @@ def quantize(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quantisation:
+class Quantization:
     """A network on the grid and how it got there: its float form with everything linear folded, and each layer."""
 
     network: Network
@@ -63,7 +63,7 @@ class Quantisation:
     layers: tuple[GridLayer, ...]
 
 
-def quantize_layers(network: Network, frames: Array, *, weight_bits: int, method: str, chip: str) -> Quantisation:
+def quantize_layers(network: Network, frames: Array, *, weight_bits: int, method: str, chip: str) -> Quantization:
     """What `quantize` does, with the steps in between; takes and raises the same."""
     if network.on_grid:
         raise UnsupportedError("this network is on the grid already")
@@ -71,17 +71,16 @@ def quantize_layers(network: Network, frames: Array, *, weight_bits: int, method
         raise GridError(f"weight_bits (={weight_bits}) must lie between 1 and {grid.WEIGHT_BITS}")
     if method not in METHODS:
         raise GridError(f"method {method!r} is not known; use one of {METHODS}")
-    if chip not in GRIDS:
-        raise GridError(f"grid {chip!r} is not known; use one of {sorted(GRIDS)}")
+    limits = find_chip(chip)
     if 0 in frames.shape[:2]:
         raise GridError(f"frames of shape {frames.shape} hold nothing to calibrate on; give at least one recording")
-    if np.max(frames) > 1 and not GRIDS[chip].graded_spikes:
+    if np.max(frames) > 1 and not limits.graded_spikes:
         raise GridError(
             f"{chip} takes spikes of 0 or 1, these frames hold counts up to {np.max(frames)}; bin with max_count=1"
         )
     prepared = prepare_for_grid(network)
     frames = frames[:: -(-len(frames) // CALIBRATION)]
-    wanted = floating.run(prepared, frames, keep_states=len(frames))
+    wanted = floating.run(prepared, frames, states=len(frames))
     current, layers = prepared, []
     given = {prepared.input: frames}
     """What nodes of the network so far send on: the input, and each layer that is on the grid."""
@@ -96,7 +95,7 @@ def quantize_layers(network: Network, frames: Array, *, weight_bits: int, method
         current, given[name] = best.network, best.spikes
         layers.append(best.layer)
     report = tuple(change for layer in layers for change in layer.changes)
-    return Quantisation(network=current.replace(grid=chip, report=report), prepared=prepared, layers=tuple(layers))
+    return Quantization(network=current.replace(chip=chip, report=report), prepared=prepared, layers=tuple(layers))
 
 
 @dataclass(frozen=True)
@@ -124,10 +123,10 @@ class _Candidate:
         part, start = _part(network, name)
         frames = given[start]
         if not layer.neuron.is_readout:
-            spikes = integer.run(part, frames).spikes[name]
-            return cls(network, layer, spikes.view(np.uint8), float(np.mean(spikes != wanted.spikes[name])))
-        v = integer.run(part, frames).v[name] / (layer.scale * (1 << grid.STATE_BITS))
-        error = float(np.mean((v - wanted.v[name]) ** 2) / max(float(np.mean(wanted.v[name] ** 2)), 1e-30))
+            spikes = integer.run(part, frames).layers[name].output
+            return cls(network, layer, spikes.view(np.uint8), float(np.mean(spikes != wanted.output(name))))
+        v = integer.run(part, frames).layers[name].output / (layer.scale * (1 << grid.STATE_BITS))
+        error = float(np.mean((v - wanted.output(name)) ** 2) / max(float(np.mean(wanted.output(name) ** 2)), 1e-30))
         return cls(network, layer, np.zeros(v.shape, np.uint8), error)
 
 
@@ -136,7 +135,7 @@ def _clips(layer: FloatLayer, method: str) -> tuple[float, ...]:
 
 
 def _largest_state(wanted: Trace, name: str) -> float:
-    return max(float(np.abs(state[name]).max(initial=0)) for state in (wanted.u, wanted.v))
+    return max(float(np.abs(wanted.layers[name][kind]).max(initial=0)) for kind in ("u", "v"))
 
 
 def _put(network: Network, layer: GridLayer) -> Network:

@@ -9,7 +9,7 @@ from deploy.network.parameters import ParameterChange
 
 
 def show_parameters(console: Console, changes: Iterable[ParameterChange]) -> None:
-    """What quantising made of each tensor: the element that changed most, the mean change, what saturated."""
+    """What quantizing made of each tensor: the element that changed most, the mean change, what saturated."""
     table = Table(title="what the grid made of each parameter")
     for heading in ("node", "parameter", "values", "largest change", "mean change", "saturated"):
         table.add_column(heading, justify="left" if heading in ("node", "parameter") else "right")

@@ -43,7 +43,7 @@ def content(checked: Checked, mapping: Mapping | None, name: str) -> dict[str, A
         "causes": [{"cause": c, "side": SIDES[c.side]} for c in explanation.causes] if explanation else [],
         "unexplained": explanation.unexplained if explanation else (),
         "story": story(explanation) if explanation else "",
-        "rasters": rasters(expected, found, telling_order(expected, found)) if expected.spikes else None,
+        "rasters": rasters(expected, found, telling_order(expected, found)) if expected.spiking else None,
         "parameters": [change.as_dict() for change in network.report[:PARAMETERS_SHOWN]] if network else [],
         "confusion": _confusions(expected, found),
         "mapping": mapping and _mapping(mapping),
@@ -70,8 +70,7 @@ def _layers(checked: Checked) -> list[dict[str, Any]]:
     likeness = {layer.layer: layer for layer in measure(checked.expected, checked.found).layers}
     rows = []
     for layer in checked.verdict.layers:
-        values = checked.expected.spikes if layer.spiking else checked.expected.v
-        shape = values[layer.layer].shape[2:]
+        shape = checked.expected.layers[layer.layer].shape[2:]
         rows.append(
             {
                 "result": layer,

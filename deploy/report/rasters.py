@@ -24,10 +24,8 @@ def rasters(expected: Trace, found: Trace, order: list[int]) -> dict[str, Any]:
         order: recordings, the most telling first; those that no longer fit the budget are left out.
     """
     layers, used, drawn = [], 0, []
-    spikes = [
-        [trace.aligned("spikes", layer)[: max(order) + 1] for trace in (expected, found)] for layer in expected.spikes
-    ]
-    for layer, (a, b) in zip(expected.spikes, spikes, strict=True):
+    spikes = [[trace.output(layer)[: max(order) + 1] for trace in (expected, found)] for layer in expected.spiking]
+    for layer, (a, b) in zip(expected.spiking, spikes, strict=True):
         shape = a.shape[2:]
         chosen = _chosen((a != b).reshape(*a.shape[:2], -1).any(axis=(0, 1)))
         where = np.stack(np.unravel_index(chosen, shape), axis=1)
@@ -81,7 +79,7 @@ def telling_order(expected: Trace, found: Trace) -> list[int]:
 
 
 def _first_steps(expected: Trace, found: Trace, recordings: int) -> Iterator[Array]:
-    for layer in expected.spikes:
-        a, b = (trace.aligned("spikes", layer)[:recordings] for trace in (expected, found))
+    for layer in expected.spiking:
+        a, b = (trace.output(layer)[:recordings] for trace in (expected, found))
         apart = (a != b).reshape(*a.shape[:2], -1).any(axis=2)
         yield np.where(apart.any(axis=1), apart.argmax(axis=1), expected.steps)

@@ -14,7 +14,7 @@ from deploy.errors import ModelError, RunnerError
 from deploy.extras import require
 from deploy.formats.model_file import ModelFile
 from deploy.network import Array, Network
-from deploy.runners import run as run_here
+from deploy.runners.table import run as run_here
 from deploy.traces.trace import Trace, join_traces
 
 SHARD = 64
@@ -30,7 +30,8 @@ def run(
     *,
     address: str,
     on: str = "integer",
-    keep_states: int = 0,
+    states: int = 0,
+    digests: bool = False,
     shard: int = SHARD,
 ) -> Trace:
     """Run a network over recordings on a cluster.
@@ -41,7 +42,7 @@ def run(
             worker reads and bins its own, so that no machine needs to hold them all; the trace then has no frames.
         address: of the cluster, as Ray takes it ("auto", "host:6379", "ray://host:10001"; "local" starts one here).
         on: the runner's name.
-        keep_states: for how many recordings the potentials and currents of every layer are kept.
+        states, digests: as for `deploy.run`.
         shard: recordings a worker takes at once.
 
     Raises:
@@ -57,7 +58,7 @@ def run(
     task = ray.remote(_run_shard).options(max_retries=RETRIES, num_cpus=1)
     try:
         tasks = [
-            task.remote(sent, recordings[first : first + shard], on, keep_states > 0, max(0, keep_states - first))
+            task.remote(sent, recordings[first : first + shard], on, max(0, states - first), digests)
             for first in range(0, len(recordings), shard)
         ]
         parts = ray.get(tasks)
@@ -86,19 +87,12 @@ def _sendable(network: Network | ModelFile) -> dict[str, Any]:
     return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
 
 
-def _run_shard(network: tuple[type, dict[str, Any]], recordings: Any, on: str, digests: bool, keep: int) -> Trace:
-    """One worker's part; with `digests` but nothing to keep, states are kept for one recording and dropped here."""
+def _run_shard(network: tuple[type, dict[str, Any]], recordings: Any, on: str, states: int, digests: bool) -> Trace:
+    """One worker's part."""
     kind, values = network
     built = kind(**values)
     if not hasattr(recordings, "shape"):
         assert built.binning is not None
         recordings = load_frames(list(recordings), built.binning)
-    trace = run_here(built, recordings, on=on, keep_states=max(keep, int(digests)))
-    kept = {"u": trace.u, "v": trace.v}
-    if digests and not keep:
-        kept = {
-            kind: {name: states[:0] if name in trace.spikes else states for name, states in layers.items()}
-            for kind, layers in kept.items()
-        }
     # Frames stay where they came from.
-    return replace(trace, frames=None, **kept)
+    return replace(run_here(built, recordings, on=on, states=states, digests=digests), frames=None)

@@ -9,13 +9,14 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.errors import ModelError
 from deploy.network import Array, FloatNeuron, GridNeuron, Network, Shape
+from deploy.network.frames import require_frames
 from deploy.network.ops import apply
 from deploy.passes.to_float import to_float
-from deploy.runners.walk import Walk, shifts
+from deploy.runners.walk import Walk, offsets
+from deploy.traces.layers import record_layers
 from deploy.traces.prediction import predict
-from deploy.traces.trace import Trace, software_versions
+from deploy.traces.trace import Trace, join_traces, software_versions
 
 VALUES_AT_ONCE = 1 << 25
 """Outputs of the largest layer held at once; longer recordings are run in several pieces of time."""
@@ -24,43 +25,34 @@ KEPT = ("spikes", "u", "v")
 Float = NDArray[np.float32]
 
 
-def run(network: Network, frames: Array, *, keep_states: int = 0, batch: int = 64) -> Trace:
+def run(network: Network, frames: Array, *, states: int = 0, digests: bool = False, batch: int = 64) -> Trace:
     """Run a float network over recordings; one on the grid is run as the floats that its file holds (`to_float`).
 
     Args:
         network: any network.
         frames: (R, T, *input_shape).
-        keep_states: for how many of the recordings u and v of every layer are kept; v of a readout is kept for all.
+        states: for how many of the recordings u and v of every layer are kept; v of a readout is kept for all.
+        digests: floats have none.
         batch: recordings run together.
 
     Returns:
-        the trace; all shifts are 0. u is the current (after its own decay), v the potential after the reset.
+        the trace; all offsets are 0. u is the current (after its own decay), v the potential after the reset.
 
     Raises:
-        ModelError: frames of another shape, or nodes that do not fit together.
+        FramesError: frames of another shape. ModelError: nodes that do not fit together.
     """
+    del digests
     started = time.perf_counter()
-    if frames.ndim < 2 or frames.shape[2:] != network.input_shape or not frames.shape[0] or not frames.shape[1]:
-        raise ModelError(f"frames {frames.shape} do not fit: (R, T, *{network.input_shape}) with R, T > 0 is expected")
+    require_frames(frames, network.input_shape, counts=False)
     if any(isinstance(node, GridNeuron) for node in network.neurons.values()):
         network = to_float(network)
     parts = [
-        _run_batch(network, frames[i : i + batch], min(max(0, keep_states - i), batch))
-        for i in range(0, len(frames), batch)
+        _run_batch(network, frames[i : i + batch], min(max(0, states - i), batch)) for i in range(0, len(frames), batch)
     ]
-    spikes, u, v = (
-        {name: np.concatenate([part[kind][name] for part in parts if name in part[kind]]) for name in parts[0][kind]}
-        for kind in KEPT
-    )
-    shift = shifts(network, "synchronous")
-    return Trace(
-        spikes=spikes,
-        u=u,
-        v=v,
-        predictions=predict(network, spikes, v, shift, frames.shape[1]),
+    return join_traces(
+        parts,
         frames=frames,
         classes=network.classes,
-        shifts=shift,
         binning=network.binning,
         runner="float",
         device="cpu",
@@ -69,7 +61,7 @@ def run(network: Network, frames: Array, *, keep_states: int = 0, batch: int = 6
     )
 
 
-def _run_batch(network: Network, frames: Array, keep: int) -> dict[str, dict[str, Array]]:
+def _run_batch(network: Network, frames: Array, keep: int) -> Trace:
     arithmetic = _Float32(network, len(frames), keep)
     walk = Walk(network, arithmetic)
     largest = max(prod(shape) for shape in network.shapes.values()) * len(frames)
@@ -77,10 +69,12 @@ def _run_batch(network: Network, frames: Array, keep: int) -> dict[str, dict[str
     for start in range(0, frames.shape[1], steps):
         piece = frames[:, start : start + steps]
         walk.advance(piece, piece.shape[1])
-    return {
+    kept = {
         kind: {name: np.concatenate(pieces, axis=1) for name, pieces in layers.items()}
         for kind, layers in arithmetic.kept.items()
     }
+    layers = record_layers(offsets(network, "synchronous"), kept)
+    return Trace(layers=layers, predictions=predict(layers[network.output_layer], frames.shape[1]))
 
 
 @dataclass

@@ -6,37 +6,43 @@ from typing import Any
 
 import numpy as np
 
-from deploy.errors import RunnerError
+from deploy.errors import FramesError, RunnerError
 from deploy.extras import require_onnx
 from deploy.formats.model_file import ModelFile
 from deploy.formats.onnx.graph import NEXT
 from deploy.network import Array, Network
-from deploy.traces.prediction import vote
-from deploy.traces.trace import Trace, digest, join_traces, software_versions
+from deploy.network.frames import MAX_COUNT, require_frames
+from deploy.traces.checksum import digest
+from deploy.traces.layers import record_layers
+from deploy.traces.prediction import predict
+from deploy.traces.trace import Trace, join_traces, software_versions
 
 SPIKES = ".spikes"
 
 
-def run(model: Network | ModelFile, frames: Array, *, keep_states: int = 0, batch: int = 64) -> Trace:
+def run(model: Network | ModelFile, frames: Array, *, states: int = 0, digests: bool = False, batch: int = 64) -> Trace:
     """Run a model over recordings.
 
     Args:
         model: an .onnx file of ours, or a network, which is written as ONNX in memory.
         frames: (R, T, *input_shape) counts from 0 to 255.
-        keep_states: for how many of the recordings u and v are kept whole; 0 keeps no digests either.
+        states: for how many of the recordings u and v are kept whole.
+        digests: whether a checksum of both is kept for every step of all recordings; floats have none.
         batch: recordings run together.
 
     Raises:
-        RunnerError: the extra onnx is not installed, or frames with larger counts than the model is made for.
+        RunnerError: the extra onnx is not installed.
+        FramesError: frames that the model does not take, or with larger counts than it is made for.
         UnsupportedError, GridError: a network that cannot be written as ONNX.
     """
     started = time.perf_counter()
-    most = 255 if model.binning is None else model.binning.max_count
+    require_frames(frames, model.input_shape)
+    most = MAX_COUNT if model.binning is None else model.binning.max_count
     if frames.max(initial=0) > most:
-        raise RunnerError(f"frames hold counts up to {frames.max()}, the model's binning says at most {most}")
+        raise FramesError(f"frames hold counts up to {frames.max()}, the model's binning says at most {most}")
     session = _session(model)
     parts = [
-        _run_batch(session, model.on_grid, frames[i : i + batch], max(0, keep_states - i), keep_states > 0)
+        _run_batch(session, frames[i : i + batch], max(0, states - i), digests and model.on_grid)
         for i in range(0, len(frames), batch)
     ]
     return join_traces(
@@ -65,7 +71,7 @@ def _session(model: Network | ModelFile) -> Any:
         raise RunnerError(f"onnxruntime cannot load the model ({str(error).strip().splitlines()[0]})") from error
 
 
-def _run_batch(session: Any, on_grid: bool, frames: Array, keep: int, states: bool) -> Trace:
+def _run_batch(session: Any, frames: Array, keep: int, digests: bool) -> Trace:
     kept: dict[str, dict[str, list[Array]]] = {kind: {} for kind in ("spikes", "u", "v", "u_digest", "v_digest")}
     last: dict[str, Array] = {}
     for last in _steps(session, frames):
@@ -75,25 +81,16 @@ def _run_batch(session: Any, on_grid: bool, frames: Array, keep: int, states: bo
             for kind in ("u", "v"):
                 state = _as_kept(last[f"{layer}.{kind}{NEXT}"])
                 readout = kind == "v" and layer + SPIKES not in last
-                if states or readout:
+                if keep or readout:
                     kept[kind].setdefault(layer, []).append(state if readout else state[:keep])
-                if states and on_grid:
+                if digests:
                     kept[f"{kind}_digest"].setdefault(layer, []).append(digest(state[:, None])[:, 0])
     joined = {
         kind: {layer: np.stack(steps, axis=1) for layer, steps in layers.items()} for kind, layers in kept.items()
     }
-    shifts = dict.fromkeys(_layers(last), 0)
+    layers = record_layers(dict.fromkeys(_layers(last), 0), joined)
     output = session.get_modelmeta().custom_metadata_map["output_layer"]
-    predictions = vote(output, joined["spikes"], joined["v"], shifts, frames.shape[1])
-    return Trace(
-        spikes=joined["spikes"],
-        u=joined["u"],
-        v=joined["v"],
-        u_digest=joined["u_digest"],
-        v_digest=joined["v_digest"],
-        predictions=predictions,
-        shifts=shifts,
-    )
+    return Trace(layers=layers, predictions=predict(layers[output], frames.shape[1]))
 
 
 def _steps(session: Any, frames: Array) -> Iterator[dict[str, Array]]:

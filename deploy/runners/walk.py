@@ -151,7 +151,7 @@ class Walk(Generic[Values]):
         return self._arithmetic.cut(both, 0, steps)
 
 
-def shifts(network: Network, schedule: str) -> dict[str, int]:
+def offsets(network: Network, schedule: str) -> dict[str, int]:
     """By layer, the step at which it sees the first input."""
     return {name: network.depth[name] if schedule == "pipelined" else 0 for name in network.neurons}
 

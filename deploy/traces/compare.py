@@ -8,6 +8,7 @@ import numpy as np
 
 from deploy.errors import TraceError
 from deploy.network import Array
+from deploy.traces.layers import LayerRecord
 from deploy.traces.trace import Trace
 
 
@@ -121,7 +122,7 @@ def compare(expected: Trace, found: Trace, *, recordings: int | None = None) -> 
     order = {layer: rank for rank, layer in enumerate(expected.layers)}
     differences.sort(key=lambda d: (d.step, order[d.layer], d.what != "spike", d.recording))
     problems = [f"layer {r.layer} never spikes, so comparing it proves nothing" for r in layers if r.silent]
-    if not any(r.spiking for r in layers) and not any(np.any(expected.v[r.layer][:recordings]) for r in layers):
+    if not expected.spiking and not any(np.any(layer.output[:recordings]) for layer in expected.layers.values()):
         problems.append("nothing spikes and no potential leaves zero, so comparing proves nothing")
     return Verdict(
         layers=tuple(layers),
@@ -146,71 +147,70 @@ def _check_comparable(expected: Trace, found: Trace) -> None:
         raise TraceError(f"the traces have {expected.steps} and {found.steps} steps; run both on the same frames")
     if 0 in (expected.recordings, found.recordings):
         raise TraceError("a trace without recordings proves nothing; run it on some")
-    for layer in expected.layers:
-        kind = "spikes" if layer in expected.spikes or layer in found.spikes else "v"
-        if layer not in getattr(expected, kind) or layer not in getattr(found, kind):
-            raise TraceError(f"{layer}: one trace has its {kind}, the other has not; are they of one model?")
+    for name, layer in expected.layers.items():
+        if layer.is_readout != found.layers[name].is_readout:
+            raise TraceError(f"{name}: one trace has its spikes, the other has not; are they of one model?")
 
 
-def _compare_layer(expected: Trace, found: Trace, layer: str, recordings: int) -> tuple[LayerResult, list[Difference]]:
-    differences, apart, held = [], np.zeros((recordings, expected.steps), bool), 0
-    spiking = layer in expected.spikes
+def _compare_layer(expected: Trace, found: Trace, name: str, recordings: int) -> tuple[LayerResult, list[Difference]]:
+    one, other, steps = expected.layers[name], found.layers[name], expected.steps
+    differences, apart, held = [], np.zeros((recordings, steps), bool), 0
     counts = {"neuron_steps": 0, "expected_spikes": 0, "found_spikes": 0, "differing": 0}
-    shape = expected.neuron_shape(layer)
-    if shape != found.neuron_shape(layer):
-        raise TraceError(f"{layer}: has neurons {shape} and {found.neuron_shape(layer)}; are the traces of one model?")
-    if spiking:
-        a, b = (trace.packed(layer)[:recordings] for trace in (expected, found))
+    shape = one.shape[2:]
+    if shape != other.shape[2:]:
+        raise TraceError(f"{name}: has neurons {shape} and {other.shape[2:]}; are the traces of one model?")
+    if not one.is_readout:
+        a, b = (layer.bits(steps)[:recordings] for layer in (one, other))
         unequal = a ^ b
         counts = {
-            "neuron_steps": recordings * expected.steps * prod(shape),
+            "neuron_steps": recordings * steps * prod(shape),
             "expected_spikes": _count_bits(a),
             "found_spikes": _count_bits(b),
             "differing": _count_bits(unequal),
         }
-        differences += _earliest_spike(layer, unequal, b, shape)
+        differences += _earliest_spike(name, unequal, b, shape)
     for kind in ("v", "u"):
-        compared = _compare_state(expected, found, layer, kind, recordings)
+        compared = _compare_state(one, other, name, kind, recordings, steps)
         if compared is not None:
             unequal, difference = compared
             apart[: len(unequal)] |= unequal
             held = max(held, len(unequal))
             differences += difference
-    states = {"states": held * expected.steps, "states_differing": int(apart.sum())}
-    return LayerResult(layer=layer, **counts, **states, spiking=spiking), differences
+    states = {"states": held * steps, "states_differing": int(apart.sum())}
+    return LayerResult(layer=name, **counts, **states, spiking=not one.is_readout), differences
 
 
 def _compare_state(
-    expected: Trace, found: Trace, layer: str, kind: str, recordings: int
+    one: LayerRecord, other: LayerRecord, name: str, kind: str, recordings: int, steps: int
 ) -> tuple[Array, list[Difference]] | None:
-    """Which (recording, step) pairs differ in u or v, and the earliest; None where the traces do not both hold it.
+    """Which (recording, step) pairs differ in u or v, and the earliest; None where the records do not both hold it.
 
     Digests reach all recordings and name the step; whole states, read only where digests do not settle it, the neuron.
     """
-    summed = _unequal(expected, found, f"{kind}_digest", layer, recordings)
-    whole = min(expected.held(kind, layer), found.held(kind, layer), recordings)
-    unequal, differences = np.zeros((0, expected.steps), bool), []
+    summed = _unequal(one, other, f"{kind}_digest", recordings, steps)
+    whole = min(one.held(kind), other.held(kind), recordings)
+    unequal, differences = np.zeros((0, steps), bool), []
     if whole and not (len(summed) >= whole and not summed.any()):
-        a, b = (trace.aligned(kind, layer)[:whole] for trace in (expected, found))
+        a, b = (layer.aligned(kind, steps)[:whole] for layer in (one, other))
         apart = a != b
-        differences = _earliest(layer, kind, apart, a, b)
+        differences = _earliest(name, kind, apart, a, b)
         unequal = apart.reshape(*apart.shape[:2], -1).any(axis=2)
     if summed.any():
         r, t = _first_index(summed)
         if not differences or (t, r) < (differences[0].step, differences[0].recording):
             differences = [
-                Difference(layer=layer, step=t, recording=r, neuron=None, what=kind, expected=None, found=None)
+                Difference(layer=name, step=t, recording=r, neuron=None, what=kind, expected=None, found=None)
             ]
     unequal = summed if len(summed) > len(unequal) else unequal
     return (unequal, differences) if len(unequal) else None
 
 
-def _unequal(expected: Trace, found: Trace, name: str, layer: str, recordings: int) -> Array:
-    """Where the digests of both traces differ (R', steps), for as many recordings as both hold."""
-    held = min(expected.held(name, layer), found.held(name, layer), recordings)
+def _unequal(one: LayerRecord, other: LayerRecord, kind: str, recordings: int, steps: int) -> Array:
+    """Where the digests of both records differ (R', T), for as many recordings as both hold."""
+    held = min(one.held(kind), other.held(kind), recordings)
     if not held:
-        return np.zeros((0, expected.steps), bool)
-    a, b = (trace.aligned(name, layer)[:held] for trace in (expected, found))
+        return np.zeros((0, steps), bool)
+    a, b = (layer.aligned(kind, steps)[:held] for layer in (one, other))
     return a != b
 
 

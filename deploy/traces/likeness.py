@@ -100,7 +100,7 @@ def measure(expected: Trace, found: Trace, tolerance: Tolerance = Tolerance()) -
         raise TraceError("the traces are not of one network and the same steps, so nothing can be compared")
     recordings = min(expected.recordings, found.recordings)
     layers = []
-    for layer in expected.spikes:
+    for layer in expected.spiking:
         a, b = (trace.aligned("spikes", layer)[:recordings] for trace in (expected, found))
         layers.append(_layer(layer, a.reshape(*a.shape[:2], -1), b.reshape(*b.shape[:2], -1), tolerance.tau))
     agreement = float(np.mean(expected.predictions[:recordings] == found.predictions[:recordings]))

@@ -27,10 +27,9 @@ def write_nir_data(trace: Trace, path: Path, *, dt: float) -> None:
     if dt <= 0:
         raise TraceError(f"dt (={dt}) must be a positive number of seconds")
     nodes = {}
-    for layer in trace.layers:
-        kind = "spikes" if layer in trace.spikes else "v"
-        values = _flat(trace.aligned(kind, layer))
-        nodes[layer] = nir.NIRNodeData(observables={kind: nir.TimeGriddedData(values, dt)})
+    for name, layer in trace.layers.items():
+        values = _flat(trace.output(name))
+        nodes[name] = nir.NIRNodeData(observables={layer.gives: nir.TimeGriddedData(values, dt)})
     with write_then_rename(Path(path)) as temporary:
         nir.write_data(temporary, nir.NIRGraphData(nodes=nodes))
 

@@ -96,7 +96,7 @@ def _draw(model: Path, picture: Path) -> None:
     assert trained.frames is not None and trained.labels is not None
     simulated = deploy.run(deploy.load(model), trained.frames[:1], on="integer")
     colours = {"silent": "#f3f4f6", "both spike": "#1f2937", "only trained": "#2563eb", "only simulated": "#ea580c"}
-    layers = list(trained.spikes)
+    layers = list(trained.spiking)
     figure, axes = plt.subplots(1, len(layers), figsize=(4 * len(layers), 4.6), layout="constrained", squeeze=False)
     for axis, layer in zip(axes[0], layers, strict=True):
         a, b = (trace.aligned("spikes", layer)[0].reshape(trained.steps, -1) for trace in (trained, simulated))

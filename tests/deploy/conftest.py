@@ -46,7 +46,7 @@ def small_network() -> Network:
         edges=tuple(pairwise(names)),
         binning=BINNING,
         classes=("circle", "square", "star"),
-        grid="loihi2",
+        chip="loihi2",
         scale_bits={"lif1": 7, "lif2": 8, "readout": 9},
     )
 
@@ -63,6 +63,6 @@ def model(small_network: Network, small_frames: Array, tmp_path: Path) -> Path:
     path = tmp_path / "student.nir"
     write_nir(small_network, path)
     labels = np.arange(9) % 3
-    trace = integer.run(small_network, small_frames, keep_states=2)
+    trace = integer.run(small_network, small_frames, states=2, digests=True)
     replace(trace, labels=labels, names=tuple(str(i) for i in range(9))).save(path.with_suffix(".trace"))
     return path

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deploy.formats.nir import write_nir
-from deploy.runners import run
+from deploy.runners.table import run
 from tests.deploy.report.test_report import damaged
 from tests.equivalence.networks import convolutional, frames_for
 
@@ -32,8 +32,8 @@ def project(tmp_path: Path) -> Path:
     network = convolutional(rng)
     frames = frames_for(rng, network, 4)
     write_nir(network, tmp_path / "student.nir")
-    run(network, frames, keep_states=4).save(tmp_path / "student.trace")
-    chip = run(damaged(network), frames, keep_states=4)
+    run(network, frames, states=4, digests=True).save(tmp_path / "student.trace")
+    chip = run(damaged(network), frames, states=4, digests=True)
     replace(chip, runner="chip").save(tmp_path / "chip.trace")
     (tmp_path / "test_mine.py").write_text(PROJECT)
     return tmp_path

@@ -67,7 +67,7 @@ def dense(rng: np.random.Generator, *, recurrent: bool = False) -> Network:
 def network_of(nodes: dict[str, Node], binning: Binning | None) -> Network:
     """A chain of nodes as a network on the grid."""
     bits = {name: 7 for name, node in nodes.items() if isinstance(node, GridNeuron)}
-    return Network(nodes=nodes, edges=tuple(itertools.pairwise(nodes)), binning=binning, grid="loihi2", scale_bits=bits)
+    return Network(nodes=nodes, edges=tuple(itertools.pairwise(nodes)), binning=binning, chip="loihi2", scale_bits=bits)
 
 
 def frames_for(rng: np.random.Generator, network: Network, recordings: int, steps: int = STEPS) -> Array:

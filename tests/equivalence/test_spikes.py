@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from deploy.checking.check import check
-from deploy.checking.divergence.evidence import pick
 from deploy.checking.divergence.story import story
 from deploy.errors import RunnerError
 from deploy.formats.nir import read_nir, write_nir
 from deploy.pytest_plugin import AssertSame
-from deploy.runners import run
+from deploy.runners.table import run
 from deploy.traces.trace import load_trace
 from tests.equivalence.networks import convolutional, frames_for
 
@@ -26,13 +25,13 @@ SLOW = 3
 def model(ckd_model: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if ckd_model is not None:
         return ckd_model
-    from export.record import record_quantised
+    from export.record import record_quantized
 
     path = tmp_path_factory.mktemp("model") / "student.nir"
     rng = np.random.default_rng(0)
     network = convolutional(rng)
     write_nir(network, path)
-    record_quantised(network, frames_for(rng, network, 6)).save(path.with_suffix(".trace"))
+    record_quantized(network, frames_for(rng, network, 6)).save(path.with_suffix(".trace"))
     return path
 
 
@@ -55,13 +54,15 @@ def test_what_runs_is_what_was_trained(model: Path, reference: Path, ckd_runner:
 
 def test_every_layer_spikes(reference: Path) -> None:
     trace = load_trace(reference)
-    silent = [layer for layer, spikes in trace.spikes.items() if not spikes.any()]
-    assert trace.spikes and not silent, f"layers {silent} never spike: equality of such a model proves nothing"
+    silent = [
+        layer for layer, spikes in ((name, layer.output) for name, layer in trace.spiking.items()) if not spikes.any()
+    ]
+    assert trace.spiking and not silent, f"layers {silent} never spike: equality of such a model proves nothing"
 
 
 def test_no_state_leaves_its_24_bits_in_a_spiking_layer(reference: Path) -> None:
     trace = load_trace(reference)
-    over = {layer: count for layer, count in trace.overflows.items() if count and layer in trace.spikes}
+    over = {layer: count for layer, count in trace.overflows.items() if count and layer in trace.spiking}
     assert not over, (
         f"u wrapped or v saturated in {over}: the chip's behaviour there is no longer that of the equations"
     )
@@ -82,4 +83,4 @@ def test_recordings_do_not_influence_each_other(model: Path, reference: Path, as
         pytest.skip("the trace holds no frames, or one recording")
     on = "integer" if network.on_grid else "float"
     together, alone = run(network, trace.frames[:2], on=on), run(network, trace.frames[1:2], on=on)
-    assert_same_spikes(pick(together, [1]), alone, model=network)
+    assert_same_spikes(together.take([1]), alone, model=network)

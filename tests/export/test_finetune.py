@@ -11,7 +11,7 @@ from ckd.runs.folder import load_run
 from ckd.training.engine import Hooks
 from deploy import grid
 from deploy.network import Array, Conv, Dense, Network
-from deploy.quantization.search import Quantisation, quantize_layers
+from deploy.quantization.search import Quantization, quantize_layers
 from deploy.runners import integer
 from export.finetune import finetune
 from export.fold import student_to_network
@@ -20,7 +20,7 @@ from tests.export.conftest import BINNING, CLASSES
 
 
 @pytest.fixture(params=["student", "resnet"])
-def quantisation(request: pytest.FixtureRequest, frames: Array) -> Quantisation:
+def quantisation(request: pytest.FixtureRequest, frames: Array) -> Quantization:
     student: Student = request.getfixturevalue(request.param)
     network = student_to_network(student, binning=BINNING, classes=CLASSES)
     return quantize_layers(network, frames, weight_bits=8, method="max", chip="loihi2")
@@ -37,11 +37,11 @@ def _spikes(student: Student, frames: Array) -> dict[str, Array]:
     return spikes
 
 
-def test_the_grid_student_computes_the_network_on_the_grid(quantisation: Quantisation, frames: Array) -> None:
+def test_the_grid_student_computes_the_network_on_the_grid(quantisation: Quantization, frames: Array) -> None:
     student = build_grid_student(quantisation, bits=8, alpha=2.0)
     wanted = integer.run(quantisation.network, frames)
     for layer, spikes in _spikes(student, frames).items():
-        assert spikes.any() and np.array_equal(spikes, wanted.spikes[layer])
+        assert spikes.any() and np.array_equal(spikes, wanted.layers[layer].output)
     again = to_network(student, quantisation)
     for name, node in quantisation.network.nodes.items():
         if isinstance(node, Conv | Dense):
@@ -49,17 +49,17 @@ def test_the_grid_student_computes_the_network_on_the_grid(quantisation: Quantis
             assert isinstance(other, Conv | Dense) and np.array_equal(node.weight, other.weight)
 
 
-def test_logits_are_the_readouts_increments(quantisation: Quantisation, frames: Array) -> None:
+def test_logits_are_the_readouts_increments(quantisation: Quantization, frames: Array) -> None:
     student = build_grid_student(quantisation, bits=8, alpha=2.0)
     with torch.no_grad():
         logits = student(torch.from_numpy(frames).float().transpose(0, 1)).logits
-    v = integer.run(quantisation.network, frames).v["readout"]
+    v = integer.run(quantisation.network, frames).layers["readout"]["v"]
     state = quantisation.layers[-1].scale * (1 << grid.STATE_BITS)
     # float32 holds seven digits of sums of a few logits.
     np.testing.assert_allclose(logits.cumsum(0).transpose(0, 1).numpy(), v / state, rtol=1e-4, atol=1e-4)
 
 
-def test_after_a_step_of_training_they_are_still_one(quantisation: Quantisation, frames: Array) -> None:
+def test_after_a_step_of_training_they_are_still_one(quantisation: Quantization, frames: Array) -> None:
     student = build_grid_student(quantisation, bits=8, alpha=2.0)
     optimiser = torch.optim.SGD(student.parameters(), lr=0.05)
     labels = torch.arange(len(frames)) % len(CLASSES)
@@ -70,7 +70,7 @@ def test_after_a_step_of_training_they_are_still_one(quantisation: Quantisation,
     trained = to_network(student, quantisation)
     found = integer.run(trained, frames)
     for layer, spikes in _spikes(student, frames).items():
-        assert np.array_equal(spikes, found.spikes[layer])
+        assert np.array_equal(spikes, found.layers[layer].output)
     assert _changed(quantisation.network, trained) > 0
 
 
@@ -90,7 +90,7 @@ def test_fine_tuning_a_run_gives_a_network_on_the_grid(tiny_run: Path) -> None:
     frames, _, _ = run.recordings("validation")
     start = quantize_layers(network, frames, weight_bits=4, method="max", chip="loihi2")
     tuned = finetune(run, start, iterations=4, bits=4, hooks=Hooks())
-    assert tuned.on_grid and tuned.grid == "loihi2"
+    assert tuned.on_grid and tuned.chip == "loihi2"
     for node in tuned.nodes.values():
         if isinstance(node, Conv | Dense):
             assert grid.weights_on_grid(node.weight, 4)

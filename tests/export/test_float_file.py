@@ -33,7 +33,7 @@ def potentials(network: Network, trace: Trace) -> dict[str, Array]:
     for name in network.order:
         node = network.nodes[name]
         if isinstance(node, FloatNeuron) and node.threshold is not None:
-            spikes = torch.from_numpy(np.asarray(trace.spikes[name]))
+            spikes = torch.from_numpy(np.asarray(trace.layers[name].output))
             v, rows = torch.zeros_like(x[:, 0]), []
             for t in range(x.shape[1]):
                 v = float(node.keep) * v + x[:, t]
@@ -72,7 +72,7 @@ def first_margins(network: Network, expected: Trace, found: Trace) -> list[float
     for r in range(expected.recordings):
         places = [
             (int(steps[0]), depth, name)
-            for depth, name in enumerate(expected.spikes)
+            for depth, name in enumerate(expected.spiking)
             if len(steps := np.flatnonzero(_unequal(expected, found, name, r).any(axis=1)))
         ]
         if places:
@@ -86,7 +86,7 @@ def first_margins(network: Network, expected: Trace, found: Trace) -> list[float
 
 
 def _unequal(expected: Trace, found: Trace, name: str, r: int) -> Array:
-    return (expected.spikes[name][r] != found.spikes[name][r]).reshape(expected.steps, -1)
+    return (expected.layers[name].output[r] != found.layers[name].output[r]).reshape(expected.steps, -1)
 
 
 def test_only_spikes_within_rounding_of_the_threshold_differ(
@@ -108,7 +108,7 @@ def test_only_spikes_within_rounding_of_the_threshold_differ(
     write_nir(network, model)
     expected.save(model.with_suffix(".trace"))
     found = deploy.run(deploy.load(model), frames, on="float")
-    assert all(spikes.mean() > 0.02 for spikes in expected.spikes.values())
+    assert all(spikes.mean() > 0.02 for spikes in (layer.output for layer in expected.spiking.values()))
     margins = first_margins(network, expected, found)
     assert margins, "no spike was decided by rounding, so the rule was not tried; choose other weights"
     assert max(margins) < MARGIN

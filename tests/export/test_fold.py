@@ -22,10 +22,11 @@ def test_the_float_network_spikes_as_the_student_does(kind: str, frames: Array, 
     network = student_to_network(student, binning=BINNING, classes=CLASSES)
     trained = record_float(student, network, frames)
     for run in (floating.run(network, frames), floating.run(fold_linear(network), frames)):
-        for layer, spikes in trained.spikes.items():
+        for layer in trained.spiking:
+            spikes = trained.layers[layer].output
             assert spikes.any(), f"{layer} never spikes"
             # float32 rounding alone may decide a potential that lies on the threshold.
-            assert (spikes != run.spikes[layer]).mean() < 1e-4
+            assert (spikes != run.layers[layer].output).mean() < 1e-4
         assert np.array_equal(run.predictions, trained.predictions)
 
 
@@ -52,7 +53,7 @@ def test_the_prediction_is_the_argmax_of_the_summed_logits(student: Student, net
         logits = student(torch.from_numpy(frames).float().transpose(0, 1)).logits.sum(0)
     trace = record_float(student, network, frames)
     assert np.array_equal(trace.predictions, logits.argmax(1).numpy())
-    assert list(trace.v) == [READOUT]
+    assert [name for name, layer in trace.layers.items() if "v" in layer] == [READOUT]
 
 
 def test_max_pooling_is_refused_by_name() -> None:

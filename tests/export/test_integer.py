@@ -14,7 +14,7 @@ from deploy.runners import integer
 from deploy.traces.compare import compare
 from export.fold import student_to_network
 from export.integer import IntegerNetwork, channel_groups
-from export.record import record_quantised
+from export.record import record_quantized
 from tests.export.conftest import BINNING, CLASSES
 
 
@@ -24,9 +24,9 @@ def test_torch_and_the_simulator_agree_on_every_spike_and_state(
 ) -> None:
     student: Student = request.getfixturevalue(kind)
     network = quantize(student_to_network(student, binning=BINNING, classes=CLASSES), frames, method="max")
-    trained = record_quantised(network, frames, keep_states=3)
+    trained = record_quantized(network, frames, states=3)
     for schedule in ("synchronous", "pipelined"):
-        verdict = compare(trained, integer.run(network, frames, keep_states=2, schedule=schedule))
+        verdict = compare(trained, integer.run(network, frames, states=2, digests=True, schedule=schedule))
         assert verdict, verdict.first
         assert all(layer.states == len(frames) * BINNING.steps for layer in verdict.layers)
 
@@ -78,7 +78,7 @@ def test_a_layer_above_two_to_the_24_is_split_and_stays_exact() -> None:
     frames = np.ones((1, 1, 70_001), np.uint8)
     u = IntegerNetwork(network)(torch.from_numpy(frames), states=True).u["lif"].item()
     assert u == grid.wrap24(np.array(70_001 * 255 * 64))
-    assert u == integer.run(network, frames, keep_states=1).u["lif"].item()
+    assert u == integer.run(network, frames, states=1, digests=True).layers["lif"]["u"].item()
 
 
 def test_one_channel_above_two_to_the_24_is_refused() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 import deploy
 from deploy.cli import main as deploy_main
-from deploy.formats.load import load_model
+from deploy.formats.files import load
 from deploy.formats.model_file import ModelFile
 from export.cli import main
 from tests.deploy.runners.plain import needs_lava
@@ -28,8 +28,8 @@ def test_netx_is_equal_to_its_trace_on_five_recordings(exported: Path, capsys: p
 
 
 def test_the_file_carries_binning_and_classes_and_its_own_trace(exported: Path, tiny_run: Path) -> None:
-    model, trace = load_model(exported), deploy.load_trace(exported.with_suffix(".trace"))
-    assert isinstance(model, ModelFile) and model.layers == trace.layers
+    model, trace = load(exported), deploy.load_trace(exported.with_suffix(".trace"))
+    assert isinstance(model, ModelFile) and model.layers == tuple(trace.layers)
     assert (model.binning, model.classes) == (trace.binning, trace.classes)
 
 

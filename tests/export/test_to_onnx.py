@@ -15,13 +15,13 @@ from ckd.data.split import make_split
 from ckd.models.student import Student, build_vgg
 from ckd.runs.folder import load_run
 from deploy.cli import main as deploy_main
-from deploy.formats.load import load_model
+from deploy.formats.files import load
 from deploy.formats.model_file import ModelFile
 from deploy.network import Array
 from deploy.runners import integer
 from export.cli import main
 from export.fold import student_to_network
-from export.record import record_float, record_quantised
+from export.record import record_float, record_quantized
 from export.to_onnx import TEACHER_OPSET, read_teacher
 from tests.export.conftest import BINNING, CLASSES, unsettle
 
@@ -61,9 +61,9 @@ def test_the_teacher_gives_its_logits_at_every_batch_size(exported: Path, tiny_r
 def test_the_integer_student_is_equal_to_its_trace_on_every_test_recording(exported: Path, tiny_run: Path) -> None:
     trace = deploy.load_trace(exported / "student.trace")
     assert trace.frames is not None and trace.recordings == len(load_run(tiny_run).recordings("test")[0])
-    model = load_model(exported / "student.onnx")
+    model = load(exported / "student.onnx")
     assert isinstance(model, ModelFile) and model.on_grid and model.classes == load_run(tiny_run).classes
-    verdict = deploy.compare(trace, deploy.run(model, trace.frames, on="onnx", keep_states=8))
+    verdict = deploy.compare(trace, deploy.run(model, trace.frames, on="onnx", states=8, digests=True))
     assert verdict and verdict.spikes > 1000
     assert all(layer.states == trace.recordings * trace.steps for layer in verdict.layers)
 
@@ -109,7 +109,7 @@ def test_vgg_and_resnet_are_equal_in_every_spike_and_state(
     student: Student = request.getfixturevalue(kind)
     network = deploy.quantize(student_to_network(student, binning=BINNING, classes=CLASSES), frames, method="max")
     verdict = deploy.compare(
-        record_quantised(network, frames), deploy.run(network, frames, on="onnx", keep_states=len(frames))
+        record_quantized(network, frames), deploy.run(network, frames, on="onnx", states=len(frames), digests=True)
     )
     assert verdict, verdict.first
     assert all(layer.states == len(frames) * BINNING.steps for layer in verdict.layers)
@@ -118,9 +118,10 @@ def test_vgg_and_resnet_are_equal_in_every_spike_and_state(
 def test_the_float_student_spikes_as_in_pytorch(student: Student, frames: Array) -> None:
     network = student_to_network(student, binning=BINNING, classes=CLASSES)
     expected, found = record_float(student, network, frames), deploy.run(network, frames, on="onnx")
-    for layer, spikes in expected.spikes.items():
+    for layer in expected.spiking:
+        spikes = expected.layers[layer].output
         # float32 rounding alone may decide a potential that lies on the threshold.
-        assert spikes.any() and (spikes != found.spikes[layer]).mean() < 1e-4
+        assert spikes.any() and (spikes != found.layers[layer].output).mean() < 1e-4
 
 
 @pytest.mark.long
@@ -137,7 +138,7 @@ def test_all_test_recordings_of_nmnist_are_equal_to_the_integer_simulator() -> N
     )
     floating = student_to_network(unsettle(student, 1), binning=source.binning, classes=tuple("0123456789"))
     network = deploy.quantize(floating, frames[:16], method="max")
-    expected = integer.run(network, frames, keep_states=1)
-    verdict = deploy.compare(expected, deploy.run(network, frames, on="onnx", keep_states=1))
+    expected = integer.run(network, frames, states=1, digests=True)
+    verdict = deploy.compare(expected, deploy.run(network, frames, on="onnx", states=1, digests=True))
     assert verdict, verdict.first
     assert verdict.recordings == 300 and all(layer.states == 300 * verdict.steps for layer in verdict.layers)

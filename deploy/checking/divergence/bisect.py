@@ -86,11 +86,10 @@ def _smallest(low: int, high: int, fails: Callable[[int], bool]) -> int:
 
 
 def _differs(found: Trace, expected: Trace, recording: int, steps: int) -> bool:
-    for layer in found.layers:
+    for name, layer in found.layers.items():
         for kind in ("spikes", "v", "u"):
-            held = getattr(found, kind), getattr(expected, kind)
-            if all(layer in values for values in held) and recording < len(held[1][layer]):
-                a = found.aligned(kind, layer)[0, :steps]
-                if not np.array_equal(a, expected.aligned(kind, layer)[recording, :steps]):
+            if layer.held(kind) and recording < expected.layers[name].held(kind):
+                a = found.aligned(kind, name)[0, :steps]
+                if not np.array_equal(a, expected.aligned(kind, name)[recording, :steps]):
                     return True
     return False

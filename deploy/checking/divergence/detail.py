@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deploy.checking.divergence.evidence import as_scheduled, pick
+from deploy.checking.divergence.evidence import as_scheduled
 from deploy.checking.divergence.hypotheses.synapse import flat_shape
 from deploy.checking.divergence.replay import Setup, replay
 from deploy.network import Array, Conv, Dense, Network
@@ -120,8 +120,7 @@ def spread(expected: Trace, found: Trace, recording: int) -> tuple[Spread, ...]:
     """By layer that differs in this recording, where its difference begins and how large it is."""
     rows = []
     for layer in expected.layers:
-        kind = "spikes" if layer in expected.spikes else "v"
-        a, b = (trace.aligned(kind, layer)[recording] for trace in (expected, found))
+        a, b = (trace.output(layer)[recording] for trace in (expected, found))
         apart = (a != b).reshape(len(a), -1)
         if apart.any():
             by_step = apart.sum(axis=1)
@@ -142,21 +141,22 @@ def _side(at: Difference, trace: Trace, network: Network, frames: Array) -> Side
         return None
     if frames.shape[1:] != (trace.steps, *network.input_shape):
         return None
-    one = as_scheduled(pick(replace(trace, frames=None), [at.recording]), network)
+    one = as_scheduled(replace(trace, frames=None).take([at.recording]), network)
     setup = Setup(network=network, frames=frames[[at.recording]], schedule=one.schedule)
     seen = replay(setup, along=one, only=frozenset([at.layer]))
-    step = at.step + one.shifts[at.layer]
+    record = one.layers[at.layer]
+    step = at.step + record.offset
     place = (0, step, *at.neuron)
     node = network.neurons[at.layer]
     threshold = node.firing_potential
-    spiking = at.layer in trace.spikes
+    spiked = None if record.spikes is None else bool(record.spikes[place])
     inputs = _inputs(network, at.layer, at.neuron, {name: x[0, step] for name, x in seen.arriving.items()})
     return Side(
         potential=float(seen.potential[at.layer][place]),
         threshold=None if threshold is None else float(np.broadcast_to(threshold, node.shape)[at.neuron]),
         synaptic_sum=float(seen.sums[at.layer][place]),
-        spiked=bool(one.spikes[at.layer][place]) if spiking else None,
-        calls_for=bool(seen.spikes[at.layer][place]) if spiking else None,
+        spiked=spiked,
+        calls_for=None if spiked is None else bool(seen.spikes[at.layer][place]),
         inputs=tuple(inputs),
     )
 

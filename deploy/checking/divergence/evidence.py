@@ -1,13 +1,12 @@
 """Which layers of a recorded trace contradict a network by themselves."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from deploy.checking.divergence.replay import Replay, Setup, replay
 from deploy.network import Array, GridNeuron, Network
-from deploy.runners.walk import shifts
+from deploy.runners.walk import offsets
 from deploy.traces.trace import Trace
 
 FLOAT_MARGIN = 1e-4
@@ -15,7 +14,7 @@ FLOAT_MARGIN = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Close:
+class RoundedSpike:
     """A spike of a float network that rounding decides; margin is |potential - threshold| / |threshold|."""
 
     layer: str
@@ -26,7 +25,7 @@ class Close:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Own:
+class Contradiction:
     """Where one layer contradicts its rule, given its recorded inputs and past.
 
     count: differing neuron-steps in spikes, or in v of a readout; first: (step, recording, neuron...) of the earliest;
@@ -38,64 +37,36 @@ class Own:
     count: int
     first: tuple[int, ...] | None
     states: int
-    close: tuple[Close, ...]
+    close: tuple[RoundedSpike, ...]
 
     @property
     def agrees(self) -> bool:
         return not self.count and not self.states
 
 
-def pick(trace: Trace, rows: Sequence[int]) -> Trace:
-    """The recordings `rows`, in ascending order, as a trace in memory without digests."""
-    rows = sorted(rows)
-
-    def of(arrays: Mapping[str, Array]) -> dict[str, Array]:
-        picked = {}
-        for name, values in arrays.items():
-            held = [row for row in rows if row < len(values)]
-            picked[name] = values[held]
-        return picked
-
-    return replace(
-        trace,
-        spikes=of(trace.spikes),
-        u=of(trace.u),
-        v=of(trace.v),
-        u_digest={},
-        v_digest={},
-        predictions=trace.predictions[rows],
-        labels=None if trace.labels is None else trace.labels[rows],
-        names=tuple(trace.names[row] for row in rows) if trace.names else (),
-        frames=None if trace.frames is None else trace.frames[rows],
-    )
-
-
 def as_scheduled(trace: Trace, network: Network) -> Trace:
-    """The trace as it is where its delays are those of its schedule here; else, recorded elsewhere, without delays."""
-    if dict(trace.shifts) == shifts(network, trace.schedule):
+    """The trace as it is where its offsets are those of its schedule here; else without offsets."""
+    if trace.offsets == offsets(network, trace.schedule):
         return trace
-
-    def aligned(kind: str) -> dict[str, Array]:
-        return {layer: trace.aligned(kind, layer) for layer in getattr(trace, kind)}
-
-    kinds = {kind: aligned(kind) for kind in ("spikes", "u", "v", "u_digest", "v_digest")}
-    return replace(trace, **kinds, shifts=dict.fromkeys(trace.shifts, 0), schedule="synchronous")
+    layers = {name: layer.synchronous(trace.steps) for name, layer in trace.layers.items()}
+    return replace(trace, layers=layers, schedule="synchronous")
 
 
-def own_differences(setup: Setup, trace: Trace, only: frozenset[str] | None = None) -> dict[str, Own]:
+def contradictions(setup: Setup, trace: Trace, only: frozenset[str] | None = None) -> dict[str, Contradiction]:
     """For each layer (of `only`), where the trace contradicts the setup; frames and trace hold the same recordings."""
     predicted = replay(setup, along=trace, only=only)
     return {layer: _own(setup, trace, predicted, layer) for layer in predicted.v}
 
 
-def _own(setup: Setup, trace: Trace, predicted: Replay, layer: str) -> Own:
-    start, stop = trace.shifts[layer], trace.shifts[layer] + trace.steps
+def _own(setup: Setup, trace: Trace, predicted: Replay, layer: str) -> Contradiction:
+    record = trace.layers[layer]
+    start, stop = record.offset, record.offset + trace.steps
     potential = predicted.potential[layer][:, start:stop]
     node = setup.network.neurons[layer]
     exact = isinstance(node, GridNeuron)
-    close: tuple[Close, ...] = ()
-    if layer in trace.spikes:
-        unequal = predicted.spikes[layer][:, start:stop] != trace.spikes[layer][:, start:stop]
+    close: tuple[RoundedSpike, ...] = ()
+    if not record.is_readout:
+        unequal = predicted.spikes[layer][:, start:stop] != trace.output(layer)
         if not exact:
             threshold = node.firing_potential
             assert threshold is not None
@@ -103,21 +74,22 @@ def _own(setup: Setup, trace: Trace, predicted: Replay, layer: str) -> Own:
             near = distance <= FLOAT_MARGIN * scale
             margin = distance / np.where(scale > 0, scale, 1)
             close = tuple(
-                Close(layer=layer, recording=r, step=t, neuron=tuple(neuron), margin=float(margin[r, t, *neuron]))
+                RoundedSpike(
+                    layer=layer, recording=r, step=t, neuron=tuple(neuron), margin=float(margin[r, t, *neuron])
+                )
                 for r, t, *neuron in np.argwhere(unequal & near).tolist()
             )
             unequal &= ~near
     else:
-        unequal = _states_apart(predicted.v[layer][:, start:stop], trace.v[layer][:, start:stop], exact)
+        unequal = _states_apart(predicted.v[layer][:, start:stop], trace.output(layer), exact)
     states = 0
     for kind in ("u", "v"):
-        held = getattr(trace, kind)
-        if layer in held and layer in trace.spikes:
-            rows = held[layer][:, start:stop]
+        if kind in record and not record.is_readout:
+            rows = trace.aligned(kind, layer)
             states += int(_states_apart(getattr(predicted, kind)[layer][: len(rows), start:stop], rows, exact).sum())
     # A flipped spike of a float network leaves u and v apart by rounding alone: only spikes judge it.
     states = states if exact else 0
-    return Own(layer=layer, count=int(unequal.sum()), first=earliest(unequal), states=states, close=close)
+    return Contradiction(layer=layer, count=int(unequal.sum()), first=earliest(unequal), states=states, close=close)
 
 
 def earliest(unequal: Array) -> tuple[int, ...] | None:

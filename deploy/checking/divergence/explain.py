@@ -8,7 +8,7 @@ import numpy as np
 
 from deploy.checking.divergence.causes import Cause
 from deploy.checking.divergence.detail import Divergence, look_at
-from deploy.checking.divergence.evidence import as_scheduled, own_differences, pick
+from deploy.checking.divergence.evidence import as_scheduled, contradictions
 from deploy.checking.divergence.groups import Group, differing_groups, subsets, take
 from deploy.checking.divergence.hypotheses.inputs import frame_variants
 from deploy.checking.divergence.patterns import describe
@@ -78,8 +78,8 @@ def explain(
     if frames is None or tested is None:
         return Explanation(verdict=verdict, divergence=divergence, causes=(), recordings=rows)
     frames_one = frames[list(rows)]
-    one = as_scheduled(pick(expected, rows), reference or tested)
-    other = as_scheduled(pick(found, rows), tested)
+    one = as_scheduled(expected.take(rows), reference or tested)
+    other = as_scheduled(found.take(rows), tested)
     frames_other = frames_one if other.frames is None else other.frames
     if frames_other.shape != frames_one.shape:
         causes = _input_causes(frames_one, frames_other)
@@ -106,8 +106,7 @@ def _rows(expected: Trace, found: Trace, verdict: Verdict) -> tuple[int, ...]:
     """The first recordings, and those in which a layer of spikes, or else the readout, differs earliest."""
     earliest = np.full(verdict.recordings, expected.steps)
     for layer in expected.layers:
-        kind = "spikes" if layer in expected.spikes else "v"
-        a, b = (trace.aligned(kind, layer)[: verdict.recordings] for trace in (expected, found))
+        a, b = (trace.output(layer)[: verdict.recordings] for trace in (expected, found))
         apart = (a != b).reshape(*a.shape[:2], -1).any(axis=2)
         earliest = np.minimum(earliest, np.where(apart.any(axis=1), apart.argmax(axis=1), expected.steps))
     order = [int(r) for r in np.argsort(earliest, kind="stable") if earliest[r] < expected.steps]
@@ -158,7 +157,7 @@ def _found_nearby(a: Array, b: Array) -> float:
 def _runner_causes(network: Network, trace: Trace, frames: Array, side: str) -> tuple[list[Cause], list[str]]:
     """Why a trace is not what its network gives; nothing where it is."""
     setup = Setup(network=network, frames=frames, schedule=trace.schedule)
-    guilty = [layer for layer, own in own_differences(setup, trace).items() if not own.agrees]
+    guilty = [layer for layer, own in contradictions(setup, trace).items() if not own.agrees]
     if not guilty:
         return [], []
     causes, current = explain_runner(setup, trace, guilty, side)

@@ -15,7 +15,7 @@ from deploy.errors import UnsupportedError
 from deploy.grid import shift_weighted_sum
 from deploy.network import Array, Conv, Dense, Network, Neuron, Shape
 from deploy.network.ops import apply
-from deploy.runners.walk import Walk, shifts
+from deploy.runners.walk import Walk, offsets
 from deploy.traces.trace import Trace
 
 
@@ -55,7 +55,6 @@ class Replay:
     potential: Mapping[str, Array]
     v: Mapping[str, Array]
     arriving: Mapping[str, Array]
-    shifts: Mapping[str, int]
 
 
 def replay(setup: Setup, *, along: Trace | None = None, only: frozenset[str] | None = None) -> Replay:
@@ -66,9 +65,8 @@ def replay(setup: Setup, *, along: Trace | None = None, only: frozenset[str] | N
         along: a trace of the same recordings, whose spikes are fed to every layer; None: free.
         only: the layers that are computed; needs `along`, which stands in for the others.
     """
-    shift = shifts(setup.network, setup.schedule)
-    frames = setup.frames
-    after = np.zeros((len(frames), max(shift.values()), *frames.shape[2:]), frames.dtype)
+    frames, later = setup.frames, max(offsets(setup.network, setup.schedule).values())
+    after = np.zeros((len(frames), later, *frames.shape[2:]), frames.dtype)
     arithmetic = _Exact(setup, len(frames), along, only)
     whole = np.concatenate([frames, after], axis=1)
     Walk(setup.network, arithmetic, setup.schedule).advance(whole, whole.shape[1])
@@ -76,7 +74,7 @@ def replay(setup: Setup, *, along: Trace | None = None, only: frozenset[str] | N
         kind: {name: np.concatenate(parts, axis=1) for name, parts in layers.items()}
         for kind, layers in arithmetic.kept.items()
     }
-    return Replay(**kept, shifts=shift)
+    return Replay(**kept)
 
 
 KEPT = ("spikes", "sums", "u", "potential", "v")
@@ -87,7 +85,8 @@ class _Exact:
     """The arithmetic of a walk in numpy: exact sums in float64, states in int64 (floats: float32)."""
 
     def __init__(self, setup: Setup, recordings: int, along: Trace | None, only: frozenset[str] | None) -> None:
-        self._setup, self._recordings, self._along, self._only = setup, recordings, along, only
+        self._setup, self._recordings, self._only = setup, recordings, only
+        self._recorded = {} if along is None else {name: layer.output for name, layer in along.spiking.items()}
         self._needed = None if only is None else _feeding(setup.network, only)
         self._states: dict[str, State] = {}
         self._steps: dict[str, int] = dict.fromkeys(setup.network.neurons, 0)
@@ -116,9 +115,8 @@ class _Exact:
     def neurons(self, name: str, x: Array) -> Array:
         steps, start = x.shape[1], self._steps[name]
         self._steps[name] += steps
-        recorded = None
-        if self._along is not None and name in self._along.spikes:
-            recorded = self._along.spikes[name][:, start : start + steps]
+        recorded = self._recorded.get(name)
+        recorded = None if recorded is None else recorded[:, start : start + steps]
         if self._only is not None and name not in self._only:
             return np.zeros(x.shape, bool) if recorded is None else recorded
         computed = self._walk_layer(name, x, recorded)

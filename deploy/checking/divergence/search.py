@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from deploy.checking.divergence.causes import Cause
-from deploy.checking.divergence.evidence import own_differences
+from deploy.checking.divergence.evidence import contradictions
 from deploy.checking.divergence.hypotheses import HYPOTHESES, Candidate
 from deploy.checking.divergence.replay import Setup, replay
 from deploy.errors import DeployError
@@ -67,10 +67,9 @@ def reproduces(setup: Setup, trace: Trace) -> bool:
         free = replay(setup)
     except DeployError:
         return False
-    for layer in trace.layers:
-        window = slice(trace.shifts[layer], trace.shifts[layer] + trace.steps)
-        kind = "spikes" if layer in trace.spikes else "v"
-        if not np.array_equal(getattr(free, kind)[layer][:, window], getattr(trace, kind)[layer][:, window]):
+    for name, layer in trace.layers.items():
+        predicted = getattr(free, layer.gives)[name][:, layer.offset : layer.offset + trace.steps]
+        if not np.array_equal(predicted, trace.output(name)):
             return False
     return True
 
@@ -112,7 +111,7 @@ def _hits(setup: Setup, trace: Trace, layer: str) -> list[Hit]:
 def _left(setup: Setup, trace: Trace, layer: str) -> int | None:
     """How much of the layer a hypothesis leaves unexplained; None where it cannot run."""
     try:
-        own = own_differences(setup, trace, frozenset([layer]))[layer]
+        own = contradictions(setup, trace, frozenset([layer]))[layer]
     except DeployError:
         return None
     return own.count + own.states

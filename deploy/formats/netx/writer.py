@@ -30,7 +30,7 @@ def write_netx(network: Network, path: Path) -> None:
         GridError: a number that netx would change.
     """
     if not network.on_grid:
-        raise UnsupportedError("netx holds integers and this network floats; quantise it first: ckd-deploy compile")
+        raise UnsupportedError("netx holds integers and this network floats; quantize it first: ckd-deploy compile")
     network = fold_pooling(network)
     layers = _layers(network)
     with write_then_rename(Path(path)) as temporary, h5py.File(temporary, "w") as file:
@@ -135,4 +135,4 @@ def _without(node: Node) -> str:
     return {
         "Delay": "run it with --on lava from a .nir file",
         "SumPool": "and this one does not fold into the layer behind it; pool evenly, without padding",
-    }.get(type(node).__name__, "fold it before quantising")
+    }.get(type(node).__name__, "fold it before quantizing")

@@ -110,7 +110,7 @@ def _leak_potential(name: str, node: GridNeuron, k: int) -> Array:
     leak = np.broadcast_to((per_step * DECAY_ONE / node.dv).astype(np.float32), node.shape).copy()
     back = np.rint(leak.astype(np.float64) * node.dv / DECAY_ONE * scales.state_units(k))
     if not np.array_equal(back, np.broadcast_to(node.bias, node.shape)):
-        raise GridError(f"{name}: a bias of up to {np.abs(node.bias).max()} is not exact in float32; quantise again")
+        raise GridError(f"{name}: a bias of up to {np.abs(node.bias).max()} is not exact in float32; quantize again")
     return leak
 
 

@@ -64,7 +64,7 @@ def read_nir(path: Path, *, dt: float | None = None, step_us: int | None = None,
     if set(info.node_order) == set(network.nodes):
         network = network.replace(nodes={name: network.nodes[name] for name in info.node_order})
     binning = _binning(path, info.binning, network.input_shape, step_us, steps)
-    return network.replace(grid=info.grid if coded else None, classes=info.classes, binning=binning, report=info.report)
+    return network.replace(chip=info.chip if coded else None, classes=info.classes, binning=binning, report=info.report)
 
 
 def _one_end_each(path: Path, parsed: Parsed) -> None:

@@ -34,7 +34,7 @@ def exact32(name: str, what: str, values: Array | float) -> NDArray[np.float32]:
     out = exact.astype(np.float32)
     if not np.array_equal(out.astype(np.float64), exact):
         worst = exact.ravel()[int(np.argmax(np.abs(out - exact)))]
-        raise GridError(f"{name}: {what} {worst} is not exact in float32; quantise the network again")
+        raise GridError(f"{name}: {what} {worst} is not exact in float32; quantize the network again")
     return out
 
 

@@ -56,7 +56,7 @@ def to_graph(network: Network) -> nir.NIRGraph:
     coded = any(isinstance(node, GridNeuron) for node in network.nodes.values())
     if coded and not network.on_grid:
         odd = [name for name, node in network.neurons.items() if isinstance(node, FloatNeuron)]
-        raise UnsupportedError(f"neurons {odd} are not on the grid, the others are; quantise the whole network")
+        raise UnsupportedError(f"neurons {odd} are not on the grid, the others are; quantize the whole network")
     biases = place_biases(network)
     scales = synapse_scales(network) if coded else {}
     idioms = find_idioms(network)

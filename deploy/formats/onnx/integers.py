@@ -110,7 +110,7 @@ def refuse_large_counts(name: str, largest: int) -> None:
     if largest > COUNT_MAX:
         raise GridError(
             f"{name}: counts can reach {largest} here, a synapse takes up to {COUNT_MAX}; use a smaller max_count in "
-            "the binning, or fold pooling before quantising"
+            "the binning, or fold pooling before quantizing"
         )
 
 

@@ -53,7 +53,7 @@ def to_onnx(network: Network) -> Any:
     mixed = any(isinstance(node, GridNeuron) for node in network.neurons.values()) and not network.on_grid
     if mixed:
         odd = [name for name, node in network.neurons.items() if isinstance(node, FloatNeuron)]
-        raise UnsupportedError(f"neurons {odd} are not on the grid, the others are; quantise the whole network")
+        raise UnsupportedError(f"neurons {odd} are not on the grid, the others are; quantize the whole network")
     metadata = {key: str(value) for key, value in to_metadata(network).items()}
     metadata["output_layer"] = network.output_layer
     return _Writer(network).graph.model("student", metadata)
@@ -106,7 +106,7 @@ class _Writer:
             case SumPool():
                 return integers.add_pool(self.graph, name, node, x, largest, self.network.shapes[name][0])
             case Scale():
-                raise UnsupportedError(f"{name}: a factor has no place on the grid; fold it before quantising")
+                raise UnsupportedError(f"{name}: a factor has no place on the grid; fold it before quantizing")
 
     def _arriving(self, name: str) -> str:
         """The sum of what the edges into `name` bring, in the type that it takes."""

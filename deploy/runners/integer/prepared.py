@@ -58,7 +58,7 @@ def _synapses(network: Network, in_place: bool) -> dict[str, PreparedSynapse | N
     prepared: dict[str, PreparedSynapse | None] = {}
     for name, node in network.nodes.items():
         if isinstance(node, Scale):
-            raise UnsupportedError(f"{name}: the grid has no Scale; fold it before quantising")
+            raise UnsupportedError(f"{name}: the grid has no Scale; fold it before quantizing")
         if isinstance(node, Dense | Conv):
             if not np.issubdtype(node.weight.dtype, np.integer):
                 raise GridError(f"{name}: weights are {node.weight.dtype}, a network on the grid holds integers")

@@ -1,7 +1,6 @@
 """Run a network on the grid: whole recordings at once, or step by step with the state kept."""
 
 import time
-from dataclasses import replace
 from functools import cache
 from math import prod
 
@@ -9,12 +8,15 @@ import numpy as np
 
 from deploy.errors import UnsupportedError
 from deploy.network import Array, Network
+from deploy.network.frames import require_frames
 from deploy.runners.integer.arithmetic import IntegerArithmetic, Values
 from deploy.runners.integer.prepared import Prepared
 from deploy.runners.integer.threads import for_slices
-from deploy.runners.walk import Walk, shifts
+from deploy.runners.walk import Walk, offsets
+from deploy.traces.checksum import digest
+from deploy.traces.layers import record_layers
 from deploy.traces.prediction import predict
-from deploy.traces.trace import Trace, digest, join_traces, software_versions
+from deploy.traces.trace import Trace, join_traces, software_versions
 
 BATCH_BYTES = 1 << 30
 """What the spikes of the recordings simulated together may take."""
@@ -23,43 +25,49 @@ STATE_BYTES = 1 << 25
 
 
 def run(
-    network: Network, frames: Array, *, keep_states: int = 0, schedule: str = "synchronous", batch: int = 64
+    network: Network,
+    frames: Array,
+    *,
+    states: int = 0,
+    digests: bool = False,
+    schedule: str = "synchronous",
+    batch: int = 64,
 ) -> Trace:
     """Run a network on the grid over recordings.
 
     Args:
         network: on the grid.
         frames: (R, T, *input_shape) counts from 0 to 255.
-        keep_states: for how many of the recordings u and v are kept whole; 0 keeps no digests either.
+        states: for how many of the recordings u and v are kept whole.
+        digests: whether a checksum of both is kept for every step of all recordings.
         schedule: "synchronous" or "pipelined" (`deploy.runners.walk`).
         batch: recordings simulated together, fewer where they would not fit `BATCH_BYTES`.
 
     Raises:
         UnsupportedError: the network is not on the grid or has a node that the grid cannot run.
-        GridError: weights are no integers, or counts outside 0 to 255.
+        FramesError: frames that the network does not take. GridError: weights are no integers.
     """
     started = time.perf_counter()
-    states = keep_states > 0
-    allowed = STATE_BYTES if states else BATCH_BYTES
-    batch = max(1, min(batch, allowed // _bytes_per_recording(network, frames.shape[1], states)))
+    require_frames(frames, network.input_shape)
+    needed = digests or states > 0
+    allowed = STATE_BYTES if needed else BATCH_BYTES
+    batch = max(1, min(batch, allowed // _bytes_per_recording(network, frames.shape[1], needed)))
     # Off the grid, the simulator says so.
     prepared = Prepared.of(network) if network.on_grid else None
     parts = [
-        _run_batch(network, prepared, frames[i : i + batch], max(0, keep_states - i), states, schedule)
+        _run_batch(network, prepared, frames[i : i + batch], max(0, states - i), digests, schedule)
         for i in range(0, len(frames), batch)
     ]
-
-    metadata = {
-        "frames": frames,
-        "classes": network.classes,
-        "binning": network.binning,
-        "runner": "integer",
-        "device": "cpu",
-        "versions": _versions(),
-        "seconds": time.perf_counter() - started,
-    }
-    # One part is whole already; joining would copy every spike.
-    return replace(parts[0], **metadata) if len(parts) == 1 else join_traces(parts, **metadata)
+    return join_traces(
+        parts,
+        frames=frames,
+        classes=network.classes,
+        binning=network.binning,
+        runner="integer",
+        device="cpu",
+        versions=_versions(),
+        seconds=time.perf_counter() - started,
+    )
 
 
 class Simulator:
@@ -101,26 +109,26 @@ class Simulator:
 
 
 def _run_batch(
-    network: Network, prepared: Prepared | None, frames: Array, keep: int, states: bool, schedule: str
+    network: Network, prepared: Prepared | None, frames: Array, keep: int, digests: bool, schedule: str
 ) -> Trace:
-    steps, shift = frames.shape[1], shifts(network, schedule)
-    later = max(shift.values())
+    steps, offset = frames.shape[1], offsets(network, schedule)
+    later = max(offset.values())
     if later:
         frames = np.concatenate([frames, np.zeros((len(frames), later, *frames.shape[2:]), frames.dtype)], axis=1)
-    simulator = Simulator(network, len(frames), schedule=schedule, states=states, prepared=prepared)
+    simulator = Simulator(network, len(frames), schedule=schedule, states=digests or keep > 0, prepared=prepared)
     result = simulator.advance(frames)
     spikes, u, v = result["spikes"], result["u"], result["v"]
-    return Trace(
-        spikes=spikes,
-        u={name: state[:keep] for name, state in u.items()},
-        v={name: state[:keep] if name in spikes else state for name, state in v.items()},
-        u_digest={name: _digests(state) for name, state in u.items()},
-        v_digest={name: _digests(state) for name, state in v.items()},
-        predictions=predict(network, spikes, v, shift, steps),
-        shifts=shift,
-        schedule=schedule,
-        overflows=simulator.overflows,
-    )
+    kept = {
+        "spikes": spikes,
+        "u": {name: state[:keep] for name, state in u.items()},
+        "v": {name: state[:keep] if name in spikes else state for name, state in v.items()},
+    }
+    if digests:
+        kept |= {
+            f"{kind}_digest": {name: _digests(state) for name, state in result[kind].items()} for kind in ("u", "v")
+        }
+    layers = record_layers(offset, kept, simulator.overflows)
+    return Trace(layers=layers, predictions=predict(layers[network.output_layer], steps), schedule=schedule)
 
 
 def _digests(states: Array) -> Array:

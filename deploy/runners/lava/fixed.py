@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from deploy.errors import UnsupportedError
 from deploy.grid import VTH_MAX
 from deploy.network import Network
+from deploy.network.frames import require_frames
 from deploy.runners.lava.parts import Arrays, population, synapse
 from deploy.runners.lava.plan import connections, from_lava, lava_shape
 from deploy.runners.lava.worker import run_worker
-from deploy.runners.walk import shifts
+from deploy.runners.walk import offsets
+from deploy.traces.layers import record_layers
 from deploy.traces.prediction import predict
 from deploy.traces.trace import Trace, software_versions
 
@@ -27,49 +29,57 @@ Array = NDArray[Any]
 
 WORKER = Path(__file__).parent / "workers" / "lava_worker.py"
 LAVA_VERSION = "0.10.0"
+TIMEOUT = 1800.0
 
 
-def run(
-    network: Network, frames: Array, *, keep_states: int = 0, timeout: float = 1800.0, floating: bool = False
-) -> Trace:
-    """Run a network in Lava, pipelined as on the chip: layer of depth k works on step t - k.
+def run(network: Network, frames: Array, *, states: int = 0, digests: bool = False, timeout: float = TIMEOUT) -> Trace:
+    """Run a network on the grid in Lava, pipelined as on the chip: layer of depth k works on step t - k.
 
     Args:
-        network: on the grid; with `floating`, a float network.
+        network: on the grid.
         frames: (R, T, *input_shape) counts from 0 to 255.
-        keep_states: for how many of the recordings u and v are kept (each makes Lava slower).
+        states: for how many of the recordings u and v are kept (each makes Lava slower).
+        digests: Lava has none.
         timeout: seconds for the whole run; Lava waits for ever when one of its processes fails.
-        floating: Lava's floating_pt models, in float64.
 
     Returns:
-        a Trace whose layers lie `shifts` = depth steps late; what a layer did before and after its own T steps is 0.
+        a Trace whose layers lie `offset` = depth steps late; what a layer did before and after its own T steps is 0.
 
     Raises:
+        FramesError: frames that the network does not take.
         UnsupportedError: a node that Lava has no process for.
         GridError: weights or biases that Lava would silently change.
         RunnerError: no Python 3.10, Lava failed, or it took too long.
     """
-    return run_prepared(network, frames, keep_states=keep_states, timeout=timeout, floating=floating)
+    del digests
+    return run_prepared(network, frames, states=states, timeout=timeout)
+
+
+def run_floating(
+    network: Network, frames: Array, *, states: int = 0, digests: bool = False, timeout: float = TIMEOUT
+) -> Trace:
+    """As `run`, a float network on Lava's floating_pt models, in float64."""
+    del digests
+    return run_prepared(network, frames, states=states, timeout=timeout, floating=True)
 
 
 def run_prepared(
     network: Network,
     frames: Array,
     *,
-    keep_states: int,
+    states: int,
     timeout: float,
     floating: bool = False,
     python: str | None = None,
 ) -> Trace:
-    """`run`; with `python`, on a Loihi 2 chip, by an interpreter that has Intel's packages."""
+    """`run` or `run_floating`; with `python`, on a Loihi 2 chip, by an interpreter that has Intel's packages."""
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="ckd-lava-") as name:
         folder = Path(name)
         hardware = python is not None
-        plan = prepare(network, frames, folder, keep_states=keep_states, floating=floating, hardware=hardware)
+        plan = prepare(network, frames, folder, states=states, floating=floating, hardware=hardware)
         run_worker(WORKER, str(folder), timeout=timeout, python=python)
-        done = json.loads((folder / "done.json").read_text())
-        return _trace(network, frames, folder, plan, done | {"seconds": time.perf_counter() - started})
+        return _trace(network, frames, folder, plan, time.perf_counter() - started)
 
 
 def prepare(
@@ -77,7 +87,7 @@ def prepare(
     frames: Array,
     folder: Path,
     *,
-    keep_states: int = 0,
+    states: int = 0,
     floating: bool = False,
     hardware: bool = False,
 ) -> dict[str, Any]:
@@ -92,7 +102,7 @@ def prepare(
     populations = [population(name, network, held=name in holding, arrays=arrays) for name in index]
     for spec in populations:
         readout = network.neurons[spec["name"]].is_readout
-        kept = min(keep_states, len(frames))
+        kept = min(states, len(frames))
         spec |= {"spikes": not readout, "keep": {"u": kept, "v": len(frames) if readout else kept}}
     synapses = [
         synapse(i, way, network, bits=bits if way.source == network.input else 0, arrays=arrays)
@@ -128,8 +138,7 @@ def _check(network: Network, frames: Array, floating: bool) -> None:
             if floating
             else "Lava's fixed_pt models run a network on the grid, this one is not; use `ckd-deploy compile` first"
         )
-    if frames.shape[2:] != network.input_shape or 0 in frames.shape[:2]:
-        raise UnsupportedError(f"frames {frames.shape}: this network takes (R, T, {str(network.input_shape)[1:]}")
+    require_frames(frames, network.input_shape, counts=not floating)
     for name, shape in network.shapes.items():
         if len(shape) not in (1, 3):
             raise UnsupportedError(f"{name}: shape {shape}; Lava runs flat layers and maps of (C, H, W)")
@@ -146,8 +155,8 @@ def _fit_the_chip(populations: list[dict[str, Any]], arrays: Arrays) -> None:
         arrays[spec["vth"]] = np.minimum(arrays[spec["vth"]], VTH_MAX)
 
 
-def _trace(network: Network, frames: Array, folder: Path, plan: dict[str, Any], done: dict[str, Any]) -> Trace:
-    behind = shifts(network, "pipelined")
+def _trace(network: Network, frames: Array, folder: Path, plan: dict[str, Any], seconds: float) -> Trace:
+    behind = offsets(network, "pipelined")
     steps = plan["steps"] + max(behind.values())
     kept: dict[str, dict[str, Array]] = {"spikes": {}, "u": {}, "v": {}}
     for i, (name, node) in enumerate(network.neurons.items()):
@@ -155,25 +164,23 @@ def _trace(network: Network, frames: Array, folder: Path, plan: dict[str, Any], 
             file = folder / f"{kind}{i}.npy"
             if file.exists():
                 kept[kind][name] = late(from_lava(np.load(file), node.shape), behind[name], steps)
+    layers = record_layers(behind, kept)
     return Trace(
-        spikes=kept["spikes"],
-        u=kept["u"],
-        v=kept["v"],
-        predictions=predict(network, kept["spikes"], kept["v"], behind, plan["steps"]),
+        layers=layers,
+        predictions=predict(layers[network.output_layer], plan["steps"]),
         frames=frames,
         classes=network.classes,
-        shifts=behind,
         schedule="pipelined",
         binning=network.binning,
         runner="lava-float" if plan["floating"] else "loihi2" if plan["hardware"] else "lava",
         device="loihi2" if plan["hardware"] else "cpu",
-        seconds=done["seconds"],
+        seconds=seconds,
         versions={**software_versions("ckd", "numpy"), "lava-nc": LAVA_VERSION},
     )
 
 
-def late(values: Array, shift: int, total: int) -> Array:
-    """(R, T, ...) to (R, total, ...), `shift` steps later."""
+def late(values: Array, offset: int, total: int) -> Array:
+    """(R, T, ...) to (R, total, ...), `offset` steps later."""
     moved = np.zeros((values.shape[0], total, *values.shape[2:]), values.dtype)
-    moved[:, shift : shift + values.shape[1]] = values
+    moved[:, offset : offset + values.shape[1]] = values
     return moved

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deploy.errors import RunnerError
 from deploy.network import Array, Network
-from deploy.runners.lava.fixed import run_prepared
+from deploy.runners.lava.fixed import TIMEOUT, run_prepared
 from deploy.runners.lava.python310 import find_python310
 from deploy.traces.trace import Trace
 
@@ -47,7 +47,7 @@ def loihi_python() -> str:
     return os.environ.get(VARIABLE) or find_python310()
 
 
-def run(network: Network, frames: Array, *, keep_states: int = 0, timeout: float = 1800.0) -> Trace:
+def run(network: Network, frames: Array, *, states: int = 0, digests: bool = False, timeout: float = TIMEOUT) -> Trace:
     """Run a network on the chip. Arguments and result are those of `deploy.runners.lava.fixed.run`.
 
     Raises:
@@ -55,6 +55,7 @@ def run(network: Network, frames: Array, *, keep_states: int = 0, timeout: float
         UnsupportedError, GridError: as `deploy.runners.lava.fixed.run`, and where neurons of one layer differ in their
             decays or threshold.
     """
+    del digests
     missing = loihi2_missing()
     if missing:
         listed = "".join(f"\n  - {what}" for what in missing)
@@ -62,7 +63,7 @@ def run(network: Network, frames: Array, *, keep_states: int = 0, timeout: float
             f"Loihi 2 cannot be used from here. Missing:{listed}\n"
             f"Let {VARIABLE} name the Python 3.10 that has these packages, or simulate it: --on integer, --on lava"
         )
-    return run_prepared(network, frames, keep_states=keep_states, timeout=timeout, python=loihi_python())
+    return run_prepared(network, frames, states=states, timeout=timeout, python=loihi_python())
 
 
 def _has(python: str, module: str) -> bool:

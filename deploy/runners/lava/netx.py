@@ -16,8 +16,11 @@ from deploy.formats.model_file import ModelFile
 from deploy.formats.netx import write_netx
 from deploy.grid import UNREACHABLE
 from deploy.network import Network
-from deploy.runners.lava.fixed import LAVA_VERSION, late
+from deploy.network.frames import require_frames
+from deploy.runners.lava.fixed import LAVA_VERSION, TIMEOUT, late
 from deploy.runners.lava.worker import run_worker
+from deploy.traces.layers import record_layers
+from deploy.traces.prediction import predict
 from deploy.traces.trace import Trace, software_versions
 
 Array = NDArray[Any]
@@ -25,14 +28,16 @@ Array = NDArray[Any]
 WORKER = Path(__file__).parent / "workers" / "netx_worker.py"
 
 
-def run(model: Network | ModelFile, frames: Array, *, keep_states: int = 0) -> Trace:
+def run(model: Network | ModelFile, frames: Array, *, states: int = 0, digests: bool = False) -> Trace:
     """Run a .net file, or a network on the grid, which is written as one first. netx keeps no states of spiking layers.
 
     Raises:
+        FramesError: frames that the model does not take.
         UnsupportedError, GridError: a network that netx cannot hold.
         RunnerError: as `run_netx`.
     """
-    del keep_states
+    del states, digests
+    require_frames(frames, model.input_shape)
     if isinstance(model, ModelFile):
         trace = run_netx(model.path, frames, names=model.layers)
     else:
@@ -43,7 +48,7 @@ def run(model: Network | ModelFile, frames: Array, *, keep_states: int = 0) -> T
     return replace(trace, classes=model.classes, binning=model.binning)
 
 
-def run_netx(path: Path, frames: Array, *, names: Sequence[str] = (), timeout: float = 1800.0) -> Trace:
+def run_netx(path: Path, frames: Array, *, names: Sequence[str] = (), timeout: float = TIMEOUT) -> Trace:
     """Run a netx file, pipelined: its k-th layer (the first is 1) works on step t - k.
 
     Args:
@@ -86,14 +91,11 @@ def run_netx(path: Path, frames: Array, *, names: Sequence[str] = (), timeout: f
         for i, layer in enumerate(layers):
             kind = "spikes" if (folder / f"spikes{i}.npy").exists() else "v"
             kept[kind][layer] = late(_turned(np.load(folder / f"{kind}{i}.npy")), i + 1, steps + count)
-    output = layers[-1]
-    votes = kept["spikes"][output].sum(axis=1) if output in kept["spikes"] else kept["v"][output][:, -1]
+    records = record_layers({layer: i + 1 for i, layer in enumerate(layers)}, kept)
     return Trace(
-        spikes=kept["spikes"],
-        v=kept["v"],
-        predictions=votes.reshape(recordings, -1).argmax(axis=1).astype(np.int64),
+        layers=records,
+        predictions=predict(records[layers[-1]], steps),
         frames=frames,
-        shifts={layer: i + 1 for i, layer in enumerate(layers)},
         schedule="pipelined",
         runner="netx",
         device="cpu",

@@ -97,7 +97,7 @@ def _grid_neuron(name: str, node: GridNeuron) -> tuple[Arrays, int]:
     if np.any(lost):
         raise GridError(
             f"{name}: bias {np.asarray(node.bias)[lost].flat[0]} is no 13-bit mantissa << {exponent}, which is all "
-            "that the chip holds. Quantise the network again (deploy.quantize)"
+            "that the chip holds. Quantize the network again (deploy.quantize)"
         )
     vth = np.asarray(grid.UNREACHABLE) if node.vth is None else node.vth
     return {"du": node.du, "dv": node.dv, "vth": vth, "bias_mant": mantissa}, exponent
@@ -192,7 +192,7 @@ def _refuse_changed_weights(connection: Connection, weight: Array, *, on_grid: b
         return
     raise GridError(
         f"{connection.synapse}: weights from {weight.min()} to {weight.max()} are not all on the grid and Lava would "
-        "change them: even ones from -256 to 254 where signs mix, else -255 to 0 or 0 to 255. Quantise again"
+        "change them: even ones from -256 to 254 where signs mix, else -255 to 0 or 0 to 255. Quantize again"
     )
 
 

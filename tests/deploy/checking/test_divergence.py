@@ -13,17 +13,18 @@ from benchmarks.faulty_runner import run as run_faulty
 from deploy.checking.check import check
 from deploy.checking.divergence import Explanation, explain
 from deploy.checking.divergence.bisect import bisect
-from deploy.checking.divergence.evidence import own_differences
+from deploy.checking.divergence.evidence import contradictions
 from deploy.checking.divergence.replay import Setup, replay
 from deploy.checking.divergence.story import story
 from deploy.cli import main
 from deploy.formats.nir import write_nir
 from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Input, Network, Output
-from deploy.runners import run
 from deploy.runners.integer import run as run_integer
+from deploy.runners.table import run
 from deploy.traces.compare import compare
 from deploy.traces.trace import Trace
-from export.record import record_quantised
+from export.record import record_quantized
+from tests.deploy.changed import changed
 from tests.equivalence.networks import convolutional, dense, frames_for
 
 
@@ -39,7 +40,7 @@ def frames(network: Network) -> Array:
 
 @pytest.fixture(scope="module")
 def expected(network: Network, frames: Array) -> Trace:
-    return run(network, frames, keep_states=6)
+    return run(network, frames, states=6, digests=True)
 
 
 def with_node(network: Network, name: str, **changes: object) -> Network:
@@ -61,24 +62,24 @@ def causes_of(explanation: Explanation) -> set[tuple[str, tuple[str, ...]]]:
 
 def test_a_free_replay_is_the_integer_simulator(network: Network, frames: Array, expected: Trace) -> None:
     again = replay(Setup(network=network, frames=frames))
-    for layer in expected.layers:
-        assert np.array_equal(again.v[layer], expected.v[layer])
-        if layer in expected.spikes:
-            assert np.array_equal(again.spikes[layer], expected.spikes[layer])
+    for name, layer in expected.layers.items():
+        assert np.array_equal(again.v[name], layer["v"])
+        if not layer.is_readout:
+            assert np.array_equal(again.spikes[name], layer.output)
 
 
 def test_a_recurrent_network_replays_along_its_trace() -> None:
     rng = np.random.default_rng(3)
     network = dense(rng, recurrent=True)
     frames = frames_for(rng, network, 4)
-    trace = run(network, frames, keep_states=4)
-    assert trace.spikes["lif1"].any()
-    assert all(own.agrees for own in own_differences(Setup(network=network, frames=frames), trace).values())
+    trace = run(network, frames, states=4, digests=True)
+    assert trace.layers["lif1"].output.any()
+    assert all(own.agrees for own in contradictions(Setup(network=network, frames=frames), trace).values())
 
 
 def test_only_the_layer_that_is_wrong_contradicts_its_rule(network: Network, frames: Array) -> None:
-    found = run(changed_weight(network, "conv2", (1, 2, 0, 1), 40), frames, keep_states=6)
-    own = own_differences(Setup(network=network, frames=frames), found)
+    found = run(changed_weight(network, "conv2", (1, 2, 0, 1), 40), frames, states=6, digests=True)
+    own = contradictions(Setup(network=network, frames=frames), found)
     assert [layer for layer, one in own.items() if not one.agrees] == ["lif2"]
 
 
@@ -86,20 +87,20 @@ def test_two_faults_in_two_models_are_both_named_and_nothing_else(
     network: Network, frames: Array, expected: Trace
 ) -> None:
     bad = with_node(changed_weight(network, "conv1", (0, 1, 1, 1), 2), "lif2", dv=np.array(401))
-    explanation = explain(expected, run(bad, frames, keep_states=6), reference=network, tested=bad)
+    explanation = explain(expected, run(bad, frames, states=6, digests=True), reference=network, tested=bad)
     assert causes_of(explanation) == {("weight", ("conv1",)), ("potential-decay", ("lif2",))}
     assert all(cause.verified for cause in explanation.causes)
 
 
 def test_parameters_that_change_nothing_are_not_blamed(network: Network, frames: Array, expected: Trace) -> None:
     # A higher threshold of a neuron that never spikes is harmless; a weight behind one that does is not.
-    lif2, active = network.nodes["lif2"], expected.spikes["lif2"].any(axis=(0, 1))
+    lif2, active = network.nodes["lif2"], expected.layers["lif2"].output.any(axis=(0, 1))
     assert isinstance(lif2, GridNeuron) and lif2.vth is not None
     vth = np.broadcast_to(lif2.vth, lif2.shape) + ~active
     assert np.any(vth != lif2.vth)
     heard = int(np.flatnonzero(active)[0])
     bad = changed_weight(with_node(network, "lif2", vth=vth), "fc", (0, heard), 2)
-    explanation = explain(expected, run(bad, frames, keep_states=6), reference=network, tested=bad)
+    explanation = explain(expected, run(bad, frames, states=6, digests=True), reference=network, tested=bad)
     assert causes_of(explanation) == {("weight", ("fc",))}
 
 
@@ -107,7 +108,7 @@ def test_without_the_other_model_the_weight_is_solved_from_the_trace(
     network: Network, frames: Array, expected: Trace
 ) -> None:
     bad = changed_weight(network, "conv2", (3, 1, 2, 0), -6)
-    explanation = explain(expected, run(bad, frames, keep_states=6), reference=bad)
+    explanation = explain(expected, run(bad, frames, states=6, digests=True), reference=bad)
     (cause,) = explanation.causes
     good = network.nodes["conv2"]
     assert isinstance(good, Conv)
@@ -116,10 +117,10 @@ def test_without_the_other_model_the_weight_is_solved_from_the_trace(
 
 
 def test_a_pipelined_run_is_explained_as_well(network: Network, frames: Array, expected: Trace) -> None:
-    pipelined = run_integer(network, frames, keep_states=6, schedule="pipelined")
+    pipelined = run_integer(network, frames, states=6, digests=True, schedule="pipelined")
     assert compare(expected, pipelined)
     bad = changed_weight(network, "conv2", (3, 1, 2, 0), -60)
-    found = run_integer(bad, frames, keep_states=6, schedule="pipelined")
+    found = run_integer(bad, frames, states=6, digests=True, schedule="pipelined")
     for tested in (bad, network):
         (cause,) = explain(expected, found, reference=network, tested=tested).causes
         assert cause.kind == "weight" and cause.verified
@@ -137,16 +138,16 @@ def test_constants_too_are_solved_from_the_trace(
     network: Network, frames: Array, expected: Trace, layer: str, changes: dict[str, Array], kind: str
 ) -> None:
     bad = with_node(network, layer, **changes)
-    explanation = explain(expected, run(bad, frames, keep_states=6), reference=bad)
+    explanation = explain(expected, run(bad, frames, states=6, digests=True), reference=bad)
     assert causes_of(explanation) == {(kind, (layer,))}
     assert explanation.causes[0].verified
 
 
 def test_a_mistake_that_nobody_listed_gets_no_name(network: Network, frames: Array, expected: Trace) -> None:
-    found = run(network, frames, keep_states=6)
+    found = run(network, frames, states=6, digests=True)
     rng = np.random.default_rng(5)
-    noisy = found.spikes["lif1"] ^ (rng.random(found.spikes["lif1"].shape) < 0.01)
-    explanation = explain(expected, replace(found, spikes={**found.spikes, "lif1": noisy}), reference=network)
+    noisy = found.layers["lif1"].output ^ (rng.random(found.layers["lif1"].output.shape) < 0.01)
+    explanation = explain(expected, changed(found, "lif1", spikes=noisy), reference=network)
     assert explanation.causes == ()
     assert "lif1" in explanation.unexplained
     assert "no known mistake explains" in story(explanation)
@@ -156,7 +157,7 @@ def test_the_story_tells_potential_threshold_inputs_and_spread(
     network: Network, frames: Array, expected: Trace
 ) -> None:
     bad = changed_weight(network, "conv1", (2, 0, 1, 1), 60)
-    found = run(bad, frames, keep_states=6)
+    found = run(bad, frames, states=6, digests=True)
     explanation = explain(expected, found, reference=network, tested=bad)
     seen = explanation.divergence
     assert seen is not None and seen.expected is not None and seen.found is not None
@@ -183,13 +184,10 @@ def test_the_story_tells_potential_threshold_inputs_and_spread(
 def test_the_inputs_of_a_neuron_add_up_to_its_sum(network: Network, frames: Array, expected: Trace) -> None:
     for layer, at in (("conv1", (1, 2, 2)), ("fc", (3,))):
         target = network.targets(layer)[0]
-        spikes = {name: s.copy() for name, s in expected.spikes.items()}
-        v = {name: s.copy() for name, s in expected.v.items()}
-        if target in spikes:
-            spikes[target][(2, 5, *at)] ^= True
-        else:
-            v[target][(2, 5, *at)] += 1
-        other = replace(expected, spikes=spikes, v=v, v_digest={})
+        record = expected.layers[target]
+        given = record.output.copy()
+        given[(2, 5, *at)] = given[(2, 5, *at)] + 1 if record.is_readout else not given[(2, 5, *at)]
+        other = changed(expected, target, **{record.gives: given, "v_digest": None})
         seen = explain(expected, other, reference=network).divergence
         assert seen is not None and seen.expected is not None
         assert seen.expected.inputs
@@ -198,9 +196,9 @@ def test_the_inputs_of_a_neuron_add_up_to_its_sum(network: Network, frames: Arra
 
 def test_bisect_finds_the_shortest_piece(network: Network, frames: Array, expected: Trace) -> None:
     bad = changed_weight(network, "conv2", (0, 0, 0, 0), 200)
-    first = compare(expected, run(bad, frames, keep_states=6)).first
+    first = compare(expected, run(bad, frames, states=6, digests=True)).first
     assert first is not None
-    piece = bisect(bad, lambda n, f: run(n, f, keep_states=1), expected, frames, first.recording)
+    piece = bisect(bad, lambda n, f: run(n, f, states=1, digests=True), expected, frames, first.recording)
     assert (piece.layer, piece.layers, piece.steps) == ("lif2", 2, first.step + 1)
 
 
@@ -208,7 +206,7 @@ def test_frames_of_another_binning_are_told_from_other_mistakes(
     network: Network, frames: Array, expected: Trace
 ) -> None:
     swapped = np.ascontiguousarray(frames[:, :, ::-1])
-    explanation = explain(expected, run(network, swapped, keep_states=6), reference=network)
+    explanation = explain(expected, run(network, swapped, states=6, digests=True), reference=network)
     assert causes_of(explanation) == {("polarity", ("input",))}
     assert explanation.causes[0].verified
 
@@ -254,9 +252,9 @@ def test_float_runs_may_differ_only_where_rounding_decides(tmp_path: Path) -> No
     write_nir(network, model)
     trace.save(model.with_suffix(".trace"))
     assert check(model, on="float").equal
-    wrong = {name: spikes.copy() for name, spikes in trace.spikes.items()}
-    wrong["lif1"][0, 6, 0, 0, 0] ^= True
-    replace(trace, spikes=wrong).save(model.with_suffix(".trace"))
+    wrong = trace.layers["lif1"].output.copy()
+    wrong[0, 6, 0, 0, 0] ^= True
+    changed(trace, "lif1", spikes=wrong).save(model.with_suffix(".trace"))
     checked = check(model, on="float")
     assert not checked.equal and checked.rounded is None
 
@@ -269,19 +267,19 @@ def test_rounding_excuses_neither_silence_nor_predictions_nor_what_is_no_number(
     trace = run(network, frames_for(rng, network, 4), on="float")
     model = tmp_path / "float.nir"
     write_nir(network, model)
-    readout = trace.layers[-1]
-    nan, endless = (trace.v[readout].copy() for _ in range(2))
+    readout = list(trace.layers)[-1]
+    nan, endless = (trace.layers[readout]["v"].copy() for _ in range(2))
     nan[:, -1], endless[0, 0] = np.nan, np.inf
     endless[1:] = 0
     for wrong in (
         replace(trace, predictions=trace.predictions + 1),
-        replace(trace, v={**trace.v, readout: nan}),
-        replace(trace, v={**trace.v, readout: endless}),
+        changed(trace, readout, v=nan),
+        changed(trace, readout, v=endless),
     ):
         wrong.save(model.with_suffix(".trace"))
         checked = check(model, on="float")
         assert not checked.equal and checked.rounded is None
-    lif = next(iter(trace.spikes))
+    lif = next(iter(trace.spiking))
     silent = with_node(network, lif, threshold=np.array(1e6, np.float32))
     write_nir(silent, model)
     run(silent, trace.frames, on="float").save(model.with_suffix(".trace"))  # pyright: ignore[reportArgumentType]
@@ -337,11 +335,11 @@ def equal_pairs(seeds: int) -> tuple[int, int]:
         rng = np.random.default_rng(seed)
         network = convolutional(rng, size=6) if seed % 4 == 0 else dense(rng, recurrent=seed % 4 == 1)
         frames = frames_for(rng, network, 3)
-        one, other = record_quantised(network, frames), run(network, frames, keep_states=3)
-        if all(spikes.any() for spikes in one.spikes.values()):
+        one, other = record_quantized(network, frames), run(network, frames, states=3, digests=True)
+        if all(spikes.any() for spikes in (layer.output for layer in one.spiking.values())):
             pairs += 1
             setup = Setup(network=network, frames=frames)
-            alarms += not compare(one, other) or any(not own.agrees for own in own_differences(setup, other).values())
+            alarms += not compare(one, other) or any(not own.agrees for own in contradictions(setup, other).values())
     return pairs, alarms
 
 

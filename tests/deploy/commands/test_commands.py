@@ -13,7 +13,9 @@ from ckd.events import EVENT_DTYPE, write_recording
 from deploy.cli import main
 from deploy.formats.nir import write_nir
 from deploy.network import Array, Conv, Network
+from deploy.traces.layers import LayerRecord
 from deploy.traces.trace import load_trace
+from tests.deploy.changed import changed
 from tests.deploy.conftest import BINNING
 
 
@@ -128,19 +130,18 @@ def test_a_trace_from_a_chip_is_checked_over_the_recordings_asked_for(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recorded = load_trace(model.with_suffix(".trace"))
-    chip = replace(recorded, spikes={name: recorded.spikes[name].copy() for name in recorded.spikes}, frames=None)
-    chip.spikes["lif1"][8, 2, 0, 0, 0] ^= True
+    spikes = recorded.layers["lif1"].output
+    spikes[8, 2, 0, 0, 0] ^= True
+    chip = changed(replace(recorded, frames=None), "lif1", spikes=spikes)
     chip.save(tmp_path / "chip.trace")
     code, verdict = run_json(capsys, "check", model, tmp_path / "chip.trace", "--recordings", "5", "--json")
     assert code == 0 and verdict["recordings"] == 5
     # The whole is different, is explained, and stays so where the chip counts its steps otherwise.
-    late = {
-        name: np.pad(spikes, ((0, 0), (1, 0), *((0, 0),) * (spikes.ndim - 2))) for name, spikes in chip.spikes.items()
-    }
-    v = {name: np.pad(chip.v[name], ((0, 0), (1, 0), *((0, 0),) * (chip.v[name].ndim - 2))) for name in chip.v}
-    replace(chip, spikes=late, v=v, u={}, u_digest={}, v_digest={}, shifts=dict.fromkeys(chip.shifts, 1)).save(
-        tmp_path / "late.trace"
-    )
+    late = {}
+    for name, layer in chip.layers.items():
+        moved = np.pad(layer.output, ((0, 0), (1, 0), *((0, 0),) * (layer.output.ndim - 2)))
+        late[name] = LayerRecord(v=moved, offset=1) if layer.is_readout else LayerRecord(spikes=moved, offset=1)
+    replace(chip, layers=late).save(tmp_path / "late.trace")
     for name in ("chip.trace", "late.trace"):
         code, verdict = run_json(capsys, "check", model, tmp_path / name, "--json")
         assert code == 1 and verdict["first"]["layer"] == "lif1" and verdict["first"]["recording"] == 8

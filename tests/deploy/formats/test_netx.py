@@ -12,7 +12,7 @@ import pytest
 import deploy
 from ckd.events import Binning
 from deploy.errors import DeployError, GridError, ModelError, RunnerError, UnsupportedError
-from deploy.formats.load import load_model
+from deploy.formats.files import load
 from deploy.formats.model_file import ModelFile
 from deploy.formats.netx import fit_to_netx, write_netx
 from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Output, SumPool
@@ -41,7 +41,7 @@ def convolutional(rng: np.random.Generator) -> Network:
         fc4=Dense(weight=even(rng, 4, 8, largest=4)),
         readout=cells(4, vth=None, dv=100),
         output=Output(),
-    ).replace(binning=Binning(step_us=1000, steps=15, height=14, width=18), classes=tuple("abcd"), grid="loihi2")
+    ).replace(binning=Binning(step_us=1000, steps=15, height=14, width=18), classes=tuple("abcd"), chip="loihi2")
 
 
 @needs_lava
@@ -51,12 +51,12 @@ def test_a_netx_file_gives_the_same_spikes_in_lava(tmp_path: Path) -> None:
     path = tmp_path / "student.net"
     write_netx(network, path)
     frames = events(rng, 3, 15, network.input_shape)
-    trace = deploy.run(load_model(path), frames, on="netx")
+    trace = deploy.run(load(path), frames, on="netx")
     simulated = integer.run(network, frames)
     for name in ("lif1", "lif2", "lif3", "lif4", "lif5"):
         assert 0.01 < trace.aligned("spikes", name).mean() < 0.95, name
-        np.testing.assert_array_equal(trace.aligned("spikes", name), simulated.spikes[name], err_msg=name)
-    np.testing.assert_array_equal(trace.aligned("v", "readout"), simulated.v["readout"])
+        np.testing.assert_array_equal(trace.aligned("spikes", name), simulated.layers[name].output, err_msg=name)
+    np.testing.assert_array_equal(trace.aligned("v", "readout"), simulated.layers["readout"]["v"])
     assert deploy.compare(simulated, trace)
     folded = fold_pooling(network)  # the reference knows no pooling
     expected = reference(folded, frames)
@@ -72,8 +72,8 @@ def test_counts_reach_netx_whole() -> None:
     )
     frames = rng.integers(0, 6, (2, 20, 5)).astype(np.uint8)
     simulated, trace = integer.run(network, frames), deploy.run(network, frames, on="netx")
-    assert 0.02 < simulated.spikes["lif"].mean() < 0.9
-    np.testing.assert_array_equal(trace.aligned("spikes", "lif"), simulated.spikes["lif"])
+    assert 0.02 < simulated.layers["lif"].output.mean() < 0.9
+    np.testing.assert_array_equal(trace.aligned("spikes", "lif"), simulated.layers["lif"].output)
 
 
 def test_a_file_holds_layers_in_the_order_and_layout_of_pytorch(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_file_holds_layers_in_the_order_and_layout_of_pytorch(tmp_path: Path) 
 def test_a_file_says_how_recordings_become_frames(tmp_path: Path) -> None:
     network = convolutional(np.random.default_rng(5))
     write_netx(network, tmp_path / "student.net")
-    model = load_model(tmp_path / "student.net")
+    model = load(tmp_path / "student.net")
     assert isinstance(model, ModelFile)
     assert (model.input_shape, model.binning, model.classes) == ((2, 14, 18), network.binning, network.classes)
     assert model.layers == tuple(network.neurons)
@@ -183,25 +183,25 @@ def test_a_missing_or_foreign_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunnerError, match=r"nowhere\.net: no such netx file"):
         run_netx(Path("nowhere.net"), np.ones((1, 2, 3), np.uint8))
     with pytest.raises(ModelError, match=r"nowhere\.net: no such file; ckd-export --to netx"):
-        load_model(Path("nowhere.net"))
+        load(Path("nowhere.net"))
     path = tmp_path / "other.net"
     path.write_bytes(b"nothing")
     with pytest.raises(ModelError, match=r"other\.net: not an HDF5 file"):
-        load_model(path)
+        load(path)
     with h5py.File(path, "w") as file:
         file["x"] = 1
     with pytest.raises(ModelError, match=r"other\.net: not a netx file"):
-        load_model(path)
+        load(path)
     with h5py.File(path, "w") as file:
         file["layer/0/type"] = np.bytes_("dense")
     with pytest.raises(ModelError, match="does not begin with an input layer"):
-        load_model(path)
+        load(path)
 
 
 def test_a_file_of_lava_dl_runs_without_our_metadata(tmp_path: Path) -> None:
     write_netx(convolutional(np.random.default_rng(5)), tmp_path / "student.net")
     with h5py.File(tmp_path / "student.net", "a") as file:
         file.attrs.clear()
-    model = load_model(tmp_path / "student.net")
+    model = load(tmp_path / "student.net")
     assert isinstance(model, ModelFile)
     assert model.layers == tuple(f"layer{i}" for i in range(1, 7)) and model.binning is None

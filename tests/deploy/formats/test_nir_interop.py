@@ -109,12 +109,12 @@ def test_another_tool_reading_our_float_file_gives_every_spike(
 ) -> None:
     network = student(pooling=pooling)
     inputs = frames(network)
-    expected = floating.run(network, inputs).spikes
-    for name, spikes in expected.items():
-        assert spikes.mean() > 0.01, f"{name} hardly spikes"
+    expected = floating.run(network, inputs)
+    for name, layer in expected.spiking.items():
+        assert layer.output.mean() > 0.01, f"{name} hardly spikes"
     write_nir(unit_resistance(network) if unit else network, tmp_path / "n.nir")
     got = simulate(READERS[reader](tmp_path / "n.nir"), inputs)
-    assert np.array_equal(got, expected["lif3"][0])
+    assert np.array_equal(got, expected.layers["lif3"].output[0])
 
 
 def test_norse_ignores_the_resistance_and_goes_silent(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_norse_ignores_the_resistance_and_goes_silent(tmp_path: Path) -> None:
     inputs = frames(network)
     write_nir(network, tmp_path / "n.nir")
     assert not np.array_equal(
-        simulate(norse(tmp_path / "n.nir"), inputs), floating.run(network, inputs).spikes["lif3"][0]
+        simulate(norse(tmp_path / "n.nir"), inputs), floating.run(network, inputs).layers["lif3"].output[0]
     )
 
 
@@ -134,8 +134,9 @@ def test_moving_the_resistance_changes_no_spike(tmp_path: Path) -> None:
     write_nir(moved, tmp_path / "n.nir")
     assert np.allclose(nir.read(tmp_path / "n.nir").nodes["lif1"].r, 1)  # pyright: ignore
     wanted, got = floating.run(network, inputs), floating.run(read_nir(tmp_path / "n.nir"), inputs)
-    for name, spikes in wanted.spikes.items():
-        assert np.array_equal(got.spikes[name], spikes)
+    for name in wanted.spiking:
+        spikes = wanted.layers[name].output
+        assert np.array_equal(got.layers[name].output, spikes)
 
 
 def test_the_braille_network_that_norse_ships_is_read_and_runs() -> None:
@@ -148,5 +149,5 @@ def test_the_braille_network_that_norse_ships_is_read_and_runs() -> None:
     assert network.recurrent_edges == {("lif1.w_rec", "lif1.lif")}
     inputs = (np.random.default_rng(2).random((10, 256, 12)) < 0.3).astype(np.uint8)
     trace = floating.run(network, inputs)
-    assert trace.spikes["lif1.lif"].mean() > 0.005
-    assert trace.spikes["lif2"].mean() > 0.005
+    assert trace.layers["lif1.lif"].output.mean() > 0.005
+    assert trace.layers["lif2"].output.mean() > 0.005

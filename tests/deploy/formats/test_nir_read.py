@@ -32,7 +32,7 @@ def test_same_padding_is_pytorchs(tmp_path: Path, kernel: tuple[int, int], dilat
     expected = torch.nn.functional.conv2d(
         torch.from_numpy(frames[0]).double(), torch.from_numpy(weight).double(), padding="same", dilation=dilation
     )
-    got = floating.run(network, frames).v["readout"][0, 0]
+    got = floating.run(network, frames).layers["readout"]["v"][0, 0]
     np.testing.assert_allclose(got, expected[0], rtol=1e-6, atol=1e-6)
 
 
@@ -49,7 +49,9 @@ def test_a_convolution_with_every_option_is_pytorchs(tmp_path: Path, groups: int
     )[0]
     node = conv2d(weight, (9, 8), bias=bias, **options)
     network = reread(chain((4, 9, 8), {"conv": node}, tuple(expected.shape)), tmp_path)
-    np.testing.assert_allclose(floating.run(network, frames).v["readout"][0, 0], expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        floating.run(network, frames).layers["readout"]["v"][0, 0], expected, rtol=1e-6, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("padding", [2, "same", "valid"])
@@ -65,7 +67,7 @@ def test_a_one_dimensional_convolution_is_one_of_height_1(tmp_path: Path, paddin
     network = reread(chain((2, 20), {"conv": conv, "lif": lif((3, length))}, (3, length)), tmp_path)
     assert network.input_shape == (2, 1, 20)
     assert network.shapes["lif"] == (3, 1, length)
-    u = floating.run(network, frames, keep_states=2).u["lif"]
+    u = floating.run(network, frames, states=2).layers["lif"]["u"]
     np.testing.assert_allclose(u[:, :, :, 0], expected.unflatten(0, (2, 10)), rtol=1e-5, atol=1e-5)
 
 
@@ -76,7 +78,7 @@ def test_average_pooling_is_a_sum_and_a_factor(tmp_path: Path) -> None:
     assert isinstance(network.nodes["pool_mean"], Scale)
     frames = spikes(RNG, 1, 1, 2, 6, 9)
     expected = torch.nn.functional.avg_pool2d(torch.from_numpy(frames[0]).double(), (2, 3), (2, 2), (0, 1))[0]
-    np.testing.assert_allclose(floating.run(network, frames).v["readout"][0, 0], expected, rtol=1e-6)
+    np.testing.assert_allclose(floating.run(network, frames).layers["readout"]["v"][0, 0], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("start", [0, 1])
@@ -111,7 +113,7 @@ def test_nested_graphs_become_flat_with_dotted_names(tmp_path: Path) -> None:
     assert network.sources("block.cell.lif") == ["block.cell.w", "block.scale"]
     assert network.recurrent_edges == {("block.cell.w", "block.cell.lif")}
     frames = spikes(RNG, 3, 30, 6)
-    assert floating.run(network, frames).spikes["block.cell.lif"].any()
+    assert floating.run(network, frames).layers["block.cell.lif"].output.any()
 
 
 def test_a_subgraph_that_only_passes_on_is_an_edge(tmp_path: Path) -> None:
@@ -130,7 +132,7 @@ def test_branches_join_by_adding(tmp_path: Path) -> None:
     }
     network = reread(graph(nodes, [("input", "a"), ("input", "b"), ("a", "i"), ("b", "i"), ("i", "output")]), tmp_path)
     frames = np.ones((1, 4, 3), np.uint8)
-    assert np.array_equal(floating.run(network, frames).v["i"][0, :, 0], [5.5, 11, 16.5, 22])
+    assert np.array_equal(floating.run(network, frames).layers["i"]["v"][0, :, 0], [5.5, 11, 16.5, 22])
 
 
 def test_a_graph_that_ends_in_a_synapse_gets_a_readout(tmp_path: Path) -> None:
@@ -138,7 +140,7 @@ def test_a_graph_that_ends_in_a_synapse_gets_a_readout(tmp_path: Path) -> None:
     network = reread(chain((2,), {"fc": nir.Linear(weight)}, (2,)), tmp_path)
     assert network.sources("output") == ["readout"]
     trace = floating.run(network, np.ones((1, 5, 2), np.uint8))
-    assert np.array_equal(trace.v["readout"][0, -1], [5, 15])
+    assert np.array_equal(trace.layers["readout"]["v"][0, -1], [5, 15])
     assert trace.predictions == [1]
 
 
@@ -188,7 +190,7 @@ def test_a_threshold_node_is_a_neuron_without_memory(tmp_path: Path) -> None:
     nodes = {"fc": nir.Linear(np.eye(3, dtype=np.float32)), "fire": nir.Threshold(full((3,), 0.5))}
     network = reread(chain((3,), nodes, (3,)), tmp_path)
     frames = spikes(RNG, 2, 10, 3)
-    assert np.array_equal(floating.run(network, frames).spikes["fire"], frames.astype(bool))
+    assert np.array_equal(floating.run(network, frames).layers["fire"].output, frames.astype(bool))
 
 
 def test_a_graph_with_everything_that_others_write_runs(tmp_path: Path) -> None:
@@ -212,5 +214,5 @@ def test_a_graph_with_everything_that_others_write_runs(tmp_path: Path) -> None:
     assert isinstance(network.nodes["rnn.w_rec"], Dense)
     trace = floating.run(network, spikes(RNG, 6, 50, 2, 12, 12))
     for name in ("if1", "rnn.lif"):
-        assert trace.spikes[name].mean() > 0.01
-    assert np.ptp(trace.v["li"][:, -1], axis=0).min() > 0, "the readout hears the recordings"
+        assert trace.layers[name].output.mean() > 0.01
+    assert np.ptp(trace.layers["li"]["v"][:, -1], axis=0).min() > 0, "the readout hears the recordings"

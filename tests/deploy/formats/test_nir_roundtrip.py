@@ -52,7 +52,7 @@ def assert_same(a: Network, b: Network) -> None:
                 assert np.array_equal(value, read), (name, field.name)
             else:
                 assert value == read, (name, field.name)
-    for name in ("dt", "binning", "classes", "grid", "scale_bits", "report"):
+    for name in ("dt", "binning", "classes", "chip", "scale_bits", "report"):
         assert getattr(a, name) == getattr(b, name), name
 
 
@@ -106,7 +106,7 @@ def networks(draw: st.DrawFn) -> Network:
         nodes=nodes,
         edges=edges,
         dt=draw(st.sampled_from([1e-4, 1e-3, 0.0375, 1.0])),
-        grid="loihi2",
+        chip="loihi2",
         scale_bits=scales,
         classes=("zero", "ünï"),
         binning=BINNING,
@@ -144,7 +144,7 @@ def small(**changes: Any) -> Network:
     names = list(nodes)
     edges = tuple(itertools.pairwise(names))
     nodes |= changes
-    return Network(nodes=nodes, edges=edges, grid="loihi2", scale_bits={"lif1": 7, "lif2": 6, "out": 8})
+    return Network(nodes=nodes, edges=edges, chip="loihi2", scale_bits={"lif1": 7, "lif2": 6, "out": 8})
 
 
 def test_a_reader_that_ignores_metadata_gets_the_same_network(tmp_path: Path) -> None:
@@ -164,9 +164,9 @@ def test_a_reader_that_ignores_metadata_gets_the_same_network(tmp_path: Path) ->
     frames = (np.random.default_rng(1).random((5, 40, 2, 8, 8)) < 0.3).astype(np.uint8)
     a, b = floating.run(expected, frames), floating.run(foreign, frames)
     for name in ("lif1", "lif2"):
-        assert a.spikes[name].mean() > 0.01
+        assert a.layers[name].output.mean() > 0.01
         # tau is rounded to float32, so a potential may differ in its last bits and, rarely, cross the threshold.
-        assert np.mean(a.spikes[name] != b.spikes[name]) < 1e-3
+        assert np.mean(a.layers[name].output != b.layers[name].output) < 1e-3
 
 
 def test_the_nir_package_reads_our_file_and_infers_its_types(tmp_path: Path) -> None:
@@ -387,7 +387,7 @@ def test_integrate_and_fire_with_a_bias_puts_it_on_its_synapse(tmp_path: Path) -
         write_nir(float_network(lif=fire), tmp_path / "m.nir")
 
 
-def test_a_graph_from_elsewhere_survives_quantising_writing_and_reading(tmp_path: Path) -> None:
+def test_a_graph_from_elsewhere_survives_quantizing_writing_and_reading(tmp_path: Path) -> None:
     """IF neurons, a strided convolution with biases, SumPool2d, a recurrent CubaLIF: the integers run as before."""
     rng = np.random.default_rng(7)
 
@@ -409,13 +409,13 @@ def test_a_graph_from_elsewhere_survives_quantising_writing_and_reading(tmp_path
     written.edges += [("cuba", "back"), ("back", "cuba")]
     network = reread(written, tmp_path)
     frames = spikes(rng, 12, 60, 2, 12, 12)
-    quantised = quantize(network, frames)
-    write_nir(quantised, tmp_path / "ready.nir")
+    quantized = quantize(network, frames)
+    write_nir(quantized, tmp_path / "ready.nir")
     read = read_nir(tmp_path / "ready.nir")
-    assert_same(quantised, read)
-    before, after = integer.run(quantised, frames), integer.run(read, frames)
+    assert_same(quantized, read)
+    before, after = integer.run(quantized, frames), integer.run(read, frames)
     for name in ("if1", "cuba"):
-        assert before.spikes[name].mean() > 0.01
-        assert np.array_equal(before.spikes[name], after.spikes[name])
-    assert np.array_equal(before.v["li"], after.v["li"])
+        assert before.layers[name].output.mean() > 0.01
+        assert np.array_equal(before.layers[name].output, after.layers[name].output)
+    assert np.array_equal(before.layers["li"]["v"], after.layers["li"]["v"])
     assert np.mean(floating.run(network, frames).predictions == after.predictions) > 0.8

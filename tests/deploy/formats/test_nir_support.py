@@ -48,5 +48,5 @@ def test_every_example_spikes() -> None:
             network = read_nir(Path(folder) / "n.nir", dt=1e-3)
         frames = (np.random.default_rng(1).random((4, 20, *network.input_shape)) < 0.5).astype(np.uint8)
         trace = floating.run(network, frames)
-        assert trace.spikes, kind
-        assert all(spikes.any() for spikes in trace.spikes.values()), kind
+        assert trace.spiking, kind
+        assert all(spikes.any() for spikes in (layer.output for layer in trace.spiking.values())), kind

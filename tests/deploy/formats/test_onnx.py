@@ -12,7 +12,7 @@ import deploy
 from benchmarks.nir_support import support_table
 from ckd.events import Binning
 from deploy import grid
-from deploy.formats.load import load_model
+from deploy.formats.files import load
 from deploy.formats.model_file import ModelFile
 from deploy.network import (
     Conv,
@@ -28,6 +28,7 @@ from deploy.network import (
     SumPool,
 )
 from deploy.runners import floating, integer
+from deploy.traces.trace import Trace
 from tests.deploy.runners.plain import Array, cells, chain, even, events, small
 
 onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
@@ -39,20 +40,26 @@ from deploy.formats.onnx.integers import planes  # noqa: E402
 from deploy.runners import onnx as runner  # noqa: E402
 
 
+def assert_same_records(expected: Trace, found: Trace) -> None:
+    for name, layer in expected.layers.items():
+        for kind in (layer.gives, "u", "v"):
+            np.testing.assert_array_equal(found.layers[name][kind], layer[kind], err_msg=f"{name} {kind}")
+
+
 def assert_equal_to_the_integer_simulator(network: Network, frames: Array, path: Path | None = None) -> None:
     """Every spike, current and potential of the graph, and of the file where a path is given."""
-    expected = integer.run(network, frames, keep_states=len(frames))
+    expected = integer.run(network, frames, states=len(frames), digests=True)
     model: Network | ModelFile = network
     if path is not None:
         write_onnx(network, path)
-        model = load_model(path)
-    found = runner.run(model, frames, keep_states=len(frames), batch=2)
+        model = load(path)
+    found = runner.run(model, frames, states=len(frames), digests=True, batch=2)
     for name in network.neurons:
-        if name in expected.spikes:
-            assert 0 < expected.spikes[name].mean() < 1, name
-            np.testing.assert_array_equal(found.spikes[name], expected.spikes[name], err_msg=name)
+        if name in expected.spiking:
+            assert 0 < expected.layers[name].output.mean() < 1, name
+            np.testing.assert_array_equal(found.layers[name].output, expected.layers[name].output, err_msg=name)
         for kind in ("u", "v", "u_digest", "v_digest"):
-            a, b = (getattr(trace, kind)[name] for trace in (found, expected))
+            a, b = (trace.layers[name][kind] for trace in (found, expected))
             assert a.dtype == b.dtype
             np.testing.assert_array_equal(a, b, err_msg=f"{name} {kind}")
     np.testing.assert_array_equal(found.predictions, expected.predictions)
@@ -135,21 +142,19 @@ def test_random_layers_are_equal_to_the_integer_simulator_in_every_bit(seed: int
         input=Input(shape=(4, 9, 8)), conv=conv, lif=lif, flatten=Flatten(), fc=fc, readout=readout, output=Output()
     )
     frames = rng.integers(0, 256 if seed % 3 else 2, (3, 6, 4, 9, 8)).astype(np.uint8)
-    expected = integer.run(network, frames, keep_states=3)
-    found = runner.run(network, frames, keep_states=3)
-    for kind in ("spikes", "u", "v"):
-        for name, values in getattr(expected, kind).items():
-            np.testing.assert_array_equal(getattr(found, kind)[name], values, err_msg=f"{name} {kind}")
+    expected = integer.run(network, frames, states=3, digests=True)
+    found = runner.run(network, frames, states=3, digests=True)
+    assert_same_records(expected, found)
 
 
 def test_currents_that_wrap_and_potentials_that_saturate_do_so_as_on_the_chip() -> None:
     network = small(fc=Dense(weight=np.full((2, 3), 254), weight_exp=7), lif=cells(2, vth=grid.VTH_MAX, dv=0, du=9))
     frames = np.random.default_rng(0).integers(0, 2, (3, 60, 3)).astype(np.uint8)
-    expected = integer.run(network, frames, keep_states=3)
+    expected = integer.run(network, frames, states=3, digests=True)
     assert sum(expected.overflows.values()) > 100
-    found = runner.run(network, frames, keep_states=3)
-    np.testing.assert_array_equal(found.u["lif"], expected.u["lif"])
-    np.testing.assert_array_equal(found.v["lif"], expected.v["lif"])
+    found = runner.run(network, frames, states=3, digests=True)
+    np.testing.assert_array_equal(found.layers["lif"]["u"], expected.layers["lif"]["u"])
+    np.testing.assert_array_equal(found.layers["lif"]["v"], expected.layers["lif"]["v"])
 
 
 def test_pooled_counts_are_summed_exactly() -> None:
@@ -213,14 +218,15 @@ def test_a_float_network_spikes_as_on_the_float_runner(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     network, frames = float_network(rng), events(rng, 6, 20, (2, 8, 8), rate=0.3)
     write_onnx(network, tmp_path / "student.onnx")
-    expected = floating.run(network, frames, keep_states=6)
-    found = runner.run(load_model(tmp_path / "student.onnx"), frames, keep_states=6)
-    for name, spikes in expected.spikes.items():
+    expected = floating.run(network, frames, states=6)
+    found = runner.run(load(tmp_path / "student.onnx"), frames, states=6, digests=True)
+    for name in expected.spiking:
+        spikes = expected.layers[name].output
         assert 0.02 < spikes.mean() < 0.9
         # The sums of a convolution are rounded in another order: a spike may differ where v lies on the threshold.
-        assert (spikes != found.spikes[name]).mean() < 1e-3
-    np.testing.assert_allclose(found.v["readout"], expected.v["readout"], atol=1e-4)
-    np.testing.assert_allclose(found.u["lif2"], expected.u["lif2"], atol=1e-4)
+        assert (spikes != found.layers[name].output).mean() < 1e-3
+    np.testing.assert_allclose(found.layers["readout"]["v"], expected.layers["readout"]["v"], atol=1e-4)
+    np.testing.assert_allclose(found.layers["lif2"]["u"], expected.layers["lif2"]["u"], atol=1e-4)
 
 
 def test_a_file_says_what_it_is_in_names_that_a_viewer_shows(small_network: Network, tmp_path: Path) -> None:
@@ -234,7 +240,7 @@ def test_a_file_says_what_it_is_in_names_that_a_viewer_shows(small_network: Netw
     assert [value.name for value in model.graph.input] == ["frame", "lif1.v", "lif2.v", "readout.v"]
     names = {value.name for value in model.graph.output}
     assert {"output", "lif1.spikes", "lif1.u.next", "lif1.v.next", "readout.v.next"} < names
-    read = load_model(path)
+    read = load(path)
     assert isinstance(read, ModelFile)
     assert (read.input_shape, read.layers) == ((2, 10, 10), ("lif1", "lif2", "readout"))
     assert (read.binning, read.classes, read.on_grid) == (small_network.binning, small_network.classes, True)
@@ -245,10 +251,11 @@ def test_every_nir_node_that_lies_on_the_grid_runs_in_onnx_as_in_the_integer_sim
 
     def column(network: Network, frames: Array) -> None:
         tried.append(network)
-        expected, found = integer.run(network, frames, keep_states=4), runner.run(network, frames, keep_states=4)
-        for kind in ("spikes", "u", "v"):
-            for name, values in getattr(expected, kind).items():
-                np.testing.assert_array_equal(getattr(found, kind)[name], values, err_msg=name)
+        expected, found = (
+            integer.run(network, frames, states=4, digests=True),
+            runner.run(network, frames, states=4, digests=True),
+        )
+        assert_same_records(expected, found)
 
     table = support_table({"in ONNX": column})
     assert table in (Path(__file__).parents[3] / "docs" / "nir.md").read_text(), "docs/nir.md shows another table"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import deploy
-from deploy.errors import DeployError, GridError, ModelError, RunnerError, UnsupportedError
-from deploy.formats.load import load_model
+from deploy.errors import DeployError, FramesError, GridError, ModelError, RunnerError, UnsupportedError
+from deploy.formats.files import load
 from deploy.network import Conv, Dense, FloatNeuron, GridNeuron, Input, Network, Output, Scale, SumPool
 from tests.deploy.runners.plain import Array, cells, chain, small
 
@@ -89,7 +89,7 @@ def test_what_the_graph_cannot_say_is_refused_by_name(make: Any, error: type[Dep
 
 
 def test_counts_beyond_the_binning_are_refused(small_network: Network, small_frames: Array) -> None:
-    with pytest.raises(RunnerError, match="counts up to 3, the model's binning says at most 1"):
+    with pytest.raises(FramesError, match="counts up to 3, the model's binning says at most 1"):
         runner.run(small_network, small_frames * 3)
 
 
@@ -100,19 +100,19 @@ def test_a_file_of_another_tool_is_refused(tmp_path: Path) -> None:
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", value[:1], value[1:])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), path)
     with pytest.raises(ModelError, match=r"other\.onnx: not a student that ckd-export wrote"):
-        load_model(path)
+        load(path)
     path.write_bytes(b"no model at all")
     with pytest.raises(ModelError, match=r"other\.onnx: not a valid ONNX file"):
-        load_model(path)
+        load(path)
     with pytest.raises(ModelError, match=r"nowhere\.onnx: no such file; ckd-export --to onnx"):
-        load_model(tmp_path / "nowhere.onnx")
+        load(tmp_path / "nowhere.onnx")
     with pytest.raises(ModelError, match="says its own step"):
-        load_model(path, step_us=1000)
+        load(path, step_us=1000)
 
 
 def test_an_onnx_file_runs_on_onnxruntime_alone(small_network: Network, small_frames: Array, tmp_path: Path) -> None:
     write_onnx(small_network, tmp_path / "student.onnx")
-    model = load_model(tmp_path / "student.onnx")
+    model = load(tmp_path / "student.onnx")
     with pytest.raises(RunnerError, match=r"runs --on onnx alone, not on integer; give integer a \.nir file"):
         deploy.run(model, small_frames, on="integer")
 

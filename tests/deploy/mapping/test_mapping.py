@@ -12,6 +12,7 @@ from deploy.grid.chips import LOIHI1, LOIHI2
 from deploy.mapping.layout import map_network
 from deploy.mapping.memory import list_bits, weight_bits
 from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Node, Output, SumPool
+from deploy.traces.layers import LayerRecord
 from deploy.traces.trace import Trace
 
 
@@ -176,12 +177,13 @@ def test_pooling_is_refused_with_the_way_out() -> None:
     pooled = chain(
         input=Input(shape=(1, 4, 4)), pool=SumPool(kernel=(2, 2), stride=(2, 2)), lif=cells(1, 2, 2), output=Output()
     )
-    with pytest.raises(UnsupportedError, match=r"pool, a SumPool.*Quantise the network first"):
+    with pytest.raises(UnsupportedError, match=r"pool, a SumPool.*Quantize the network first"):
         map_network(pooled, LOIHI1)
 
 
 def trace_of(network: Network, frames: np.ndarray, spikes: dict[str, np.ndarray]) -> Trace:
-    return Trace(spikes=spikes, predictions=np.zeros(len(frames), int), frames=frames, shifts=dict.fromkeys(spikes, 0))
+    layers = {name: LayerRecord(spikes=values) for name, values in spikes.items()}
+    return Trace(layers=layers, predictions=np.zeros(len(frames), int), frames=frames)
 
 
 def test_energy_is_the_sum_of_counted_operations() -> None:

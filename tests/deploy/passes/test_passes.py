@@ -49,7 +49,7 @@ def line(shape: tuple[int, ...], nodes: dict[str, Node]) -> Network:
 def assert_same_function(a: Network, b: Network, rtol: float = 1e-6) -> None:
     """Potentials equal to float32 rounding of the weights, relative to the size of the sums."""
     frames = np.random.default_rng(9).integers(0, 4, (2, 5, *a.input_shape)).astype(np.uint8)
-    x, y = floating.run(a, frames).v["sum"], floating.run(b, frames).v["sum"]
+    x, y = floating.run(a, frames).layers["sum"]["v"], floating.run(b, frames).layers["sum"]["v"]
     assert np.abs(x).max() > 0
     np.testing.assert_allclose(y, x, rtol=0, atol=rtol * max(1.0, float(np.abs(x).max())) * 4)
 
@@ -265,12 +265,12 @@ def test_a_student_keeps_only_synapses_and_neurons() -> None:
     assert kinds(folded) == {Input, Conv, Dense, Flatten, FloatNeuron, Output, Delay}
     assert list(folded.neurons) == list(network.neurons)
     frames = (np.random.default_rng(0).random((4, 20, 2, 18, 18)) < 0.3).astype(np.uint8)
-    a, b = floating.run(network, frames, keep_states=4), floating.run(folded, frames, keep_states=4)
+    a, b = floating.run(network, frames, states=4), floating.run(folded, frames, states=4)
     for name in ("lif1", "lif2"):
-        assert a.spikes[name].mean() > 0.01
+        assert a.layers[name].output.mean() > 0.01
     # 1/4 is a power of two, so only the order of summation differs, and with it the last bits.
-    assert np.mean(a.spikes["lif2"] != b.spikes["lif2"]) < 1e-4
-    np.testing.assert_allclose(a.u["lif2"], b.u["lif2"], atol=1e-4)
+    assert np.mean(a.layers["lif2"].output != b.layers["lif2"].output) < 1e-4
+    np.testing.assert_allclose(a.layers["lif2"]["u"], b.layers["lif2"]["u"], atol=1e-4)
 
 
 def test_folding_twice_changes_nothing() -> None:
@@ -293,7 +293,7 @@ def _grid(pool: SumPool, conv: Conv) -> Network:
         "lif2": lif((3, 4, 4), 400),
         "output": Output(),
     }
-    return Network(nodes=nodes, edges=tuple(pairwise(nodes)), grid="loihi2", scale_bits={"lif1": 7, "lif2": 8})
+    return Network(nodes=nodes, edges=tuple(pairwise(nodes)), chip="loihi2", scale_bits={"lif1": 7, "lif2": 8})
 
 
 def test_on_the_grid_folded_pooling_gives_the_same_integers() -> None:
@@ -302,10 +302,10 @@ def test_on_the_grid_folded_pooling_gives_the_same_integers() -> None:
     folded = fold_linear(network)
     assert "pool" not in folded.nodes
     frames = (np.random.default_rng(2).random((3, 30, 2, 8, 8)) < 0.3).astype(np.uint8)
-    a, b = (integer.run(n, frames, keep_states=3) for n in (network, folded))
-    assert a.spikes["lif2"].mean() > 0.01
-    assert np.array_equal(a.spikes["lif2"], b.spikes["lif2"])
-    assert np.array_equal(a.v["lif2"], b.v["lif2"])
+    a, b = (integer.run(n, frames, states=3, digests=True) for n in (network, folded))
+    assert a.layers["lif2"].output.mean() > 0.01
+    assert np.array_equal(a.layers["lif2"].output, b.layers["lif2"].output)
+    assert np.array_equal(a.layers["lif2"]["v"], b.layers["lif2"]["v"])
 
 
 def test_on_the_grid_overlapping_windows_whose_sums_leave_it_stay() -> None:
@@ -319,9 +319,12 @@ def test_the_grid_as_floats_is_the_same_network_up_to_the_rounding_of_the_leak()
     weight = np.random.default_rng(1).integers(-60, 100, (3, 4, 3, 3)) * 2
     network = _grid(SumPool(kernel=(2, 2), stride=(2, 2)), Conv(weight=weight, padding=(1, 1)))
     frames = (np.random.default_rng(2).random((5, 30, 2, 8, 8)) < 0.3).astype(np.uint8)
-    exact, close = integer.run(network, frames, keep_states=5), floating.run(network, frames, keep_states=5)
+    exact, close = (
+        integer.run(network, frames, states=5, digests=True),
+        floating.run(network, frames, states=5, digests=True),
+    )
     # The leak rounds towards zero by less than one unit, 2^-6 of a weight, in each of 30 steps.
-    assert np.array_equal(exact.u["lif1"] / 2.0**13, close.u["lif1"])
-    assert exact.spikes["lif1"].mean() > 0.01
-    assert np.mean(exact.spikes["lif1"] != close.spikes["lif1"]) < 0.002
+    assert np.array_equal(exact.layers["lif1"]["u"] / 2.0**13, close.layers["lif1"]["u"])
+    assert exact.layers["lif1"].output.mean() > 0.01
+    assert np.mean(exact.layers["lif1"].output != close.layers["lif1"].output) < 0.002
     assert not to_float(network).on_grid

@@ -63,13 +63,14 @@ def frames() -> Array:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_quantised_network_behaves_as_the_float_one(method: str, frames: Array) -> None:
+def test_a_quantized_network_behaves_as_the_float_one(method: str, frames: Array) -> None:
     network = example()
     wanted = floating.run(network, frames)
     found = deploy.run(quantize(network, frames, method=method), frames)
-    for layer, spikes in wanted.spikes.items():
+    for layer in wanted.spiking:
+        spikes = wanted.layers[layer].output
         assert spikes.mean() > 0.05
-        assert (spikes != found.spikes[layer]).mean() < 0.03
+        assert (spikes != found.layers[layer].output).mean() < 0.03
     assert (wanted.predictions == found.predictions).mean() >= 0.95
     assert sum(found.overflows.values()) == 0
 
@@ -79,7 +80,12 @@ def test_the_best_scale_errs_no_more_than_the_largest(frames: Array) -> None:
     errors = {}
     for method in ("max", "spike-error"):
         found = deploy.run(quantize(example(), frames, weight_bits=4, method=method), frames)
-        errors[method] = np.mean([np.mean(found.spikes[layer] != s) for layer, s in wanted.spikes.items()])
+        errors[method] = np.mean(
+            [
+                np.mean(found.layers[layer].output != s)
+                for layer, s in ((name, layer.output) for name, layer in wanted.spiking.items())
+            ]
+        )
     assert 0 < errors["spike-error"] <= errors["max"]
 
 
@@ -113,7 +119,7 @@ def test_the_readout_has_room_for_its_sum(frames: Array) -> None:
     long = np.concatenate([frames] * 12, axis=1)
     trace = deploy.run(network, long)
     assert trace.overflows["readout"] == 0
-    assert np.abs(trace.v["readout"]).max() > grid.V_MAX / 64
+    assert np.abs(trace.layers["readout"]["v"]).max() > grid.V_MAX / 64
 
 
 def test_the_report_names_every_parameter_and_its_change(frames: Array) -> None:
@@ -159,7 +165,7 @@ def test_a_layer_of_zeros_is_refused(frames: Array) -> None:
 def test_counts_need_a_chip_with_graded_spikes(frames: Array) -> None:
     with pytest.raises(GridError, match="loihi1 takes spikes of 0 or 1"):
         quantize(example(), frames * 3, chip="loihi1")
-    assert quantize(example(), frames * 3, chip="loihi2").grid == "loihi2"
+    assert quantize(example(), frames * 3, chip="loihi2").chip == "loihi2"
 
 
 def test_a_reset_elsewhere_moves_into_bias_and_threshold(frames: Array) -> None:
@@ -169,5 +175,5 @@ def test_a_reset_elsewhere_moves_into_bias_and_threshold(frames: Array) -> None:
     assert any("reset potential" in note for note in notes)
     wanted, found = floating.run(_with(node), frames), deploy.run(network, frames)
     # The float neuron starts at 0, the moved one at its reset: late steps agree.
-    late = (wanted.spikes["lif1"] != found.spikes["lif1"])[:, 5:]
+    late = (wanted.layers["lif1"].output != found.layers["lif1"].output)[:, 5:]
     assert late.mean() < 0.05

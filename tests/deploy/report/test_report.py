@@ -18,7 +18,7 @@ from deploy.mapping.layout import map_network
 from deploy.network import Conv, Network
 from deploy.report.content import content
 from deploy.report.page import write_report
-from deploy.runners import run
+from deploy.runners.table import run
 from tests.equivalence.networks import convolutional, frames_for
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -32,7 +32,7 @@ def write_pair(folder: Path, recordings: int = 8, size: int = 8) -> tuple[Path, 
     write_nir(network, good)
     frames = frames_for(rng, network, recordings)
     labels = rng.integers(0, 5, recordings)
-    replace(run(network, frames, keep_states=2), labels=labels).save(good.with_suffix(".trace"))
+    replace(run(network, frames, states=2, digests=True), labels=labels).save(good.with_suffix(".trace"))
     write_nir(damaged(network), bad)
     return good, bad
 
@@ -89,11 +89,8 @@ def test_the_page_needs_nothing_but_itself(page: Path) -> None:
 def test_layer_names_cannot_break_the_page(checked: Checked, tmp_path: Path) -> None:
     wicked = "</script><script>alert(1)</script>"
     names = {"lif1": wicked}
-    renamed = {
-        field: {names.get(k, k): v for k, v in getattr(checked.expected, field).items()}
-        for field in ("spikes", "u", "v", "u_digest", "v_digest", "shifts", "overflows")
-    }
-    trace = replace(checked.expected, **renamed)
+    renamed = {names.get(name, name): layer for name, layer in checked.expected.layers.items()}
+    trace = replace(checked.expected, layers=renamed)
     layers = tuple(replace(layer, layer=names.get(layer.layer, layer.layer)) for layer in checked.verdict.layers)
     verdict = replace(checked.verdict, layers=layers)
     wicked_check = replace(checked, expected=trace, found=trace, verdict=verdict, explanation=None)
@@ -125,7 +122,7 @@ def test_rasters_hold_the_very_spikes(checked: Checked) -> None:
                 raw = np.frombuffer(zlib.decompress(base64.b64decode(entry["bits"][2 * i + side])), np.uint8)
                 count = len(layer["neurons"])
                 bits = np.unpackbits(raw.reshape(drawn["steps"], -1), axis=1, count=count).astype(bool)
-                spikes = trace.spikes[layer["name"]][entry["recording"]]
+                spikes = trace.layers[layer["name"]].output[entry["recording"]]
                 for n, name in enumerate(layer["neurons"]):
                     assert np.array_equal(bits[:, n], spikes[(slice(None), *map(int, name.split("/")))])
 

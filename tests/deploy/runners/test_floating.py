@@ -11,7 +11,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from deploy.errors import ModelError
+from deploy.errors import FramesError
 from deploy.network import Conv, Delay, Dense, FloatNeuron, Input, Network, Node, Output, SumPool
 from deploy.network.ops import apply
 from deploy.runners import floating
@@ -74,16 +74,16 @@ def test_every_neuron_is_forward_euler_of_its_equations(tmp_path: Path, kind: st
     node = _make(kind)
     network = reread(chain((N,), {"n": node}, (N,)), tmp_path)
     frames = spikes(np.random.default_rng(8), 3, 100, N)
-    trace = floating.run(network, frames, keep_states=3)
+    trace = floating.run(network, frames, states=3)
     for r in range(3):
         fired, u, v = _euler(node, frames[r])
-        np.testing.assert_allclose(trace.u["n"][r], u, atol=2e-5)
-        np.testing.assert_allclose(trace.v["n"][r], v, atol=2e-4)
+        np.testing.assert_allclose(trace.layers["n"]["u"][r], u, atol=2e-5)
+        np.testing.assert_allclose(trace.layers["n"]["v"][r], v, atol=2e-4)
         if hasattr(node, "v_threshold"):
-            assert np.array_equal(trace.spikes["n"][r], fired)
+            assert np.array_equal(trace.layers["n"].output[r], fired)
             assert fired.mean() > 0.01
         else:
-            assert "n" not in trace.spikes
+            assert "n" not in trace.spiking
 
 
 def test_a_current_decays_before_the_potential_takes_it(tmp_path: Path) -> None:
@@ -96,9 +96,9 @@ def test_a_current_decays_before_the_potential_takes_it(tmp_path: Path) -> None:
         w_in=full((1,), 2),
     )
     network = reread(chain((1,), {"n": node}, (1,)), tmp_path)
-    trace = floating.run(network, np.array([[[1], [0], [1]]], np.uint8), keep_states=1)
-    assert trace.u["n"].ravel().tolist() == [1, 0.5, 1.25]
-    assert trace.v["n"].ravel().tolist() == [1, 1, 1.75]
+    trace = floating.run(network, np.array([[[1], [0], [1]]], np.uint8), states=1)
+    assert trace.layers["n"]["u"].ravel().tolist() == [1, 0.5, 1.25]
+    assert trace.layers["n"]["v"].ravel().tolist() == [1, 1, 1.75]
 
 
 def test_a_student_spikes_as_in_snntorch(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_student_spikes_as_in_snntorch(tmp_path: Path) -> None:
     }
     network = reread(chain((2, 16, 16), nodes, (10,)), tmp_path)
     frames = spikes(rng, 8, 60, 2, 16, 16, rate=0.2)
-    trace = floating.run(network, frames, keep_states=8)
+    trace = floating.run(network, frames, states=8)
 
     layers = {
         name: snntorch.Leaky(beta=beta, reset_mechanism="zero", reset_delay=False) for name, beta in betas.items()
@@ -147,17 +147,17 @@ def test_a_student_spikes_as_in_snntorch(tmp_path: Path) -> None:
             x = torch.nn.functional.linear(x.flatten(1), w["fc"], b["fc"])
             x, state["lif3"] = layers["lif3"](x, state["lif3"])
             for name, expected in (("lif1", first), ("lif2", second), ("lif3", x)):
-                wrong = (trace.spikes[name][:, t] != (expected.numpy() > 0)).reshape(8, -1)
+                wrong = (trace.layers[name].output[:, t] != (expected.numpy() > 0)).reshape(8, -1)
                 # After a first difference in a recording later ones follow from it and say nothing.
                 for r in np.flatnonzero(clean & wrong.any(axis=1)):
-                    before = trace.v[name][r, t - 1] if t else np.zeros(network.shapes[name])
-                    potential = betas[name] * before + trace.u[name][r, t]
+                    before = trace.layers[name]["v"][r, t - 1] if t else np.zeros(network.shapes[name])
+                    potential = betas[name] * before + trace.layers[name]["u"][r, t]
                     assert np.abs(potential.ravel()[wrong[r]] - 1).max() < MARGIN
                 differing += int(wrong[clean].sum())
                 clean &= ~wrong.any(axis=1)
                 total += wrong.size
     for name in betas:
-        assert trace.spikes[name].mean() > 0.01, f"{name} hardly spikes, the test would prove nothing"
+        assert trace.layers[name].output.mean() > 0.01, f"{name} hardly spikes, the test would prove nothing"
     assert clean.sum() >= 7, f"{differing} of {total} spikes differ"
 
 
@@ -235,7 +235,7 @@ def test_recurrence_and_delay_against_a_plain_loop() -> None:
     network = _small()
     weight = {name: network.nodes[name].weight for name in ("fc1", "back", "fc2")}  # pyright: ignore
     frames = spikes(np.random.default_rng(6), 2, 50, 6, rate=0.4)
-    trace = floating.run(network, frames, keep_states=2)
+    trace = floating.run(network, frames, states=2)
     for r in range(2):
         v, out, spike = np.zeros(12), np.zeros(4), np.zeros(12)
         history = [np.zeros(12)] * 3
@@ -245,9 +245,9 @@ def test_recurrence_and_delay_against_a_plain_loop() -> None:
             v = np.where(spike > 0, 0, v)
             history.append(spike)
             out = 0.9 * out + weight["fc2"] @ history[t]
-            assert np.array_equal(trace.spikes["lif"][r, t], spike > 0)
-            np.testing.assert_allclose(trace.v["out"][r, t], out, atol=1e-4)
-    assert trace.spikes["lif"].mean() > 0.05
+            assert np.array_equal(trace.layers["lif"].output[r, t], spike > 0)
+            np.testing.assert_allclose(trace.layers["out"]["v"][r, t], out, atol=1e-4)
+    assert trace.layers["lif"].output.mean() > 0.05
 
 
 @pytest.mark.parametrize("recurrent", [True, False])
@@ -257,16 +257,16 @@ def test_batches_and_pieces_of_time_change_nothing(monkeypatch: pytest.MonkeyPat
         nodes = {name: node for name, node in network.nodes.items() if name != "back"}
         network = network.replace(nodes=nodes, edges=tuple(edge for edge in network.edges if "back" not in edge))
     frames = spikes(np.random.default_rng(7), 9, 40, 6, rate=0.4)
-    whole = floating.run(network, frames, keep_states=5)
+    whole = floating.run(network, frames, states=5)
     monkeypatch.setattr(floating, "VALUES_AT_ONCE", 12 * 4 * 7)
-    parts = floating.run(network, frames, keep_states=5, batch=4)
-    assert whole.spikes["lif"].mean() > 0.05
-    assert np.array_equal(whole.spikes["lif"], parts.spikes["lif"])
+    parts = floating.run(network, frames, states=5, batch=4)
+    assert whole.layers["lif"].output.mean() > 0.05
+    assert np.array_equal(whole.layers["lif"].output, parts.layers["lif"].output)
     assert np.array_equal(whole.predictions, parts.predictions)
-    assert whole.v["out"].shape == parts.v["out"].shape == (9, 40, 4)
-    assert parts.u["lif"].shape == parts.v["lif"].shape == (5, 40, 12)
+    assert whole.layers["out"]["v"].shape == parts.layers["out"]["v"].shape == (9, 40, 4)
+    assert parts.layers["lif"]["u"].shape == parts.layers["lif"]["v"].shape == (5, 40, 12)
     # The same sums in matrix products of another size differ in their last bits.
-    np.testing.assert_allclose(whole.v["lif"], parts.v["lif"], atol=1e-5)
+    np.testing.assert_allclose(whole.layers["lif"]["v"], parts.layers["lif"]["v"], atol=1e-5)
 
 
 def test_predictions_are_the_final_potential_or_the_most_spikes(tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_predictions_are_the_final_potential_or_the_most_spikes(tmp_path: Path) 
 
 @pytest.mark.parametrize("shape", [(6,), (2, 5), (2, 5, 7), (0, 5, 6), (2, 0, 6)])
 def test_frames_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ModelError, match="frames"):
+    with pytest.raises(FramesError, match="frames"):
         floating.run(_small(), np.zeros(shape, np.uint8))
 
 
@@ -293,5 +293,5 @@ def test_an_analog_layer_inside_passes_its_potential_on(tmp_path: Path) -> None:
     everything = chain((3,), nodes, (3,))
     trace = floating.run(reread(graph(everything.nodes, everything.edges), tmp_path), np.ones((1, 4, 3), np.uint8))
     # v_i = 1, 2, 3, 4; half of it arrives: 0.5; 0.45 + 1 > 0.9; 1.5; 2.
-    assert trace.v["i"][0, :, 0].tolist() == [1, 2, 3, 4]
-    assert trace.spikes["lif"][0, :, 0].tolist() == [False, True, True, True]
+    assert trace.layers["i"]["v"][0, :, 0].tolist() == [1, 2, 3, 4]
+    assert trace.layers["lif"].output[0, :, 0].tolist() == [False, True, True, True]

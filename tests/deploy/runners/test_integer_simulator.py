@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from numpy.typing import NDArray
 
 import deploy
-from deploy.errors import GridError, UnsupportedError
+from deploy.errors import FramesError, GridError, UnsupportedError
 from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Node, Output, Scale, SumPool
 from deploy.runners import integer
 from deploy.traces.compare import compare
@@ -67,7 +67,7 @@ def test_the_golden_two_node_graph_follows_the_published_recurrence() -> None:
         output=Output(),
     )
     frames = (np.random.default_rng(0).random((1, 1000, 1)) < 0.4).astype(np.uint8)
-    trace = deploy.run(network, frames, keep_states=1)
+    trace = deploy.run(network, frames, states=1, digests=True)
     v, spikes = 0, 0
     for t, event in enumerate(frames[0, :, 0]):
         u = int(event) * 10 << 6
@@ -75,7 +75,11 @@ def test_the_golden_two_node_graph_follows_the_published_recurrence() -> None:
         spike = v > 25 << 6
         v = 0 if spike else v
         spikes += spike
-        assert (trace.u["lif"][0, t, 0], trace.v["lif"][0, t, 0], trace.spikes["lif"][0, t, 0]) == (u, v, spike)
+        assert (
+            trace.layers["lif"]["u"][0, t, 0],
+            trace.layers["lif"]["v"][0, t, 0],
+            trace.layers["lif"].output[0, t, 0],
+        ) == (u, v, spike)
     assert spikes > 100
 
 
@@ -103,14 +107,14 @@ def test_on_a_pipeline_a_layer_starts_afresh_when_its_first_input_arrives(frames
         lif2=neurons(9, du=2000, bias=900),
         output=Output(),
     )
-    pipelined = integer.run(network, frames, keep_states=5, schedule="pipelined")
-    synchronous = integer.run(network, frames, keep_states=5)
-    assert pipelined.shifts == {"lif1": 1, "lif2": 2}
-    for name, shift in pipelined.shifts.items():
-        assert pipelined.v[name][:, :shift].any()
+    pipelined = integer.run(network, frames, states=5, digests=True, schedule="pipelined")
+    synchronous = integer.run(network, frames, states=5, digests=True)
+    assert pipelined.offsets == {"lif1": 1, "lif2": 2}
+    for name, shift in pipelined.offsets.items():
+        assert pipelined.layers[name]["v"][:, :shift].any()
         for kind in ("spikes", "u", "v"):
-            assert np.array_equal(pipelined.aligned(kind, name), getattr(synchronous, kind)[name])
-        assert synchronous.spikes[name].any()
+            assert np.array_equal(pipelined.aligned(kind, name), synchronous.layers[name][kind])
+        assert synchronous.layers[name].output.any()
 
 
 def test_what_a_bias_brings_up_before_the_first_input_does_not_travel_on() -> None:
@@ -131,15 +135,15 @@ def test_what_a_bias_brings_up_before_the_first_input_does_not_travel_on() -> No
     forward = [name for name in nodes if name != "back"]
     network = Network(nodes=nodes, edges=(*itertools.pairwise(forward), ("lif2", "back"), ("back", "lif2")))
     frames = (rng.random((4, 9, 6)) < 0.3).astype(np.uint8)
-    synchronous = integer.run(network, frames, keep_states=4)
-    pipelined = integer.run(network, frames, keep_states=4, schedule="pipelined")
-    assert any(pipelined.spikes[name][:, : pipelined.shifts[name]].any() for name in ("lif1", "lif2"))
+    synchronous = integer.run(network, frames, states=4, digests=True)
+    pipelined = integer.run(network, frames, states=4, digests=True, schedule="pipelined")
+    assert any(pipelined.layers[name].output[:, : pipelined.offsets[name]].any() for name in ("lif1", "lif2"))
     assert compare(synchronous, pipelined)
 
 
 def test_frames_with_fractions_are_refused(camera_network: Network, frames: NDArray[np.uint8]) -> None:
     for wrong in (frames * 0.5, np.where(frames, np.nan, 0)):
-        with pytest.raises(GridError, match="whole numbers"):
+        with pytest.raises(FramesError, match="whole numbers"):
             integer.run(camera_network, wrong)
     whole = integer.run(camera_network, frames.astype(float))
     assert compare(whole, integer.run(camera_network, frames))
@@ -198,13 +202,13 @@ def test_threads_and_batches_change_nothing(
     expected = simulate(camera_network, frames)
     numba.set_num_threads(threads)
     try:
-        trace = integer.run(camera_network, frames, keep_states=5, batch=batch)
+        trace = integer.run(camera_network, frames, states=5, digests=True, batch=batch)
     finally:
         numba.set_num_threads(before)
     for name in camera_network.neurons:
-        assert np.array_equal(trace.spikes[name], np.stack(expected.spikes[name], axis=1))
-        assert np.array_equal(trace.v[name], np.stack(expected.v[name], axis=1))
-    assert trace.spikes["lif2"].any()
+        assert np.array_equal(trace.layers[name].output, np.stack(expected.spikes[name], axis=1))
+        assert np.array_equal(trace.layers[name]["v"], np.stack(expected.v[name], axis=1))
+    assert trace.layers["lif2"].output.any()
 
 
 def test_torch_computes_the_same_integers() -> None:

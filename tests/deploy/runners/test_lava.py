@@ -23,8 +23,8 @@ def assert_same(network: Network, frames: Array, trace: Trace, *, spiking: float
             spikes = trace.aligned("spikes", name)
             assert spiking < spikes.mean() < 0.9, f"{name}: {spikes.mean():.4f} of its steps spike; that proves little"
             np.testing.assert_array_equal(spikes, expected[name]["spikes"], err_msg=f"{name}: spikes")
-        for kind, kept in (("u", trace.u), ("v", trace.v)):
-            if name in kept:
+        for kind in ("u", "v"):
+            if kind in trace.layers[name]:
                 states = trace.aligned(kind, name)
                 assert states.dtype == np.int32
                 np.testing.assert_array_equal(states, expected[name][kind][: len(states)], err_msg=f"{name}: {kind}")
@@ -50,7 +50,7 @@ def test_a_biased_network_of_convolutions_and_a_dense_layer_is_the_same_spike_by
     rng = np.random.default_rng(0)
     network = conv_conv_dense(rng)
     frames = events(rng, 3, 20, network.input_shape)
-    trace = lava.run(network, frames, keep_states=2)
+    trace = lava.run(network, frames, states=2)
     assert_same(network, frames, trace)
     counts = trace.aligned("spikes", "lif3").sum(axis=1)
     np.testing.assert_array_equal(trace.predictions, counts.argmax(axis=1))
@@ -84,9 +84,9 @@ def test_residual_branches_meet_in_step_and_counts_above_one_are_counted() -> No
     network = residual(rng)
     frames = events(rng, 2, 15, network.input_shape) * rng.integers(1, 4, (2, 15, 2, 6, 7), dtype=np.uint8)
     assert frames.max() == 3
-    trace = lava.run(network, frames, keep_states=1)
+    trace = lava.run(network, frames, states=1)
     assert_same(network, frames, trace)
-    assert "readout" not in trace.spikes
+    assert "readout" not in trace.spiking
     potential = reference(network, frames)["readout"]["v"]
     np.testing.assert_array_equal(trace.aligned("v", "readout"), potential)
     np.testing.assert_array_equal(trace.predictions, potential[:, -1].argmax(axis=1))
@@ -119,7 +119,7 @@ def test_recurrent_edges_and_delays_carry_nothing_from_one_recording_into_the_ne
     network = recurrent(rng)
     frames = events(rng, 3, 25, network.input_shape) * rng.integers(1, 4, (3, 25, 30), dtype=np.uint8)
     frames[1] = 0  # Biases alone: what the first recording left behind would show.
-    assert_same(network, frames, lava.run(network, frames, keep_states=3))
+    assert_same(network, frames, lava.run(network, frames, states=3))
 
 
 def per_neuron(rng: np.random.Generator) -> Network:
@@ -146,7 +146,7 @@ def test_each_neuron_may_have_its_own_threshold_decays_and_bias() -> None:
     rng = np.random.default_rng(3)
     network = per_neuron(rng)
     frames = events(rng, 2, 20, network.input_shape, rate=0.3)
-    assert_same(network, frames, lava.run(network, frames, keep_states=2))
+    assert_same(network, frames, lava.run(network, frames, states=2))
 
 
 def floats(rng: np.random.Generator) -> Network:
@@ -178,10 +178,10 @@ def test_the_float_models_follow_the_float_network() -> None:
     rng = np.random.default_rng(4)
     network = floats(rng)
     frames = events(rng, 2, 20, network.input_shape)
-    trace = lava.run(network, frames, keep_states=2, floating=True)
+    trace = lava.run_floating(network, frames, states=2)
     expected = reference(network, frames, np.float64)
     for name in ("lif1", "lif2"):
-        assert 0.02 < trace.spikes[name].mean() < 0.9
+        assert 0.02 < trace.layers[name].output.mean() < 0.9
         np.testing.assert_array_equal(trace.aligned("spikes", name), expected[name]["spikes"], err_msg=name)
     for name in network.neurons:
         # Both compute in float64 from float32 parameters, in different orders.
@@ -254,4 +254,4 @@ def test_any_network_of_convolutions_and_dense_layers_is_the_same_spike_by_spike
     network = random_network(rng)
     frames = events(rng, 2, 12, network.input_shape, rate=0.3) * rng.integers(1, 3, dtype=np.uint8)
     network = with_thresholds(network, frames)
-    assert_same(network, frames, lava.run(network, frames, keep_states=2))
+    assert_same(network, frames, lava.run(network, frames, states=2))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import deploy
-from deploy.errors import GridError, RunnerError, UnsupportedError
+from deploy.errors import FramesError, GridError, RunnerError, UnsupportedError
 from deploy.network import Conv, Dense, Flatten, FloatNeuron, Input, Network, Output, SumPool
 from deploy.runners.lava import fixed as lava
 from deploy.runners.lava.loihi2 import loihi2_missing
@@ -58,7 +58,7 @@ def test_feedback_that_would_arrive_too_late_is_refused_with_the_delay_it_needs(
 
 def test_a_float_network_is_refused_by_the_integer_models_and_the_other_way_round() -> None:
     with pytest.raises(UnsupportedError, match="lava-float runs a float network"):
-        lava.run(small(), FRAMES, floating=True)
+        lava.run_floating(small(), FRAMES)
     one = np.ones(())
     with pytest.raises(UnsupportedError, match="compile"):
         lava.run(small(lif=FloatNeuron(shape=(2,), keep=one, gain=one, bias=one, threshold=one)), FRAMES)
@@ -86,7 +86,7 @@ def test_branches_that_meet_before_a_shifted_sum_are_refused() -> None:
 
 
 def test_frames_of_another_shape_are_refused() -> None:
-    with pytest.raises(UnsupportedError, match=r"takes \(R, T, 3,\)"):
+    with pytest.raises(FramesError, match=r"takes \(R, T, 3,\)"):
         lava.run(small(), np.ones((1, 2, 4), np.uint8))
 
 

@@ -41,12 +41,12 @@ def test_random_networks_are_the_same_spike_by_spike_in_nengo_loihis_emulator(tm
 
     spikes = 0
     for i, network in enumerate(networks):
-        ours, theirs = integer.run(network, frames[i], keep_states=1), np.load(tmp_path / f"done{i}.npz")
+        ours, theirs = integer.run(network, frames[i], states=1, digests=True), np.load(tmp_path / f"done{i}.npz")
         for k, name in enumerate(network.neurons):
-            assert np.array_equal(ours.spikes[name][0], theirs[f"spikes{k}"]), (i, name)
-            assert np.array_equal(ours.u[name][0], theirs[f"u{k}"]), (i, name)
-            assert np.array_equal(ours.v[name][0], theirs[f"v{k}"]), (i, name)
-            spikes += int(ours.spikes[name].sum())
+            assert np.array_equal(ours.layers[name].output[0], theirs[f"spikes{k}"]), (i, name)
+            assert np.array_equal(ours.layers[name]["u"][0], theirs[f"u{k}"]), (i, name)
+            assert np.array_equal(ours.layers[name]["v"][0], theirs[f"v{k}"]), (i, name)
+            spikes += int(ours.layers[name].output.sum())
     assert spikes > 100 * CASES
 
 

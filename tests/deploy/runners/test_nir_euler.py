@@ -197,7 +197,7 @@ def test_the_float_runner_is_forward_euler_of_the_file(tmp_path: Path, case: str
     network = reread(written, tmp_path, dt=dt)
     shape = tuple(int(n) for n in written.nodes["input"].input_type["input"])  # pyright: ignore
     frames = spikes(np.random.default_rng(9), RECORDINGS, STEPS, *shape, rate=0.4)
-    trace = floating.run(network, frames.reshape(RECORDINGS, STEPS, *network.input_shape), keep_states=RECORDINGS)
+    trace = floating.run(network, frames.reshape(RECORDINGS, STEPS, *network.input_shape), states=RECORDINGS)
     fired = 0
     for r, recording in enumerate(frames):
         wanted = Euler(written, dt, late)
@@ -207,13 +207,13 @@ def test_the_float_runner_is_forward_euler_of_the_file(tmp_path: Path, case: str
         for kind in ("u", "v"):
             for name, rows in wanted.rows(kind).items():
                 scale = max(1.0, float(np.abs(rows).max()))
-                got = getattr(trace, kind)[name][r].reshape(rows.shape)
+                got = trace.layers[name][kind][r].reshape(rows.shape)
                 np.testing.assert_allclose(got, rows, rtol=0, atol=2e-5 * scale, err_msg=f"{kind} of {name}")
         for name, rows in wanted.rows("spikes").items():
-            assert np.array_equal(trace.spikes[name][r].reshape(rows.shape), rows), name
+            assert np.array_equal(trace.layers[name].output[r].reshape(rows.shape), rows), name
             assert rows.any() and not rows.all(), f"{name} proves nothing"
             fired += int(rows.sum())
-    assert fired > 20 or not trace.spikes
+    assert fired > 20 or not trace.spiking
 
 
 def test_every_node_of_nir_has_a_case() -> None:

@@ -8,22 +8,19 @@ import pytest
 
 from deploy.errors import TraceError
 from deploy.network import Array
+from deploy.traces.checksum import digest
 from deploy.traces.compare import compare
+from deploy.traces.layers import LayerRecord
 from deploy.traces.likeness import Tolerance, measure, van_rossum
-from deploy.traces.trace import Trace, digest, load_trace
+from deploy.traces.trace import Trace, load_trace
+from tests.deploy.changed import changed
 
 
-def trace(spikes: Array, **changes: object) -> Trace:
+def trace(spikes: Array) -> Trace:
     """One layer "lif" and a readout."""
     v = spikes.reshape(*spikes.shape[:2], -1).sum(axis=2, dtype=np.int32).cumsum(axis=1, dtype=np.int32)[..., None]
-    values = {
-        "spikes": {"lif": spikes},
-        "v": {"readout": v},
-        "predictions": np.zeros(len(spikes), np.int64),
-        "shifts": {"lif": 0, "readout": 0},
-        "overflows": {"lif": 0, "readout": 0},
-    }
-    return Trace(**values | changes)  # pyright: ignore[reportArgumentType]
+    layers = {"lif": LayerRecord(spikes=spikes), "readout": LayerRecord(v=v)}
+    return Trace(layers=layers, predictions=np.zeros(len(spikes), np.int64))
 
 
 @pytest.fixture
@@ -46,7 +43,7 @@ def test_equal_traces_are_equal_and_counted(spikes: Array) -> None:
 
 def test_one_flipped_spike_is_found_where_it_is(spikes: Array) -> None:
     at = (1, 4, 1, 2, 3)
-    verdict = compare(trace(spikes), replace(trace(spikes), spikes={"lif": flip(spikes, at)}))
+    verdict = compare(trace(spikes), changed(trace(spikes), "lif", spikes=flip(spikes, at)))
     assert not verdict and verdict.differing == 1
     first = verdict.first
     assert first is not None
@@ -56,7 +53,7 @@ def test_one_flipped_spike_is_found_where_it_is(spikes: Array) -> None:
 
 def test_the_earliest_step_counts_before_the_lowest_recording(spikes: Array) -> None:
     found = flip(spikes, (0, 7, 0, 0, 0), (2, 3, 1, 1, 1))
-    first = compare(trace(spikes), replace(trace(spikes), spikes={"lif": found})).first
+    first = compare(trace(spikes), changed(trace(spikes), "lif", spikes=found)).first
     assert first is not None and (first.recording, first.step) == (2, 3)
 
 
@@ -64,7 +61,7 @@ def test_packed_bits_count_as_loops_do() -> None:
     rng = np.random.default_rng(1)
     for shape in ((2, 5, 7), (3, 4, 2, 3, 3), (1, 3, 16)):
         a, b = rng.random(shape) < 0.3, rng.random(shape) < 0.3
-        verdict = compare(trace(a), replace(trace(a), spikes={"lif": b}))
+        verdict = compare(trace(a), changed(trace(a), "lif", spikes=b))
         (layer, _) = verdict.layers
         assert (layer.expected_spikes, layer.found_spikes, layer.differing) == (a.sum(), b.sum(), (a != b).sum())
         places = [(t, r, n) for r, t, *n in np.argwhere(a != b).tolist()]
@@ -80,39 +77,36 @@ def test_a_layer_that_never_spikes_fails_the_check(spikes: Array) -> None:
 
 def test_potentials_count_even_where_spikes_agree(spikes: Array) -> None:
     one = trace(spikes)
-    v = one.v["readout"].copy()
+    v = one.layers["readout"]["v"].copy()
     v[2, 9, 0] += 1
-    verdict = compare(one, replace(one, v={"readout": v}))
+    verdict = compare(one, changed(one, "readout", v=v))
     assert not verdict and verdict.first is not None and verdict.first_spike is None
     assert (verdict.first.layer, verdict.first.step, verdict.first.what) == ("readout", 9, "v")
 
 
 def test_a_step_in_which_u_and_v_differ_counts_once(spikes: Array) -> None:
     rng = np.random.default_rng(3)
-    states = {"lif": rng.integers(-1000, 1000, spikes.shape)}
-    other = {"lif": states["lif"] + 1}
-    one_v = trace(spikes).v
-    one = replace(trace(spikes), u=states, v={**one_v, **states})
-    (layer, _) = compare(one, replace(one, u=other, v={**one_v, **other})).layers
+    states = rng.integers(-1000, 1000, spikes.shape)
+    one = changed(trace(spikes), "lif", u=states, v=states)
+    (layer, _) = compare(one, changed(one, "lif", u=states + 1, v=states + 1)).layers
     assert layer.states == layer.states_differing == spikes.shape[0] * spikes.shape[1]
 
 
 def test_a_digest_finds_a_changed_potential_that_no_state_shows(spikes: Array) -> None:
     states = np.random.default_rng(2).integers(-1000, 1000, spikes.shape)
-    one = replace(trace(spikes), v_digest={"lif": digest(states)})
+    one = changed(trace(spikes), "lif", v_digest=digest(states))
     states[1, 6, 0, 0, 0] += 1
-    first = compare(one, replace(one, v_digest={"lif": digest(states)})).first
+    first = compare(one, changed(one, "lif", v_digest=digest(states))).first
     assert first is not None and (first.step, first.recording, first.neuron) == (6, 1, None)
 
 
 def test_an_earlier_step_that_only_a_digest_shows_comes_first(spikes: Array) -> None:
     states = np.random.default_rng(2).integers(-1000, 1000, spikes.shape)
-    one = trace(spikes)
-    one = replace(one, v={**one.v, "lif": states[:2]}, v_digest={"lif": digest(states)})
+    one = changed(trace(spikes), "lif", v=states[:2], v_digest=digest(states))
     other = states.copy()
     other[1, 5, 0, 0, 0] += 1
     other[2, 3, 0, 0, 0] += 1
-    found = replace(one, v={**one.v, "lif": other[:2]}, v_digest={"lif": digest(other)})
+    found = changed(one, "lif", v=other[:2], v_digest=digest(other))
     first = compare(one, found).first
     assert first is not None and (first.step, first.recording, first.neuron) == (3, 2, None)
 
@@ -124,27 +118,25 @@ def test_only_as_many_recordings_are_compared_as_asked(spikes: Array) -> None:
 
 
 def test_a_trace_that_has_lost_a_layers_spikes_is_refused(spikes: Array) -> None:
-    one = trace(spikes)
-    states = {**one.v, "lif": np.zeros(spikes.shape, np.int32)}
-    one = replace(one, v=states)
-    for a, b in ((one, replace(one, spikes={})), (replace(one, spikes={}), one)):
+    one = changed(trace(spikes), "lif", v=np.zeros(spikes.shape, np.int32))
+    lost = changed(one, "lif", spikes=None)
+    for a, b in ((one, lost), (lost, one)):
         with pytest.raises(TraceError, match="lif: one trace has its spikes"):
             compare(a, b)
 
 
 def test_a_readout_that_never_leaves_zero_proves_nothing() -> None:
-    still = Trace(spikes={}, v={"readout": np.zeros((2, 5, 3), np.int32)}, predictions=np.zeros(2, np.int64))
+    readout = LayerRecord(v=np.zeros((2, 5, 3), np.int32))
+    still = Trace(layers={"readout": readout}, predictions=np.zeros(2, np.int64))
     assert "proves nothing" in compare(still, still).problems[0]
-    moving = replace(still, v={"readout": np.ones((2, 5, 3), np.int32)})
+    moving = changed(still, "readout", v=np.ones((2, 5, 3), np.int32))
     assert compare(moving, moving)
 
 
-def test_spikes_recorded_elsewhere_need_no_shifts(spikes: Array, tmp_path: Path) -> None:
-    chip = Trace(spikes={"lif": spikes}, predictions=np.zeros(len(spikes), np.int64))
+def test_spikes_recorded_elsewhere_need_no_offsets(spikes: Array, tmp_path: Path) -> None:
+    chip = Trace(layers={"lif": LayerRecord(spikes=spikes)}, predictions=np.zeros(len(spikes), np.int64))
     chip.save(tmp_path / "chip.trace")
-    assert np.array_equal(load_trace(tmp_path / "chip.trace").spikes["lif"], spikes)
-    with pytest.raises(TraceError, match="'lif' has no shift"):
-        replace(chip, shifts={"other": 0})
+    assert np.array_equal(load_trace(tmp_path / "chip.trace").layers["lif"].output, spikes)
     with pytest.raises(TraceError, match="load_trace"):
         compare(chip, tmp_path / "chip.trace")  # pyright: ignore[reportArgumentType]
 
@@ -154,19 +146,18 @@ def test_a_pipelined_trace_is_aligned_by_its_schedule(spikes: Array) -> None:
     late[:, 1:11] = spikes
     one = trace(spikes)
     v = np.zeros((3, 12, 1), np.int32)
-    v[:, 2:] = one.v["readout"]
-    pipelined = replace(
-        one, spikes={"lif": late}, v={"readout": v}, shifts={"lif": 1, "readout": 2}, schedule="pipelined"
-    )
+    v[:, 2:] = one.layers["readout"]["v"]
+    layers = {"lif": LayerRecord(spikes=late, offset=1), "readout": LayerRecord(v=v, offset=2)}
+    pipelined = replace(one, layers=layers, schedule="pipelined")
     assert compare(one, pipelined)
-    assert not compare(one, replace(pipelined, shifts={"lif": 2, "readout": 2}))
+    assert not compare(one, changed(pipelined, "lif", offset=2))
 
 
 def test_a_file_compares_as_the_trace_in_memory(spikes: Array, tmp_path: Path) -> None:
     one = trace(spikes)
     one.save(tmp_path / "a.trace")
     assert compare(load_trace(tmp_path / "a.trace"), one)
-    other = replace(one, spikes={"lif": flip(spikes, (0, 2, 0, 1, 1))})
+    other = changed(one, "lif", spikes=flip(spikes, (0, 2, 0, 1, 1)))
     first = compare(load_trace(tmp_path / "a.trace"), other).first
     assert first is not None and first.neuron == (0, 1, 1)
 
@@ -176,9 +167,9 @@ def test_traces_of_other_networks_or_steps_are_refused(spikes: Array) -> None:
     with pytest.raises(TraceError, match="steps"):
         compare(one, trace(spikes[:, :5]))
     with pytest.raises(TraceError, match="layers"):
-        compare(one, replace(one, shifts={"other": 0, "readout": 0}))
+        compare(one, replace(one, layers={"other": one.layers["lif"], "readout": one.layers["readout"]}))
     with pytest.raises(TraceError, match="neurons"):
-        compare(one, replace(one, spikes={"lif": spikes[..., :3]}))
+        compare(one, changed(one, "lif", spikes=spikes[..., :3]))
 
 
 # How alike
@@ -210,7 +201,7 @@ def test_likeness_of_equal_traces_needs_no_tolerance(spikes: Array) -> None:
 
 def test_the_tolerance_that_would_have_been_needed_just_passes(spikes: Array) -> None:
     found = flip(spikes, *[(r, t, 0, 0, 0) for r in range(3) for t in range(10)])
-    other = replace(trace(spikes), spikes={"lif": found}, predictions=np.array([0, 1, 0]))
+    other = replace(changed(trace(spikes), "lif", spikes=found), predictions=np.array([0, 1, 0]))
     strict = measure(trace(spikes), other, Tolerance(agreement=1.0, correlation=1.0, rate_error=0.0, distance=0.0))
     assert not strict and len(strict.problems) >= 3
     assert measure(trace(spikes), other, strict.needed)

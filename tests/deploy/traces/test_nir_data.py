@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from deploy.errors import TraceError
-from deploy.runners import run
 from deploy.runners.integer import run as run_integer
+from deploy.runners.table import run
 from deploy.traces.nir_data import write_nir_data
 from tests.equivalence.networks import convolutional, frames_for
 
@@ -25,11 +25,12 @@ def test_nir_reads_back_the_spikes_and_the_readouts_potential(tmp_path: Path) ->
     trace = run(network, frames)
     write_nir_data(trace, tmp_path / "spikes.nir", dt=1e-3)
     data = read(tmp_path / "spikes.nir")
-    for layer, spikes in trace.spikes.items():
+    for layer in trace.spiking:
+        spikes = trace.layers[layer].output
         held = data.nodes[layer].observables["spikes"]
         assert held.dt == 1e-3
         assert np.array_equal(held.data, spikes.reshape(*spikes.shape[:2], -1)) and held.data.any()
-    assert np.array_equal(data.nodes["readout"].observables["v"].data, trace.v["readout"])
+    assert np.array_equal(data.nodes["readout"].observables["v"].data, trace.layers["readout"]["v"])
 
 
 def test_a_pipelined_trace_is_written_aligned(tmp_path: Path) -> None:

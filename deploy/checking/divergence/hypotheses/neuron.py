@@ -110,7 +110,7 @@ def dead(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     if not isinstance(node, GridNeuron) or node.vth is None:
         return
     called = replay(setup, along=trace, only=frozenset([layer])).spikes[layer]
-    silent = called.any(axis=(0, 1)) & ~trace.spikes[layer].any(axis=(0, 1))
+    silent = called.any(axis=(0, 1)) & ~trace.layers[layer].output.any(axis=(0, 1))
     # A layer that is silent as a whole has another cause than its neurons.
     if silent.any() and not silent.all():
         vth = np.where(silent, NEVER, np.broadcast_to(node.vth, node.shape))

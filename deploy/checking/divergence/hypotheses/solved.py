@@ -17,9 +17,8 @@ SAMPLES = 20_000
 
 def recorded_states(setup: Setup, layer: str, trace: Trace) -> tuple[Array, Array] | None:
     """u and v (R', T, *shape) int64 of the first recordings, from rest on; None where the trace does not hold both."""
-    if layer not in trace.u or layer not in trace.v or not len(trace.u[layer]):
-        return None
-    if not isinstance(setup.network.nodes[layer], GridNeuron):
+    record = trace.layers[layer]
+    if not (record.held("u") and record.held("v") and isinstance(setup.network.nodes[layer], GridNeuron)):
         return None
     u = trace.aligned("u", layer).astype(np.int64)
     return u, trace.aligned("v", layer)[: len(u)].astype(np.int64)
@@ -27,7 +26,7 @@ def recorded_states(setup: Setup, layer: str, trace: Trace) -> tuple[Array, Arra
 
 def window(trace: Trace, layer: str) -> slice:
     """The raw steps in which a layer sees the input; its state is zeroed when they begin."""
-    return slice(trace.shifts[layer], trace.shifts[layer] + trace.steps)
+    return slice(trace.layers[layer].offset, trace.layers[layer].offset + trace.steps)
 
 
 @hypothesis("weight", "synapse")
@@ -135,10 +134,10 @@ def solved_bias(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
 def solved_threshold(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """The threshold between the highest silent potential and the lowest that spiked."""
     cell = setup.network.nodes[layer]
-    if not isinstance(cell, GridNeuron) or layer not in trace.spikes or cell.vth is None:
+    if not isinstance(cell, GridNeuron) or cell.vth is None:
         return
     potential = replay(setup, along=trace, only=frozenset([layer])).potential[layer][:, window(trace, layer)]
-    spiked = trace.aligned("spikes", layer)
+    spiked = trace.output(layer)
     if spiked.all() or not spiked.any():
         return
     highest, lowest = int(potential[~spiked].max()), int(potential[spiked].min())
@@ -153,5 +152,5 @@ def solved_threshold(setup: Setup, layer: str, trace: Trace) -> Iterator[Candida
 def _transitions(trace: Trace, layer: str, u: Array, v: Array) -> tuple[Array, Array, Array, Array]:
     """The potential before, u and v of each step, and where v is not the reset after a spike."""
     before = np.concatenate([np.zeros_like(v[:, :1]), v[:, :-1]], axis=1)
-    kept = ~trace.aligned("spikes", layer)[: len(v)] if layer in trace.spikes else np.ones(v.shape, bool)
+    kept = np.ones(v.shape, bool) if trace.layers[layer].is_readout else ~trace.output(layer)[: len(v)]
     return before, u, v, kept

@@ -1,6 +1,6 @@
-"""What the grid costs: accuracy and rate error after quantising, without and with fine-tuning, by bits per weight.
+"""What the grid costs: accuracy and rate error after quantizing, without and with fine-tuning, by bits per weight.
 
-    python -m benchmarks.quantisation runs/digits-seed0 runs/digits-seed1 runs/digits-seed2 --finetune 100
+    python -m benchmarks.quantization runs/digits-seed0 runs/digits-seed1 runs/digits-seed2 --finetune 100
 
 Accuracies are on the test recordings of each run, which neither scales nor fine-tuning saw; means over the runs.
 The rate error is |rate on the grid - float rate| / float rate, mean over the layers.
@@ -29,7 +29,7 @@ from export.record import record_float
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Quantise the students of finished runs at several widths."""
+    """Quantize the students of finished runs at several widths."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Run folders of one preset, one a seed."""
@@ -60,35 +60,35 @@ def main() -> int:
         network = student_to_network(run.student, binning=run.binning, classes=run.classes)
         reference = record_float(run.student, network, frames)
         floats.append(float(np.mean(reference.predictions == labels)))
-        rates = {layer: float(spikes.mean()) for layer, spikes in reference.spikes.items()}
+        rates = {layer: float(record.output.mean()) for layer, record in reference.spiking.items()}
         for bits in plan.bits:
-            row = _quantised(plan, run, network, bits, (frames, labels), rates)
+            row = _quantized(plan, run, network, bits, (frames, labels), rates)
             rows[bits].append(row)
             print(json.dumps({"run": str(path), "bits": bits} | {k: vars(v) for k, v in row.items()}), flush=True)
     _print_table(floats, rows)
     return 0
 
 
-def _quantised(
+def _quantized(
     plan: Arguments, run: Run, network: Network, bits: int, test: tuple[Array, Array], rates: dict[str, float]
 ) -> dict[str, Measured]:
     start = quantize_layers(network, calibration(run), weight_bits=bits, method=plan.method, chip="loihi2")
     tuned = finetune(run, start, iterations=plan.finetune, bits=bits, hooks=Hooks())
-    return {"quantised": _measure(start.network, test, rates), "fine-tuned": _measure(tuned, test, rates)}
+    return {"quantized": _measure(start.network, test, rates), "fine-tuned": _measure(tuned, test, rates)}
 
 
 def _measure(network: Network, test: tuple[Array, Array], rates: dict[str, float]) -> Measured:
     trace = integer.run(network, test[0])
-    errors = [abs(float(trace.spikes[layer].mean()) - rate) / rate for layer, rate in rates.items()]
+    errors = [abs(float(trace.layers[layer].output.mean()) - rate) / rate for layer, rate in rates.items()]
     return Measured(float(np.mean(trace.predictions == test[1])), statistics.mean(errors))
 
 
 def _print_table(floats: list[float], rows: dict[int, list[dict[str, Measured]]]) -> None:
     print(f"\nfloat: {statistics.mean(floats):.2%}, mean of {len(floats)} runs\n")
-    print("| bits | quantised | rate error | fine-tuned | rate error |\n|---|---|---|---|---|")
+    print("| bits | quantized | rate error | fine-tuned | rate error |\n|---|---|---|---|---|")
     for bits, results in rows.items():
         cells = []
-        for kind in ("quantised", "fine-tuned"):
+        for kind in ("quantized", "fine-tuned"):
             cells.append(f"{statistics.mean(result[kind].accuracy for result in results):.2%}")
             cells.append(f"{statistics.mean(result[kind].rate_error for result in results):.2%}")
         print(f"| {bits} | " + " | ".join(cells) + " |")

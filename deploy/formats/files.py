@@ -1,0 +1,91 @@
+"""`load` and `save`: files to networks and back, by their ending. A new format is one folder and one row here."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from deploy.errors import ModelError
+from deploy.formats.model_file import ModelFile
+from deploy.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """A kind of file: its ending, and "module:function" of `deploy.formats` that reads and writes it."""
+
+    ending: str
+    read: str
+    write: str
+    export: str
+    """What `ckd-export --to` calls it."""
+    says_step: bool
+    """Whether a file always says the length of a step itself."""
+
+
+FORMATS = {
+    known.ending: known
+    for known in (
+        Format(ending=".nir", read="nir.reader:read_nir", write="nir.writer:write_nir", export="nir", says_step=False),
+        Format(ending=".onnx", read="onnx.reader:read", write="onnx.writer:write_onnx", export="onnx", says_step=True),
+        Format(ending=".net", read="netx.reader:read", write="netx.writer:write_netx", export="netx", says_step=True),
+    )
+}
+"""By ending; a file of any other ending is taken for NIR."""
+
+
+def load(
+    path: Path | str, *, dt: float | None = None, step_us: int | None = None, steps: int | None = None
+) -> Network | ModelFile:
+    """Read a model file.
+
+    Args:
+        path: .nir, .onnx or .net; any other ending is taken for NIR.
+        dt: seconds a step, where the file does not say it. step_us: the same in microseconds. steps: of a recording.
+
+    Returns:
+        the network of a .nir file; for others the file itself, which its own simulator runs.
+
+    Raises:
+        ModelError: missing, damaged, or not written by ckd-export.
+        UnsupportedError: something that cannot be run as it stands.
+    """
+    path = Path(path)
+    known = FORMATS.get(path.suffix, FORMATS[".nir"])
+    if not known.says_step:
+        return _function(known.read)(path, dt=dt, step_us=step_us, steps=steps)
+    if (dt, step_us, steps) != (None, None, None):
+        raise ModelError(f"{path}: a {path.suffix} file says its own step; leave out --dt, --step-us and --steps")
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file; ckd-export --to {known.export} writes one")
+    return _function(known.read)(path)
+
+
+def load_network(path: Path | str, **said: Any) -> Network:
+    """`load` where a network is needed: a file that only its own simulator runs is refused.
+
+    Raises:
+        ModelError, UnsupportedError: as `load`.
+    """
+    found = load(path, **said)
+    if isinstance(found, ModelFile):
+        raise ModelError(f"{path}: runs on {found.runner} alone and is no network here; give its .nir file")
+    return found
+
+
+def save(network: Network, path: Path | str) -> None:
+    """Write a network to a file of the format that its ending names; a crash leaves no half-written file behind.
+
+    Raises:
+        ModelError: an ending of no known format.
+        UnsupportedError, GridError: something that the format cannot say, by name.
+    """
+    path = Path(path)
+    if path.suffix not in FORMATS:
+        raise ModelError(f"{path}: a network is saved as {', '.join(FORMATS)}; give a name that ends so")
+    _function(FORMATS[path.suffix].write)(network, path)
+
+
+def _function(named: str) -> Any:
+    module, _, function = named.partition(":")
+    return getattr(import_module(f"deploy.formats.{module}"), function)

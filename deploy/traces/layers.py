@@ -1,0 +1,171 @@
+"""What a run gave of one layer of neurons, in memory or in a file that is read when it is asked for."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from deploy.errors import TraceError
+from deploy.network import Array, Shape
+
+KINDS = ("spikes", "u", "v", "u_digest", "v_digest")
+"""What may be kept of a layer."""
+
+
+class Stored(Protocol):
+    """An array that lies in a file."""
+
+    @property
+    def shape(self) -> Shape:
+        """(R, T', ...); the array is not read for it."""
+        ...
+
+    def read(self) -> Array:
+        """The whole array."""
+        ...
+
+    def read_bits(self) -> Array | None:
+        """Spikes as they lie in the file, (R, T', ceil(neurons / 8)) uint8; None where they are not packed."""
+        ...
+
+
+class LayerRecord:
+    """What a run gave of one layer of neurons, for R recordings of T' steps.
+
+    spikes: (R, T', ...) bool; None of a readout, which never spikes.
+    u, v: (R', T', ...) synaptic current and potential after the reset, of the first R' <= R recordings; None where they
+        were not kept. v of a readout is always there, for all R.
+    u_digest, v_digest: (R, T') uint64, a checksum over the neurons of each step (`deploy.traces.checksum`).
+    offset: the step at which the layer sees the first input; 0 where the schedule is layer-synchronous.
+    overflows: how often u wrapped or v saturated; a sound network has none.
+
+    Raises:
+        TraceError: neither spikes nor v is given.
+    """
+
+    def __init__(
+        self,
+        *,
+        spikes: Array | Stored | None = None,
+        u: Array | Stored | None = None,
+        v: Array | Stored | None = None,
+        u_digest: Array | Stored | None = None,
+        v_digest: Array | Stored | None = None,
+        offset: int = 0,
+        overflows: int = 0,
+    ) -> None:
+        given = dict(zip(KINDS, (spikes, u, v, u_digest, v_digest), strict=True))
+        self._kept = {kind: value for kind, value in given.items() if value is not None}
+        self.offset, self.overflows = offset, overflows
+        if self.gives not in self._kept:
+            raise TraceError("a layer's record needs spikes, or v of a readout, which never spikes")
+
+    @property
+    def spikes(self) -> Array | None:
+        return self.get("spikes")
+
+    @property
+    def u(self) -> Array | None:
+        return self.get("u")
+
+    @property
+    def v(self) -> Array | None:
+        return self.get("v")
+
+    @property
+    def digests(self) -> dict[str, Array]:
+        """The checksums that are there, by "u" and "v"."""
+        return {kind: self[f"{kind}_digest"] for kind in ("u", "v") if f"{kind}_digest" in self}
+
+    @property
+    def is_readout(self) -> bool:
+        return "spikes" not in self._kept
+
+    @property
+    def gives(self) -> str:
+        """The kind of what the layer hands on: "spikes", or "v" of a readout."""
+        return "v" if self.is_readout else "spikes"
+
+    @property
+    def output(self) -> Array:
+        """What the layer hands on, (R, T', ...)."""
+        return self[self.gives]
+
+    @property
+    def shape(self) -> Shape:
+        """(R, T', ...) of the output; a file is not read for it."""
+        return self._kept[self.gives].shape
+
+    def __contains__(self, kind: str) -> bool:
+        return kind in self._kept
+
+    def __getitem__(self, kind: str) -> Array:
+        value = self._kept[kind]
+        return value if isinstance(value, np.ndarray) else value.read()
+
+    def get(self, kind: str) -> Array | None:
+        """One of `KINDS`; None where it was not kept."""
+        return self[kind] if kind in self._kept else None
+
+    def held(self, kind: str) -> int:
+        """Of how many recordings `kind` is there; a file is not read for it."""
+        return self._kept[kind].shape[0] if kind in self._kept else 0
+
+    def aligned(self, kind: str, steps: int) -> Array:
+        """`kind` over the `steps` steps in which the layer sees the input: (R, T, ...)."""
+        return self[kind][:, self.offset : self.offset + steps]
+
+    def bits(self, steps: int) -> Array:
+        """The spikes over those steps, packed along the neurons: (R, T, ceil(neurons / 8)) uint8."""
+        window, value = slice(self.offset, self.offset + steps), self._kept["spikes"]
+        packed = None if isinstance(value, np.ndarray) else value.read_bits()
+        if packed is not None:
+            return packed[:, window]
+        spikes = np.asarray(self["spikes"][:, window], bool)
+        return np.packbits(spikes.reshape(*spikes.shape[:2], -1), axis=-1)
+
+    def replace(self, **changes: Array | int | None) -> "LayerRecord":
+        """A copy with other fields; None takes one out."""
+        fields = {**self._kept, "offset": self.offset, "overflows": self.overflows, **changes}
+        return LayerRecord(**fields)  # pyright: ignore[reportArgumentType]
+
+    def take(self, rows: Sequence[int]) -> "LayerRecord":
+        """The recordings `rows`, in ascending order; of u and v those of them that are there. In memory."""
+        return self.replace(**{kind: self[kind][[row for row in rows if row < self.held(kind)]] for kind in self._kept})
+
+    def synchronous(self, steps: int) -> "LayerRecord":
+        """The same with the layer's offset taken off."""
+        return self.replace(**{kind: self.aligned(kind, steps) for kind in self._kept}, offset=0)
+
+
+def join_layers(parts: Sequence[LayerRecord]) -> LayerRecord:
+    """The recordings of several records of one layer, one after the other; states end with the first part that lacks
+    some."""
+    if len(parts) == 1:
+        return parts[0]
+    first, joined = parts[0], {}
+    for kind in KINDS:
+        if kind in first:
+            joined[kind] = np.concatenate([part[kind] for part in parts if kind in part])
+    return first.replace(**joined, overflows=sum(part.overflows for part in parts))
+
+
+def record_layers(
+    offsets: Mapping[str, int], kept: Mapping[str, Mapping[str, Array]], overflows: Mapping[str, int] | None = None
+) -> dict[str, LayerRecord]:
+    """Records by layer, from what a simulator kept.
+
+    Args:
+        offsets: by layer, in order of execution, the step at which it sees the first input.
+        kept: by kind (`KINDS`), the arrays by layer.
+        overflows: by layer; left out: none were counted.
+    """
+    counts = overflows or {}
+    return {
+        name: LayerRecord(
+            **{kind: arrays[name] for kind, arrays in kept.items() if name in arrays},
+            offset=offset,
+            overflows=counts.get(name, 0),
+        )
+        for name, offset in offsets.items()
+    }
