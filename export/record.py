@@ -9,10 +9,10 @@ import torch
 
 from ckd.models.student import Student
 from deploy.network import Array, Network
+from deploy.network.idioms import READOUT
 from deploy.runners.walk import shifts
 from deploy.traces.prediction import predict
 from deploy.traces.trace import Trace, digest, join_traces, software_versions
-from export.fold import READOUT
 from export.integer import Activity, IntegerNetwork
 
 KEEP_STATES = 8
