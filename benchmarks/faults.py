@@ -24,7 +24,7 @@ from deploy.checking.check import Checked, check
 from deploy.formats.nir import read_nir, write_nir
 from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Node, Output
 from deploy.traces.trace import Trace
-from export.record import record_quantised
+from export.recording import record_quantized
 
 Array = NDArray[Any]
 SIZE, STEPS, RECORDINGS = 12, 20, 12
@@ -230,7 +230,7 @@ def rows() -> Iterator[tuple[Fault, Checked, bool, bool]]:
         network = read_nir(folder / "student.nir")
         events = record(rng)
         frames = np.stack([to_frames(one, BINNING) for one in events])
-        expected = record_quantised(network, frames, keep_states=RECORDINGS)
+        expected = record_quantized(network, frames, keep_states=RECORDINGS)
         expected.save(folder / "student.trace")
         right = check(folder / "student.nir")
         assert right.equal, right.verdict

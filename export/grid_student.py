@@ -3,7 +3,7 @@
 A `Student` whose modules round: convolutions and classifier hold float weights and compute with their nearest weights
 on the grid, neurons step in integers (`deploy.grid`). Backwards rounding is the identity (straight-through estimator,
 Bengio et al. 2013, arXiv 1308.3432) and a spike has the student's own surrogate. Scales, decays and thresholds stay as
-quantising chose them; weights and biases learn.
+quantizing chose them; weights and biases learn.
 """
 
 from dataclasses import replace
@@ -25,40 +25,40 @@ from deploy.quantization.rounding import FloatLayer, GridLayer, collect_layer
 from deploy.quantization.search import Quantisation
 
 
-def build_grid_student(quantisation: Quantisation, *, bits: int, alpha: float) -> Student:
+def build_grid_student(quantization: Quantisation, *, weight_bits: int, alpha: float) -> Student:
     """A student that computes exactly what the network on the grid does, and can learn.
 
     Args:
-        quantisation: of a student's network.
-        bits: bits per weight.
+        quantization: of a student's network.
+        weight_bits: bits per weight, 1 to 8.
         alpha: steepness of the surrogate gradient.
 
     Raises:
         UnsupportedError: a network that is no student's.
     """
-    prepared = quantisation.prepared
+    prepared = quantization.prepared
     made: dict[str, nn.Module] = {name: nn.Flatten() for name, n in prepared.nodes.items() if isinstance(n, Flatten)}
-    for layer in quantisation.layers:
+    for layer in quantization.layers:
         floating = collect_layer(prepared, layer.name)
         if layer.neuron.vth is not None:
             made[layer.name] = GridLIF(floating, layer, alpha)
-            made |= {name: GridConv(name, floating, layer, bits) for name in layer.synapses}
+            made |= {name: GridConv(name, floating, layer, weight_bits) for name in layer.synapses}
         else:
-            made |= {name: GridClassifier(name, floating, layer, bits) for name in layer.synapses}
+            made |= {name: GridClassifier(name, floating, layer, weight_bits) for name in layer.synapses}
     readout = prepared.sources(prepared.output)[0]
     around = {prepared.input, readout, prepared.output}
     strange = set(prepared.nodes) - set(made) - around
-    if strange or quantisation.layers[-1].name != readout:
+    if strange or quantization.layers[-1].name != readout:
         raise UnsupportedError(f"{sorted(strange) or readout}: only a student's own network can be fine-tuned")
     # The student gives logits; the readout that adds them up is deployment's.
     edges = tuple((a, "output" if b == readout else b) for a, b in prepared.edges if a != readout)
     return Student({name: made[name] for name in prepared.order if name in made}, edges)
 
 
-def to_network(student: Student, quantisation: Quantisation) -> Network:
+def to_network(student: Student, quantization: Quantisation) -> Network:
     """The network on the grid that a grid student computes."""
-    nodes = dict(quantisation.network.nodes)
-    for layer in quantisation.layers:
+    nodes = dict(quantization.network.nodes)
+    for layer in quantization.layers:
         biased = student.nodes[layer.name if layer.neuron.vth is not None else next(iter(layer.synapses))]
         assert isinstance(biased, GridLIF | GridClassifier)
         bias = biased.rounded_bias().reshape(layer.neuron.bias.shape).cpu().numpy().astype(np.int32)
@@ -68,15 +68,15 @@ def to_network(student: Student, quantisation: Quantisation) -> Network:
             assert isinstance(module, GridConv | GridClassifier)
             weight = module.rounded_weight().detach().cpu().numpy().astype(np.int32)
             nodes[name] = replace(synapse, weight=weight.reshape(synapse.weight.shape))
-    network = quantisation.network.replace(nodes=nodes)
-    return network.replace(report=_report(network, quantisation))
+    network = quantization.network.replace(nodes=nodes)
+    return network.replace(report=_report(network, quantization))
 
 
-def _report(network: Network, quantisation: Quantisation) -> tuple[ParameterChange, ...]:
+def _report(network: Network, quantization: Quantisation) -> tuple[ParameterChange, ...]:
     """What became of each parameter of the float student, training on the grid included."""
-    report = {(change.node, change.parameter): change for change in quantisation.network.report}
-    for layer in quantisation.layers:
-        floating = collect_layer(quantisation.prepared, layer.name)
+    report = {(change.node, change.parameter): change for change in quantization.network.report}
+    for layer in quantization.layers:
+        floating = collect_layer(quantization.prepared, layer.name)
         neuron = network.nodes[layer.name]
         assert isinstance(neuron, GridNeuron)
         now = {(layer.name, "bias"): (floating.bias, neuron.bias / (layer.scale * (1 << grid.STATE_BITS)))}
@@ -92,7 +92,7 @@ def _report(network: Network, quantisation: Quantisation) -> tuple[ParameterChan
 class GridConv(nn.Conv2d):
     """Synaptic sums of a layer on the grid: integers, held by float32."""
 
-    def __init__(self, name: str, floating: FloatLayer, layer: GridLayer, bits: int) -> None:
+    def __init__(self, name: str, floating: FloatLayer, layer: GridLayer, weight_bits: int) -> None:
         node, on_grid = floating.synapses[name], layer.synapses[name]
         if not isinstance(node, Conv) or not isinstance(on_grid, Conv):
             raise UnsupportedError(f"{name}: only convolutions feed a student's spiking neurons")
@@ -107,7 +107,7 @@ class GridConv(nn.Conv2d):
             groups=node.groups,
             bias=False,
         )
-        self._rounding = _Rounding(on_grid.weight_exp, layer.scale, bits)
+        self._rounding = _Rounding(on_grid.weight_exp, layer.scale, weight_bits)
         with torch.no_grad():
             self.weight.copy_(torch.from_numpy(node.weight))
 
@@ -121,12 +121,12 @@ class GridConv(nn.Conv2d):
 class GridClassifier(nn.Linear):
     """The readout's input on the grid, per step, in the units of the float student's logits."""
 
-    def __init__(self, name: str, floating: FloatLayer, layer: GridLayer, bits: int) -> None:
+    def __init__(self, name: str, floating: FloatLayer, layer: GridLayer, weight_bits: int) -> None:
         node, on_grid = floating.synapses[name], layer.synapses[name]
         if not isinstance(node, Dense) or not isinstance(on_grid, Dense):
             raise UnsupportedError(f"{name}: a student ends in a dense layer")
         super().__init__(node.weight.shape[1], node.weight.shape[0])
-        self._rounding = _Rounding(on_grid.weight_exp, layer.scale, bits)
+        self._rounding = _Rounding(on_grid.weight_exp, layer.scale, weight_bits)
         self._state = layer.scale * (1 << grid.STATE_BITS)
         with torch.no_grad():
             self.weight.copy_(torch.from_numpy(node.weight))
@@ -214,13 +214,13 @@ class _Rounding(NamedTuple):
 
     exponent: int
     scale: float
-    bits: int
+    weight_bits: int
 
     def weight(self, weight: Tensor) -> Tensor:
         """The nearest weights on the grid; the gradient passes where they do not saturate."""
         low, high = float(weight.detach().min()), float(weight.detach().max())
-        unit, step = self.scale / 2.0**self.exponent, grid.weight_step(low, high, self.bits)
-        inside = (weight * unit).clamp(*grid.weight_range(low, high, self.bits))
+        unit, step = self.scale / 2.0**self.exponent, grid.weight_step(low, high, self.weight_bits)
+        inside = (weight * unit).clamp(*grid.weight_range(low, high, self.weight_bits))
         return _Through.apply(inside, (inside / step).round() * step)  # type: ignore[return-value]
 
     def shifted(self, sums: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A network on the grid as a torch module: the quantised student, the same integers on any device.
+"""A network on the grid as a torch module: the quantized student, the same integers on any device.
 
 Convolutions run in float32 over integer-valued tensors. Every partial sum is an integer below 2^24, which float32
 holds exactly whatever the order of summation, the batch size or the algorithm (spec: Loihi's grid, "Why this can be
@@ -43,7 +43,7 @@ class IntegerNetwork(nn.Module):
         """
         super().__init__()
         if not network.on_grid:
-            raise UnsupportedError("this network is not on the grid; quantise it first: deploy.quantize")
+            raise UnsupportedError("this network is not on the grid; quantize it first: deploy.quantize")
         self.network = network
         counts = largest_counts(network, max_count)
         self.synapses = nn.ModuleDict(

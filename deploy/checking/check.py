@@ -142,7 +142,7 @@ def _run(network: Network | ModelFile, frames: Array, on: str, like: Trace) -> T
     if on in GRID_RUNNERS and not network.on_grid:
         raise RunnerError(
             f"the model holds floats, {on} runs integers, and a trace of one is not equal to the other; "
-            "check it --on float, or export it with --grid loihi2"
+            "check it --on float, or export it with --chip loihi2"
         )
     states = max((len(like.v[layer]) for layer in like.spikes if layer in like.v), default=0)
     watched = len(frames) if len(frames) <= WHOLE else SAMPLE

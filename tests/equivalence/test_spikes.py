@@ -26,13 +26,13 @@ SLOW = 3
 def model(ckd_model: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if ckd_model is not None:
         return ckd_model
-    from export.record import record_quantised
+    from export.recording import record_quantized
 
     path = tmp_path_factory.mktemp("model") / "student.nir"
     rng = np.random.default_rng(0)
     network = convolutional(rng)
     write_nir(network, path)
-    record_quantised(network, frames_for(rng, network, 6)).save(path.with_suffix(".trace"))
+    record_quantized(network, frames_for(rng, network, 6)).save(path.with_suffix(".trace"))
     return path
 
 

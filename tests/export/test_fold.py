@@ -13,7 +13,7 @@ from deploy.network.idioms import READOUT
 from deploy.passes.fold_linear import fold_linear
 from deploy.runners import floating
 from export.fold import student_to_network
-from export.record import record_float
+from export.recording import record_float
 from tests.export.conftest import BINNING, CLASSES
 
 

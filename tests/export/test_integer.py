@@ -1,4 +1,4 @@
-"""The quantised student is one object: the same integers in torch and in the simulator, and its bound is proven."""
+"""The quantized student is one object: the same integers in torch and in the simulator, and its bound is proven."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from deploy.runners import integer
 from deploy.traces.compare import compare
 from export.fold import student_to_network
 from export.integer import IntegerNetwork, channel_groups
-from export.record import record_quantised
+from export.recording import record_quantized
 from tests.export.conftest import BINNING, CLASSES
 
 
@@ -24,7 +24,7 @@ def test_torch_and_the_simulator_agree_on_every_spike_and_state(
 ) -> None:
     student: Student = request.getfixturevalue(kind)
     network = quantize(student_to_network(student, binning=BINNING, classes=CLASSES), frames, method="max")
-    trained = record_quantised(network, frames, keep_states=3)
+    trained = record_quantized(network, frames, keep_states=3)
     for schedule in ("synchronous", "pipelined"):
         verdict = compare(trained, integer.run(network, frames, keep_states=2, schedule=schedule))
         assert verdict, verdict.first

@@ -43,8 +43,8 @@ def test_rounded_biases_are_reported(tiny_run: Path, tmp_path: Path, capsys: pyt
 
 
 def test_floats_are_refused(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--to", "netx", str(tiny_run), "--grid", "none"]) == 2
-    assert "netx holds integers: give --to netx a grid" in capsys.readouterr().err
+    assert main(["--to", "netx", str(tiny_run), "--chip", "none"]) == 2
+    assert "netx holds integers: give --to netx a chip" in capsys.readouterr().err
 
 
 def test_a_trace_that_proves_another_format_is_kept(

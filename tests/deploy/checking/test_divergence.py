@@ -23,7 +23,7 @@ from deploy.runners import run
 from deploy.runners.integer import run as run_integer
 from deploy.traces.compare import compare
 from deploy.traces.trace import Trace
-from export.record import record_quantised
+from export.recording import record_quantized
 from tests.equivalence.networks import convolutional, dense, frames_for
 
 
@@ -337,7 +337,7 @@ def equal_pairs(seeds: int) -> tuple[int, int]:
         rng = np.random.default_rng(seed)
         network = convolutional(rng, size=6) if seed % 4 == 0 else dense(rng, recurrent=seed % 4 == 1)
         frames = frames_for(rng, network, 3)
-        one, other = record_quantised(network, frames), run(network, frames, keep_states=3)
+        one, other = record_quantized(network, frames), run(network, frames, keep_states=3)
         if all(spikes.any() for spikes in one.spikes.values()):
             pairs += 1
             setup = Setup(network=network, frames=frames)

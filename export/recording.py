@@ -21,8 +21,8 @@ KEEP_STATES = 8
 BATCH = 32
 
 
-def record_quantised(network: Network, frames: Array, *, device: str = "cpu", keep_states: int = KEEP_STATES) -> Trace:
-    """The quantised student's spikes, currents and potentials.
+def record_quantized(network: Network, frames: Array, *, device: str = "cpu", keep_states: int = KEEP_STATES) -> Trace:
+    """The quantized student's spikes, currents and potentials.
 
     Args:
         network: on the grid.
