@@ -59,8 +59,13 @@ def test_the_help_of_the_command_starts_without_torch() -> None:
 
 
 def test_importing_sets_no_environment_variable() -> None:
-    code = "import os; before = dict(os.environ); import export, export.cli; export.export; print(before == os.environ)"
+    code = "import os; before = dict(os.environ); import export, export.cli; print(before == os.environ)"
     assert _python(code) == "True"
+
+
+def test_how_threads_wait_is_left_to_who_uses_the_library() -> None:
+    code = "import os, sys, export; export.export; print('torch' in sys.modules, os.environ.get('OMP_WAIT_POLICY'))"
+    assert _python(code) == "True None"
 
 
 def test_the_command_lets_waiting_threads_sleep_before_torch_reads_that() -> None:
