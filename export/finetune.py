@@ -8,7 +8,7 @@ from ckd.training.engine import Hooks
 from ckd.training.further import train_further
 from deploy.network import Network
 from deploy.quantization.search import Quantisation
-from export.grid_student import build_grid_student, to_network
+from export.grid_student import build_grid_student, grid_student_to_network
 
 LEARNING_RATE = 0.1
 """Of the run's own peak: the student is trained, it only has to settle on the grid."""
@@ -49,4 +49,4 @@ def finetune(
     config = replace(run.config, training=training, machine=machine)
     student = build_grid_student(quantization, weight_bits=weight_bits, alpha=config.student.surrogate_alpha)
     trained = train_further(run, student, config, hooks=Hooks(advance=advance))
-    return to_network(trained, quantization)
+    return grid_student_to_network(trained, quantization)

@@ -10,7 +10,7 @@ from deploy.network import Array, Conv, Dense, Network
 from deploy.quantization.search import Quantisation, quantize_layers
 from deploy.runners import integer
 from export.fold import student_to_network
-from export.grid_student import build_grid_student, to_network
+from export.grid_student import build_grid_student, grid_student_to_network
 from tests.export.conftest import BINNING, CLASSES
 
 
@@ -37,7 +37,7 @@ def test_the_grid_student_computes_the_network_on_the_grid(quantization: Quantis
     wanted = integer.run(quantization.network, frames)
     for layer, spikes in _spikes(student, frames).items():
         assert spikes.any() and np.array_equal(spikes, wanted.spikes[layer])
-    again = to_network(student, quantization)
+    again = grid_student_to_network(student, quantization)
     for name, node in quantization.network.nodes.items():
         if isinstance(node, Conv | Dense):
             other = again.nodes[name]
@@ -62,7 +62,7 @@ def test_after_a_step_of_training_they_are_still_one(quantization: Quantisation,
     torch.nn.functional.cross_entropy(logits, labels).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in student.parameters())
     optimizer.step()
-    trained = to_network(student, quantization)
+    trained = grid_student_to_network(student, quantization)
     found = integer.run(trained, frames)
     for layer, spikes in _spikes(student, frames).items():
         assert np.array_equal(spikes, found.spikes[layer])
