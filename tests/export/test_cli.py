@@ -127,15 +127,6 @@ def test_what_cannot_work_is_refused_in_one_line(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_folder_whose_trace_is_of_another_version_says_what_to_remove(
-    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "s.onnx").touch()
-    (tmp_path / "s.trace").write_text("old")
-    assert main([str(tiny_run), "--out", str(tmp_path / "s.nir")]) == 2
-    assert "remove s.onnx" in capsys.readouterr().err
-
-
 def test_a_float_onnx_export_leaves_the_trace_of_another_alone(
     tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
