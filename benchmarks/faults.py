@@ -24,7 +24,7 @@ from deploy.checking.check import Checked, check
 from deploy.formats.nir import read_nir, write_nir
 from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Node, Output
 from deploy.traces.trace import Trace
-from export.record import record_quantized
+from export.recording import record_quantized
 
 Array = NDArray[Any]
 SIZE, STEPS, RECORDINGS = 12, 20, 12

@@ -17,14 +17,13 @@ import numpy as np
 import tyro
 
 from ckd.runs.folder import Run, load_run
-from ckd.training.engine import Hooks
 from deploy.network import Array, Network
 from deploy.quantization.search import quantize_layers
 from deploy.runners import integer
-from export.cli import calibration
 from export.finetune import finetune
 from export.fold import student_to_network
-from export.record import record_float
+from export.pipeline import calibration
+from export.recording import record_float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +72,7 @@ def _quantized(
     plan: Arguments, run: Run, network: Network, bits: int, test: tuple[Array, Array], rates: dict[str, float]
 ) -> dict[str, Measured]:
     start = quantize_layers(network, calibration(run), weight_bits=bits, method=plan.method, chip="loihi2")
-    tuned = finetune(run, start, iterations=plan.finetune, bits=bits, hooks=Hooks())
+    tuned = finetune(run, start, iterations=plan.finetune, weight_bits=bits)
     return {"quantized": _measure(start.network, test, rates), "fine-tuned": _measure(tuned, test, rates)}
 
 

@@ -1,7 +1,51 @@
-"""From a trained student to files that others can run. Imports both other wings."""
+"""From a trained student to files that others can run. Imports both other wings.
 
-import os
+>>> import export
+>>> exported = export.export(export.Plan(run="runs/demo", to="nir"))
+>>> exported.model, exported.trace, exported.accuracy
 
-# PyTorch's threads spin while they wait for each other. On a busy machine that doubles an export's time; sleeping costs
-# little on an idle one. It is read once, when PyTorch is first imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+A name is loaded where it is first used: `import export` is light, and PyTorch comes with what needs it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from export.exported import Exported
+    from export.fold import student_to_network
+    from export.integer import IntegerNetwork
+    from export.pipeline import calibration, export
+    from export.plan import Plan
+    from export.recording import record_float, record_quantized
+
+__all__ = [
+    "Exported",
+    "IntegerNetwork",
+    "Plan",
+    "calibration",
+    "export",
+    "record_float",
+    "record_quantized",
+    "student_to_network",
+]
+
+_MODULES = {
+    "Exported": "exported",
+    "IntegerNetwork": "integer",
+    "Plan": "plan",
+    "calibration": "pipeline",
+    "export": "pipeline",
+    "record_float": "recording",
+    "record_quantized": "recording",
+    "student_to_network": "fold",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,5 +1,6 @@
 """Fine-tuning on the grid, with the engine, the losses, the data and the teacher that trained the student."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from ckd.runs.folder import Run
@@ -7,27 +8,36 @@ from ckd.training.engine import Hooks
 from ckd.training.further import train_further
 from deploy.network import Network
 from deploy.quantization.search import Quantization
-from export.grid_student import build_grid_student, to_network
+from export.grid_student import build_grid_student, grid_student_to_network
 
 LEARNING_RATE = 0.1
 """Of the run's own peak: the student is trained, it only has to settle on the grid."""
 
 
 def finetune(
-    run: Run, quantisation: Quantization, *, iterations: int, bits: int, hooks: Hooks, device: str = "cpu"
+    run: Run,
+    quantization: Quantization,
+    *,
+    iterations: int,
+    weight_bits: int,
+    device: str = "cpu",
+    advance: Callable[[int], None] = lambda iteration: None,
 ) -> Network:
-    """Train a quantised student on the grid for `iterations` steps.
+    """Train a quantized student on the grid.
 
     Args:
         run: the trained student's run.
-        quantisation: of that student.
-        iterations: steps of training.
-        bits: bits per weight.
-        hooks: progress and logging.
-        device: where it trains.
+        quantization: of that student.
+        iterations: of training.
+        weight_bits: bits per weight, 1 to 8.
+        device: where it trains, as PyTorch names it: "cpu", "cuda".
+        advance: told how many iterations are done.
 
     Returns:
         the network on the grid whose loss on the validation recordings was lowest.
+
+    Raises:
+        UnsupportedError: the network is no student's.
     """
     plan = run.config.training
     training = replace(
@@ -37,5 +47,6 @@ def finetune(
     accelerator = "cuda" if device.startswith("cuda") else "cpu"
     machine = replace(run.config.machine, precision="32-true", accelerator=accelerator)
     config = replace(run.config, training=training, machine=machine)
-    student = build_grid_student(quantisation, bits=bits, alpha=config.student.surrogate_alpha)
-    return to_network(train_further(run, student, config, hooks=hooks), quantisation)
+    student = build_grid_student(quantization, weight_bits=weight_bits, alpha=config.student.surrogate_alpha)
+    trained = train_further(run, student, config, hooks=Hooks(advance=advance))
+    return grid_student_to_network(trained, quantization)

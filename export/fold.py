@@ -25,47 +25,51 @@ from deploy.network import (
     Shape,
     SumPool,
 )
+from deploy.network.idioms import add_readout, mean_factor, mean_name
 from deploy.network.shapes import output_shape
-
-READOUT = "readout"
-"""The neurons that add up the classifier's logits over the steps; the largest at the end is the prediction."""
 
 
 def student_to_network(student: Student, *, binning: Binning, classes: tuple[str, ...]) -> Network:
-    """Read a student as a network of the deploy wing, with the same node names.
+    """Read a student as a float network of the deploy wing, with the same node names.
 
-    The prediction is the argmax of the logits' sum over the steps, so an integrator that never spikes is added after
-    the classifier. Average pooling becomes a sum and a scale.
+    A batch norm becomes part of the convolution before it. Average pooling becomes a sum and a scale. The prediction
+    is the argmax of the logits' sum over the steps, so an integrator that never spikes is added after the classifier.
+
+    Args:
+        student: in evaluation mode; its weights are copied.
+        binning: of the frames that it was trained on; gives the input's shape (2, height, width).
+        classes: the names of the logits, in order.
 
     Raises:
         UnsupportedError: a module that cannot be deployed, by name.
     """
     nodes: dict[str, Node] = {"input": Input(shape=binning.frame_shape)}
-    edges: list[Edge] = []
     shapes: dict[str, Shape] = {"input": binning.frame_shape}
-    gives = {"input": "input"}
-    """The node that holds a module's output."""
+    edges: list[Edge] = []
+    # A batch norm has no node of its own, a pooling has two: which node gives what a module gave.
+    node_of = {"input": "input"}
     for name, module in student.nodes.items():
-        sources = [source for source, target in student.edges if target == name]
+        sources = [node_of[source] for source, target in student.edges if target == name]
         if isinstance(module, nn.BatchNorm2d):
-            gives[name] = gives[sources[0]]
+            node_of[name] = sources[0]
             continue
-        made = _nodes_of(name, module, _batch_norm_after(student, name), shapes[gives[sources[0]]])
-        edges += [(gives[source], next(iter(made))) for source in sources]
-        edges += zip(made, list(made)[1:], strict=False)
-        shape = shapes[gives[sources[0]]]
-        for part, node in made.items():
+        shape = shapes[sources[0]]
+        chain = _convert(name, module, _batch_norm_after(student, name), shape)
+        for part, node in chain.items():
             shapes[part] = shape = output_shape(part, node, shape)
-        nodes |= made
-        gives[name] = list(made)[-1]
-    last = gives[next(source for source, target in student.edges if target == "output")]
-    nodes |= {READOUT: _integrator(shapes[last]), "output": Output()}
-    edges += [(last, READOUT), (READOUT, "output")]
-    return Network(nodes=nodes, edges=tuple(edges), binning=binning, classes=classes)
+        first, *rest = chain
+        edges += [(source, first) for source in sources]
+        edges += zip(chain, rest, strict=False)
+        nodes |= chain
+        node_of[name] = rest[-1] if rest else first
+    last = node_of[next(source for source, target in student.edges if target == "output")]
+    nodes["output"] = Output()
+    edges.append((last, "output"))
+    return add_readout(Network(nodes=nodes, edges=tuple(edges), binning=binning, classes=classes))
 
 
-def _nodes_of(name: str, module: nn.Module, norm: nn.BatchNorm2d | None, shape: Shape) -> dict[str, Node]:
-    """What one module of the student is in the graph, in order."""
+def _convert(name: str, module: nn.Module, norm: nn.BatchNorm2d | None, shape: Shape) -> dict[str, Node]:
+    """The nodes that do what one module does, each feeding the next; `shape` is that of its input, without batch."""
     match module:
         case nn.Conv2d():
             weight, bias = _fold(name, module, norm)
@@ -85,10 +89,9 @@ def _nodes_of(name: str, module: nn.Module, norm: nn.BatchNorm2d | None, shape: 
         case LIF():
             return {name: _lif(module, shape)}
         case nn.AvgPool2d():
-            kernel = _pair(module.kernel_size)
-            factor = np.array(1 / (kernel[0] * kernel[1]), np.float32)
-            pool = SumPool(kernel=kernel, stride=_pair(module.stride), padding=_pair(module.padding))
-            return {name: pool, f"{name}_mean": Scale(factor=factor)}
+            kernel, stride, padding = (_pair(v) for v in (module.kernel_size, module.stride, module.padding))
+            pool = SumPool(kernel=kernel, stride=stride, padding=padding)
+            return {name: pool, mean_name(name): Scale(factor=np.asarray(mean_factor(pool)))}
         case nn.Flatten():
             return {name: Flatten()}
         case _:
@@ -99,6 +102,7 @@ def _nodes_of(name: str, module: nn.Module, norm: nn.BatchNorm2d | None, shape: 
 
 
 def _batch_norm_after(student: Student, name: str) -> nn.BatchNorm2d | None:
+    """The batch norm that a module feeds. Raises UnsupportedError where it cannot become part of that module."""
     targets = [target for source, target in student.edges if source == name and target != "output"]
     norms = [module for target in targets if isinstance(module := student.nodes[target], nn.BatchNorm2d)]
     if norms and (len(targets) > 1 or not isinstance(student.nodes[name], nn.Conv2d)):
@@ -107,7 +111,10 @@ def _batch_norm_after(student: Student, name: str) -> nn.BatchNorm2d | None:
 
 
 def _fold(name: str, conv: nn.Conv2d, norm: nn.BatchNorm2d | None) -> tuple[Array, Array | None]:
-    """gamma / sqrt(var + eps) scales the weights; what is left is a bias. In float64, rounded once."""
+    """Weights (out, in / groups, height, width) and biases (out,) of a convolution together with its batch norm.
+
+    gamma / sqrt(var + eps) scales the weights; what is left is a bias. In float64, rounded once.
+    """
     if conv.padding_mode != "zeros":
         raise UnsupportedError(f"{name}: padding mode {conv.padding_mode!r} cannot be deployed; use zeros")
     weight = conv.weight.detach().double().cpu()
@@ -131,11 +138,6 @@ def _lif(module: LIF, shape: Shape) -> FloatNeuron:
         bias=np.zeros((), np.float32),
         threshold=_numpy(module.threshold),
     )
-
-
-def _integrator(shape: Shape) -> FloatNeuron:
-    one = np.ones((), np.float32)
-    return FloatNeuron(shape=shape, keep=one, gain=one, bias=np.zeros((), np.float32), threshold=None)
 
 
 def _pair(value: Any) -> tuple[int, int]:

@@ -1,9 +1,9 @@
-"""A network on the grid as a torch module: the quantised student, the same integers on any device.
+"""A network on the grid as a torch module: the quantized student, the same integers on any device.
 
 Convolutions run in float32 over integer-valued tensors. Every partial sum is an integer below 2^24, which float32
-holds exactly whatever the order of summation, the batch size or the algorithm (spec: Loihi's grid, "Why this can be
-exact on a GPU too"). That bound is proven from the weights for each layer; a layer that cannot keep it is split into
-groups of input channels that can. The leak needs 36-bit products and runs in int64.
+holds exactly whatever the order of summation, the batch size or the algorithm (docs/grid.md, "Why it can be exact
+everywhere"). That bound is proven from the weights for each layer; a layer that cannot keep it is split into groups of
+input channels that can. The leak needs 36-bit products and runs in int64.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,12 @@ from deploy.runners.walk import Walk
 
 @dataclass
 class Activity:
-    """What a forward gives, by neuron name: spikes (R, T, ...) bool of spiking layers, u and v int64 after a step."""
+    """What a forward gives, by the name of a layer of neurons.
+
+    spikes: (R, T, ...) bool, of spiking layers.
+    u, v: (R, T, ...) int64, synaptic current and potential after each step, in grid units.
+    overflows: how often u wrapped or v saturated.
+    """
 
     spikes: dict[str, Tensor] = field(default_factory=dict)
     u: dict[str, Tensor] = field(default_factory=dict)
@@ -35,7 +40,11 @@ class IntegerNetwork(nn.Module):
     """Run a network on the grid with torch; every forward starts from rest."""
 
     def __init__(self, network: Network, *, max_count: int = 1) -> None:
-        """Prove the bound of every layer, for frames with counts up to `max_count`.
+        """Prove the bound of every layer.
+
+        Args:
+            network: on the grid.
+            max_count: the largest count that a frame may hold.
 
         Raises:
             UnsupportedError: the network is not on the grid.
@@ -43,7 +52,7 @@ class IntegerNetwork(nn.Module):
         """
         super().__init__()
         if not network.on_grid:
-            raise UnsupportedError("this network is not on the grid; quantise it first: deploy.quantize")
+            raise UnsupportedError("this network is not on the grid; quantize it first: deploy.quantize")
         self.network = network
         counts = largest_counts(network, max_count)
         self.synapses = nn.ModuleDict(
@@ -56,14 +65,25 @@ class IntegerNetwork(nn.Module):
         self.neurons = nn.ModuleDict({name: _Neurons(network.nodes[name]) for name in network.neurons})
 
     def forward(self, frames: Tensor, *, schedule: str = "synchronous", states: bool = False) -> Activity:
-        """Run frames (R, T, *input_shape), integers of any dtype; u and v of spiking layers only with `states`."""
+        """Run frames.
+
+        Args:
+            frames: (R, T, *input_shape) integers of any dtype, on the module's device.
+            schedule: "synchronous", or "pipelined" as in `deploy.runners.walk`.
+            states: keep u of every layer and v of spiking ones; v of a readout is always there.
+        """
         arithmetic = _TorchArithmetic(self, states)
         Walk(self.network, arithmetic, schedule).advance(frames, frames.shape[1])
         return arithmetic.activity()
 
 
 def channel_groups(name: str, weight: Array, max_input: int) -> list[slice]:
-    """Cut the input channels of weight (out, in, ...) so that no group's sum can reach 2^24.
+    """Cut the input channels of a layer so that no group's sum can reach 2^24.
+
+    Args:
+        name: of the layer, for the message.
+        weight: (out, in, ...) integers.
+        max_input: the largest value that one input may have.
 
     Raises:
         GridError: one channel reaches it alone.

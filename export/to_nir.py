@@ -1,15 +1,12 @@
-"""ckd-export --to nir: the student as a .nir file."""
+"""The student as a .nir file."""
 
 from pathlib import Path
 
 from deploy.formats.nir import write_nir
-from export.made import Made
-
-STEM = "student"
-ENDING = ".nir"
+from export.content import Content
 
 
-def write(made: Made, model: Path) -> list[Path]:
+def write(content: Content, model: Path) -> list[Path]:
     """Write the student and its trace; gives the files."""
-    write_nir(made.network, model)
-    return [model, made.save_trace(model)]
+    write_nir(content.network, model)
+    return [model, content.save_trace(model)]

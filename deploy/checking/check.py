@@ -143,7 +143,7 @@ def _run(network: Network | ModelFile, frames: Array, on: str, like: Trace) -> T
     if RUNNERS[on].takes == "grid" and not network.on_grid:
         raise RunnerError(
             f"the model holds floats, {on} runs integers, and a trace of one is not equal to the other; "
-            "check it --on float, or export it with --grid loihi2"
+            "check it --on float, or export it with --chip loihi2"
         )
     states = max((layer.held("v") for layer in like.spiking.values()), default=0)
     digests = any("v_digest" in layer for layer in like.layers.values())

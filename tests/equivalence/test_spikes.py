@@ -25,7 +25,7 @@ SLOW = 3
 def model(ckd_model: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if ckd_model is not None:
         return ckd_model
-    from export.record import record_quantized
+    from export.recording import record_quantized
 
     path = tmp_path_factory.mktemp("model") / "student.nir"
     rng = np.random.default_rng(0)

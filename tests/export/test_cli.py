@@ -39,7 +39,7 @@ def test_the_exported_student_is_equal_to_its_trace_on_every_test_recording(
 def test_the_model_file_says_how_recordings_become_frames(
     tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    export_json(capsys, tiny_run, "--out", tmp_path / "student.nir", "--grid", "loihi1")
+    export_json(capsys, tiny_run, "--out", tmp_path / "student.nir", "--chip", "loihi1")
     network, run = load_network(tmp_path / "student.nir"), load_run(tiny_run)
     assert (network.binning, network.classes, network.chip) == (run.binning, run.classes, "loihi1")
 
@@ -62,7 +62,7 @@ def test_the_float_student_is_its_float_file(
     tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = tmp_path / "student.nir"
-    result = export_json(capsys, tiny_run, "--out", model, "--grid", "none")
+    result = export_json(capsys, tiny_run, "--out", model, "--chip", "none")
     trace = deploy.load_trace(model.with_suffix(".trace"))
     assert trace.frames is not None
     found = deploy.run(deploy.load(model), trace.frames, on="float")
@@ -99,8 +99,8 @@ def test_a_run_that_cannot_be_read_gives_one_line_and_no_file(
         ("--weight-bits 0", "--weight-bits (=0)"),
         ("--weight-bits 1", "at least 2 bits"),
         ("--finetune -5", "--finetune (=-5)"),
-        ("--grid none --finetune 5", "give --grid"),
-        ("--grid none --to netx", "netx holds integers"),
+        ("--chip none --finetune 5", "give --chip"),
+        ("--chip none --to netx", "netx holds integers"),
         ("--device gpu", "--device gpu"),
         ("--device cuda", "--device cuda"),
         ("--out OUT/a.trace", "ends in .nir"),
@@ -129,22 +129,13 @@ def test_what_cannot_work_is_refused_in_one_line(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_folder_whose_trace_is_of_another_version_says_what_to_remove(
-    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "s.onnx").touch()
-    (tmp_path / "s.trace").write_text("old")
-    assert main([str(tiny_run), "--out", str(tmp_path / "s.nir")]) == 2
-    assert "remove s.onnx" in capsys.readouterr().err
-
-
 def test_a_float_onnx_export_leaves_the_trace_of_another_alone(
     tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("onnx", reason="onnx is an extra")
     export_json(capsys, tiny_run, "--out", tmp_path / "s.nir")
     before = (tmp_path / "s.trace").read_bytes()
-    result = export_json(capsys, tiny_run, "--to", "onnx", "--grid", "none", "--out", tmp_path / "s.onnx")
+    result = export_json(capsys, tiny_run, "--to", "onnx", "--chip", "none", "--out", tmp_path / "s.onnx")
     assert result["model"] == str(tmp_path / "s_float.onnx") and (tmp_path / "s.trace").read_bytes() == before
 
 

@@ -16,7 +16,7 @@ from deploy.formats.nir import write_nir
 from deploy.network import Array, Conv, Dense, Flatten, FloatNeuron, Network, Scale, SumPool
 from deploy.traces.trace import Trace
 from export.fold import student_to_network
-from export.record import record_float
+from export.recording import record_float
 from tests.export.conftest import BINNING, CLASSES
 
 MARGIN = 1e-4

@@ -9,10 +9,11 @@ from ckd.events import Binning
 from ckd.models.student import Student
 from deploy.errors import UnsupportedError
 from deploy.network import Array, Conv, Network
+from deploy.network.idioms import READOUT
 from deploy.passes.fold_linear import fold_linear
 from deploy.runners import floating
-from export.fold import READOUT, student_to_network
-from export.record import record_float
+from export.fold import student_to_network
+from export.recording import record_float
 from tests.export.conftest import BINNING, CLASSES
 
 

@@ -1,4 +1,4 @@
-"""The quantised student is one object: the same integers in torch and in the simulator, and its bound is proven."""
+"""The quantized student is one object: the same integers in torch and in the simulator, and its bound is proven."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from deploy.runners import integer
 from deploy.traces.compare import compare
 from export.fold import student_to_network
 from export.integer import IntegerNetwork, channel_groups
-from export.record import record_quantized
+from export.recording import record_quantized
 from tests.export.conftest import BINNING, CLASSES
 
 

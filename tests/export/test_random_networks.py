@@ -1,4 +1,4 @@
-"""The quantised student in torch equals the integer simulator on random networks: spikes, u, v and overflows."""
+"""The quantized student in torch equals the integer simulator on random networks: spikes, u, v and overflows."""
 
 from collections.abc import Callable
 

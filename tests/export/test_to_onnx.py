@@ -4,7 +4,6 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -21,12 +20,12 @@ from deploy.network import Array
 from deploy.runners import integer
 from export.cli import main
 from export.fold import student_to_network
-from export.record import record_float, record_quantized
-from export.to_onnx import TEACHER_OPSET, read_teacher
+from export.recording import record_float, record_quantized
+from export.teacher import OPSET
 from tests.export.conftest import BINNING, CLASSES, unsettle
 
 onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
-runtime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 
 ROOT = Path(os.environ.get("CKD_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
@@ -43,19 +42,7 @@ def test_every_file_is_checked_and_says_its_opset(exported: Path) -> None:
     for name in ("teacher", "student_float", "student"):
         onnx.checker.check_model(str(exported / f"{name}.onnx"), full_check=True)
         opsets[name] = next(e.version for e in onnx.load(exported / f"{name}.onnx").opset_import if not e.domain)
-    assert opsets == {"teacher": TEACHER_OPSET, "student_float": 21, "student": 21}
-
-
-def test_the_teacher_gives_its_logits_at_every_batch_size(exported: Path, tiny_run: Path) -> None:
-    run = load_run(tiny_run)
-    teacher, channels = read_teacher(run)
-    session = runtime.InferenceSession(str(exported / "teacher.onnx"), providers=["CPUExecutionProvider"])
-    for batch in (1, 7):
-        stills = np.random.default_rng(batch).random((batch, channels, *[run.config.data.size] * 2), np.float32)
-        with torch.no_grad():
-            expected = teacher(torch.from_numpy(stills)).numpy()
-        # float32 sums in another order.
-        np.testing.assert_allclose(session.run(None, {"stills": stills})[0], expected, rtol=1e-4, atol=1e-4)
+    assert opsets == {"teacher": OPSET, "student_float": 21, "student": 21}
 
 
 def test_the_integer_student_is_equal_to_its_trace_on_every_test_recording(exported: Path, tiny_run: Path) -> None:
@@ -97,7 +84,7 @@ def test_without_a_teacher_or_a_grid_the_rest_is_written(tiny_run: Path, tmp_pat
     shutil.copytree(tiny_run, tmp_path / "run")
     (tmp_path / "run" / "teacher.safetensors").unlink()
     out = tmp_path / "out" / "student.onnx"
-    assert main(["--to", "onnx", str(tmp_path / "run"), "--grid", "none", "--out", str(out), "--json"]) == 0
+    assert main(["--to", "onnx", str(tmp_path / "run"), "--chip", "none", "--out", str(out), "--json"]) == 0
     names = sorted(path.name for path in out.parent.iterdir())
     assert names == ["student_float.nir", "student_float.onnx", "student_float.trace"]
 

@@ -8,18 +8,8 @@ import nir
 import numpy as np
 
 from deploy.errors import ModelError, UnsupportedError
-from deploy.formats.nir.idioms import READOUT
-from deploy.network import (
-    Edge,
-    FloatNeuron,
-    Input,
-    Network,
-    Neuron,
-    Node,
-    Output,
-    Scale,
-    Shape,
-)
+from deploy.network import Edge, FloatNeuron, Input, Network, Neuron, Scale, Shape
+from deploy.network.idioms import add_readout
 from deploy.network.shapes import output_shape
 
 STATEFUL = (nir.IF, nir.LIF, nir.CubaLIF, nir.I, nir.LI, nir.CubaLI, nir.Threshold, nir.Delay)
@@ -97,18 +87,8 @@ def _spreads(shape: Shape, target: Shape) -> bool:
     return len(shape) == len(target) and all(n in (1, m) for n, m in zip(shape, target, strict=True))
 
 
-def add_readout(network: Network) -> Network:
+def ensure_readout(network: Network) -> Network:
     """Put an integrator without leak before an output that no single neuron feeds, so that predictions exist."""
     sources = network.sources(network.output)
-    if len(sources) == 1 and isinstance(network.nodes[sources[0]], Neuron):
-        return network
-    name = READOUT
-    while name in network.nodes:
-        name += "_"
-    one, zero = np.ones((), np.float32), np.zeros((), np.float32)
-    shape = network.shapes[network.output]
-    readout = FloatNeuron(shape=shape, keep=one, gain=one, bias=zero, threshold=None)
-    edges = tuple((source, name if target == network.output else target) for source, target in network.edges)
-    nodes: dict[str, Node] = {k: v for k, v in network.nodes.items() if not isinstance(v, Output)}
-    nodes |= {name: readout, network.output: Output()}
-    return network.replace(nodes=nodes, edges=(*edges, (name, network.output)))
+    fed_by_neurons = len(sources) == 1 and isinstance(network.nodes[sources[0]], Neuron)
+    return network if fed_by_neurons else add_readout(network)

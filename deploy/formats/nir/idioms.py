@@ -8,18 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deploy.network import Edge, FloatNeuron, Network, Scale, SumPool
-
-READOUT = "readout"
-
-
-def mean_name(pool: str) -> str:
-    """What the `Scale` behind the `SumPool` called `pool` is called where both were one AvgPool2d."""
-    return f"{pool}_mean"
-
-
-def mean_factor(pool: SumPool) -> np.float32:
-    """The factor that makes a sum over windows their mean; padding counts, as in PyTorch."""
-    return np.float32(1 / (pool.kernel[0] * pool.kernel[1]))
+from deploy.network.idioms import READOUT, mean_factor, mean_name
 
 
 @dataclass(frozen=True)

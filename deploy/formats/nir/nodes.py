@@ -4,8 +4,8 @@ import nir
 import numpy as np
 
 from deploy.errors import ModelError, UnsupportedError
-from deploy.formats.nir.idioms import mean_factor
 from deploy.network import Array, Conv, Delay, Dense, Flatten, Input, Node, Output, Pair, Scale, SumPool
+from deploy.network.idioms import mean_factor
 
 MAX_DELAY = 1 << 16
 """Steps; every one of them holds a frame in memory."""

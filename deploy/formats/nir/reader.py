@@ -11,10 +11,10 @@ from ckd.events import Binning
 from deploy.errors import ModelError, UnsupportedError, shown
 from deploy.formats.metadata import FileInfo, from_metadata, refuse_soft_reset
 from deploy.formats.nir import fields, neurons, nodes, on_grid, scales
-from deploy.formats.nir.connect import add_readout, check_connections, fit_shapes
-from deploy.formats.nir.idioms import mean_name
+from deploy.formats.nir.connect import check_connections, ensure_readout, fit_shapes
 from deploy.formats.nir.tree import load_graph
 from deploy.network import Array, Conv, Dense, Edge, Network, Node, Shape
+from deploy.network.idioms import mean_name
 from deploy.passes.synapses import synapses_into
 
 Parsed = dict[str, nir.NIRNode]
@@ -60,7 +60,7 @@ def read_nir(path: Path, *, dt: float | None = None, step_us: int | None = None,
     converted, edges = _convert(parsed, graph.edges, step)
     output = next(node.output_type["output"] for node in parsed.values() if isinstance(node, nir.Output))
     network = fit_shapes(Network(nodes=converted, edges=edges, dt=step), nodes.type_shape(output), _lifts(parsed))
-    network = _decode_grid(network, parsed) if coded else add_readout(network)
+    network = _decode_grid(network, parsed) if coded else ensure_readout(network)
     if set(info.node_order) == set(network.nodes):
         network = network.replace(nodes={name: network.nodes[name] for name in info.node_order})
     binning = _binning(path, info.binning, network.input_shape, step_us, steps)

@@ -23,7 +23,7 @@ from deploy.runners.integer import run as run_integer
 from deploy.runners.table import run
 from deploy.traces.compare import compare
 from deploy.traces.trace import Trace
-from export.record import record_quantized
+from export.recording import record_quantized
 from tests.deploy.changed import changed
 from tests.equivalence.networks import convolutional, dense, frames_for
 

@@ -5,7 +5,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from deploy.errors import RunnerError
 from deploy.network import Dense, Flatten, Input, Network, Output
 from deploy.runners import cluster
 from deploy.traces.trace import Trace
+from tests.deploy.changed import same_traces
 from tests.deploy.runners.plain import cells, chain, even
 
 ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")
@@ -52,23 +52,15 @@ def frames() -> Frames:
     return (np.random.default_rng(1).random((24, 60, 2, 16, 16)) < 0.05).astype(np.uint8)
 
 
-def assert_same(one: Trace, other: Trace, ignored: set[str]) -> None:
-    for field in fields(Trace):
-        if field.name in ignored:
-            continue
-        left, right = getattr(one, field.name), getattr(other, field.name)
-        if isinstance(left, dict):
-            assert left.keys() == right.keys(), field.name
-            assert all(np.array_equal(left[name], right[name]) for name in left), field.name
-        else:
-            assert np.array_equal(left, right), field.name
+def assert_same(one: Trace, other: Trace, *apart_from: str) -> None:
+    assert same_traces(one, other, apart_from=frozenset({"seconds", *apart_from}))
     assert one.layers["lif2"].output.any()
 
 
-@pytest.mark.parametrize("keep_states", [0, 7])
-def test_shards_make_the_trace_of_one_process(local: str, frames: Frames, keep_states: int) -> None:
-    trace = cluster.run(network(), frames, address=local, states=keep_states, shard=5)
-    assert_same(trace, deploy.run(network(), frames, states=keep_states, digests=True), {"seconds"})
+@pytest.mark.parametrize(("states", "digests"), [(0, False), (7, True), (7, False)])
+def test_shards_make_the_trace_of_one_process(local: str, frames: Frames, states: int, digests: bool) -> None:
+    trace = cluster.run(network(), frames, address=local, states=states, digests=digests, shard=5)
+    assert_same(trace, deploy.run(network(), frames, states=states, digests=digests))
 
 
 def test_workers_read_their_own_recordings(local: str, tmp_path: Path) -> None:
@@ -82,7 +74,7 @@ def test_workers_read_their_own_recordings(local: str, tmp_path: Path) -> None:
     binning = network().binning
     assert binning is not None
     trace = cluster.run(network(), paths, address=local, shard=2)
-    assert_same(trace, deploy.run(network(), load_frames(paths, binning)), {"seconds", "frames"})
+    assert_same(trace, deploy.run(network(), load_frames(paths, binning)), "frames")
 
 
 def test_a_worker_killed_in_the_middle_changes_nothing(local: str, frames: Frames) -> None:
@@ -94,7 +86,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(local: str, frames: Frame
     trace = cluster.run(network(360), many, address=local, shard=4)
     watcher.join()
     assert killed, "no worker was seen at work; the test proves nothing"
-    assert_same(trace, expected, {"seconds"})
+    assert_same(trace, expected)
 
 
 def _kill_a_busy_worker(killed: list[int]) -> None:

@@ -9,12 +9,12 @@ import torch
 
 from ckd.models.student import Student
 from deploy.network import Array, Network
+from deploy.network.idioms import READOUT
 from deploy.runners.walk import offsets
 from deploy.traces.checksum import digest
 from deploy.traces.layers import record_layers
 from deploy.traces.prediction import predict
 from deploy.traces.trace import Trace, join_traces, software_versions
-from export.fold import READOUT
 from export.integer import Activity, IntegerNetwork
 
 KEEP_STATES = 8
@@ -24,7 +24,7 @@ BATCH = 32
 
 
 def record_quantized(network: Network, frames: Array, *, device: str = "cpu", states: int = KEEP_STATES) -> Trace:
-    """The quantised student's spikes, currents and potentials.
+    """The quantized student's spikes, currents and potentials.
 
     Args:
         network: on the grid.

@@ -1,0 +1,33 @@
+"""What the files of an export hold."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy.network import Network
+from deploy.traces.trace import Trace
+
+if TYPE_CHECKING:
+    from ckd.runs.folder import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """A run, its float student and the student as exported, each with the trace that proves it.
+
+    run: its folder also has the teacher.
+    floating, float_trace: the student as it was trained, over the test recordings.
+    network, trace: the student on the grid, over the same recordings; the float one where no chip was asked for.
+    """
+
+    run: "Run"
+    floating: Network
+    float_trace: Trace
+    network: Network
+    trace: Trace
+
+    def save_trace(self, model: Path) -> Path:
+        """Write the trace of the exported student beside its model file; gives the trace's path."""
+        path = model.with_suffix(".trace")
+        self.trace.save(path)
+        return path

@@ -1,0 +1,50 @@
+"""What an export gives back: the files that it wrote, and how good the student in them is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.network.parameters import ParameterChange
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """The result of `export.export`.
+
+    model: the model file.
+    trace: what the student in it gave on the test recordings, held against every later run.
+    files: everything that was written, these two included.
+    chip: whose integers the model holds; "none" where it holds floats.
+    recordings: how many test recordings the trace has.
+    float_accuracy, accuracy: of the trained student and of the exported one on them, between 0 and 1.
+    rates: by spiking layer, spikes per neuron and step.
+    overflows: by layer, how often a state left 24 bits; empty for floats.
+    parameters: what the grid made of each parameter; empty for floats.
+    """
+
+    model: Path
+    trace: Path
+    files: tuple[Path, ...]
+    chip: str
+    recordings: int
+    float_accuracy: float
+    accuracy: float
+    rates: Mapping[str, float]
+    overflows: Mapping[str, int]
+    parameters: tuple[ParameterChange, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as JSON takes it."""
+        return {
+            "model": str(self.model),
+            "trace": str(self.trace),
+            "files": [str(file) for file in self.files],
+            "chip": self.chip,
+            "recordings": self.recordings,
+            "float_accuracy": self.float_accuracy,
+            "accuracy": self.accuracy,
+            "rates": dict(self.rates),
+            "overflows": dict(self.overflows),
+            "parameters": [change.as_dict() for change in self.parameters],
+        }

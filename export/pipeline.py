@@ -1,0 +1,96 @@
+"""From a run folder to a model file and the trace that proves it: what `export.export` does, in order."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import numpy as np
+
+from ckd.runs.folder import Run, load_run
+from deploy.network import Array, Network
+from deploy.quantization.search import quantize_layers
+from deploy.traces.trace import Trace
+from export.content import Content
+from export.exported import Exported
+from export.finetune import finetune
+from export.fold import student_to_network
+from export.plan import Plan
+from export.recording import record_float, record_quantized
+from export.refusals import refuse_early, refuse_foreign_trace
+
+Stage = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+"""Entered with the title and size of a long stage; what it gives is told how much of it is done."""
+
+
+@contextmanager
+def silent(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A stage that shows nothing."""
+    yield lambda done: None
+
+
+def export(plan: Plan, *, stage: Stage = silent) -> Exported:
+    """Write the model file of a trained student, and its trace beside it.
+
+    Args:
+        plan: what is asked for.
+        stage: shows progress.
+
+    Raises:
+        DeployError: options that cannot work, or a student that the chip or the format cannot hold.
+        CkdError: a run folder, or its recordings, that cannot be read.
+    """
+    refuse_early(plan)
+    content = _content(plan, load_run(plan.run), stage)
+    if content.network.on_grid or not plan.format.floats_apart:
+        refuse_foreign_trace(plan.model, content.trace)
+    files = plan.format.write(content, plan.model)
+    return Exported(
+        model=next(file for file in reversed(files) if file.suffix == plan.format.ending),
+        trace=files[-1],
+        files=tuple(files),
+        chip=plan.chip,
+        recordings=content.trace.recordings,
+        float_accuracy=_accuracy(content.float_trace),
+        accuracy=_accuracy(content.trace),
+        rates={name: float(layer.output.mean()) for name, layer in content.trace.spiking.items()},
+        overflows=content.trace.overflows,
+        parameters=content.network.report,
+    )
+
+
+def calibration(run: Run) -> Array:
+    """Frames (R, T, 2, H, W) that decide the scales: those that trained and validated, never those that test."""
+    return np.concatenate([run.recordings(part)[0] for part in ("validation", "train")])
+
+
+def _content(plan: Plan, run: Run, stage: Stage) -> Content:
+    floating = student_to_network(run.student, binning=run.binning, classes=run.classes)
+    frames, labels, names = run.recordings("test")
+    float_trace = record_float(run.student, floating, frames, device=plan.device)
+    network, trace = floating, float_trace
+    if plan.chip != "none":
+        network = plan.format.fit(_on_grid(plan, run, floating, stage))
+        trace = record_quantized(network, frames, device=plan.device)
+    float_trace, trace = (each.labelled(labels, names) for each in (float_trace, trace))
+    return Content(run=run, floating=floating, float_trace=float_trace, network=network, trace=trace)
+
+
+def _on_grid(plan: Plan, run: Run, floating: Network, stage: Stage) -> Network:
+    quantization = quantize_layers(
+        floating, calibration(run), weight_bits=plan.weight_bits, method="spike-error", chip=plan.chip
+    )
+    if not plan.finetune:
+        return quantization.network
+    with stage("training on the grid", plan.finetune) as advance:
+        return finetune(
+            run,
+            quantization,
+            iterations=plan.finetune,
+            weight_bits=plan.weight_bits,
+            device=plan.device,
+            advance=advance,
+        )
+
+
+def _accuracy(trace: Trace) -> float:
+    """The share of recordings, all of which have a label, whose prediction is right."""
+    return float(np.mean(trace.predictions == trace.labels))

@@ -1,0 +1,73 @@
+"""What cannot be exported, refused before it costs time or replaces a file. Messages name the command's options."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from deploy.commands.shared import require_file_name
+from deploy.errors import DeployError, TraceError
+from deploy.grid import WEIGHT_BITS
+from deploy.traces.trace import Trace, load_trace
+from export.formats import FORMATS
+from export.plan import CHIP_NAMES, Plan
+
+
+def refuse_early(plan: Plan) -> None:
+    """Look at a plan alone, whatever the run holds.
+
+    Raises:
+        DeployError: options that contradict each other or lie out of range, a path that can be no file, a device that
+            this machine does not have, a package that is not installed.
+    """
+    form, model = plan.format, plan.model
+    if plan.chip not in CHIP_NAMES:
+        raise DeployError(f"--chip {plan.chip}: not known; use one of {', '.join(CHIP_NAMES)}")
+    if plan.chip == "none" and not form.holds_floats:
+        raise DeployError(f"{form.name} holds integers: give --to {form.name} a chip, --chip loihi1 or loihi2")
+    if plan.chip == "none" and plan.finetune:
+        raise DeployError("--finetune trains on the grid: give --chip loihi1 or loihi2")
+    if plan.finetune < 0:
+        raise DeployError(f"--finetune (={plan.finetune}) must be a number of iterations, 0 for none")
+    if not 1 <= plan.weight_bits <= WEIGHT_BITS:
+        raise DeployError(f"--weight-bits (={plan.weight_bits}) must lie between 1 and {WEIGHT_BITS}")
+    if model.suffix != form.ending:
+        raise DeployError(f"--out {model}: a model of --to {plan.to} ends in {form.ending}; its trace lies beside it")
+    require_file_name(model)
+    form.refuse(model)
+    _require_device(plan.device)
+
+
+def _require_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise DeployError(f"--device {device}: not on this machine ({reason}); cpu is always there") from None
+
+
+def refuse_foreign_trace(model: Path, trace: Trace) -> None:
+    """A trace proves every model of its name: an export with other options must not take it from another format.
+
+    Raises:
+        DeployError: a model of this name in another format has a trace with other spikes.
+    """
+    path = model.with_suffix(".trace")
+    same_name = [model.with_suffix(form.ending) for form in FORMATS.values()]
+    others = [other for other in same_name if other != model and other.is_file()]
+    if others and path.is_file() and not _proves_the_same(path, trace):
+        raise DeployError(
+            f"{path}: proves {others[0].name}, which was exported with other options; give --out another name, or "
+            f"remove {others[0].name}"
+        )
+
+
+def _proves_the_same(path: Path, trace: Trace) -> bool:
+    """Whether the trace at `path` has the spikes of `trace`, and its potentials where a layer never spikes."""
+    try:
+        kept = load_trace(path)
+    except TraceError:
+        return False  # of another version, or damaged: what it proves is not known
+    if list(kept.layers) != list(trace.layers) or set(kept.spiking) != set(trace.spiking):
+        return False
+    return all(np.array_equal(kept.layers[name].output, trace.layers[name].output) for name in trace.layers)
