@@ -1,6 +1,6 @@
 """pytest fixtures and options for spike checks; installed with the distribution, in every project that uses it.
 
-    pytest tests/equivalence --model student.nir --on integer,lava
+    pytest tests/equivalence --ckd-model student.nir --ckd-on integer,lava
 
     def test_my_chip(assert_same_spikes):
         assert_same_spikes("student.trace", "recorded_on_chip.trace", model="student.nir")
@@ -26,30 +26,29 @@ AssertSame = Callable[..., None]
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("ckd", "spike checks of an exported model")
     group.addoption(
-        "--model", default=None, metavar="FILE", help="the .nir file to check; default: a small one is built"
+        "--ckd-model", default=None, metavar="FILE", help="the .nir file to check; default: a small one is built"
     )
-    # pytest has a --trace of its own.
-    group.addoption("--model-trace", default=None, metavar="FILE", help="default: the .trace beside the model")
-    group.addoption("--on", default="integer", metavar="RUNNERS", help="simulators, as in integer,lava,onnx")
+    group.addoption("--ckd-trace", default=None, metavar="FILE", help="default: the .trace beside the model")
+    group.addoption("--ckd-on", default="integer", metavar="RUNNERS", help="simulators, as in integer,lava,onnx")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "ckd_runner" in metafunc.fixturenames:
-        names = [name.strip() for name in str(metafunc.config.getoption("--on")).split(",") if name.strip()]
+        names = [name.strip() for name in str(metafunc.config.getoption("--ckd-on")).split(",") if name.strip()]
         metafunc.parametrize("ckd_runner", names, scope="session")
 
 
 @pytest.fixture(scope="session")
 def ckd_model(request: pytest.FixtureRequest) -> Path | None:
-    """The file that --model names; None without one."""
-    name = request.config.getoption("--model")
+    """The file that --ckd-model names; None without one."""
+    name = request.config.getoption("--ckd-model")
     return None if name is None else Path(name)
 
 
 @pytest.fixture(scope="session")
 def ckd_trace(request: pytest.FixtureRequest, ckd_model: Path | None) -> Path | None:
-    """The file that --model-trace names, else the one beside the model; None where there is no model."""
-    name = request.config.getoption("--model-trace")
+    """The file that --ckd-trace names, else the one beside the model; None where there is no model."""
+    name = request.config.getoption("--ckd-trace")
     if name is not None:
         return Path(name)
     return None if ckd_model is None else ckd_model.with_suffix(".trace")
@@ -74,7 +73,7 @@ def same_spikes(
 ) -> None:
     """Fail the test where two traces differ; its message says where, when and why."""
     __tracebackhide__ = True
-    from deploy.checking.divergence import explain
+    from deploy.checking.divergence.explain import explain
     from deploy.checking.divergence.story import story
     from deploy.traces.compare import compare
 
@@ -91,10 +90,10 @@ def same_spikes(
 def _trace(given: Trace | Path | str) -> Trace:
     from deploy.traces.trace import load_trace
 
-    return load_trace(Path(given)) if isinstance(given, str | Path) else given
+    return load_trace(given) if isinstance(given, str | Path) else given
 
 
 def _network(given: Network | Path | str | None) -> Network | None:
-    from deploy.formats.nir import read_nir
+    from deploy.formats.files import load_network
 
-    return read_nir(Path(given)) if isinstance(given, str | Path) else given
+    return load_network(given) if isinstance(given, str | Path) else given

@@ -5,16 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from deploy.checking.divergence import Explanation, explain
 from deploy.checking.divergence.evidence import RoundedSpike, as_scheduled, contradictions
+from deploy.checking.divergence.explain import Explanation, explain
 from deploy.checking.divergence.replay import Setup
-from deploy.commands.recordings import require_some
 from deploy.errors import DeployError, RunnerError
 from deploy.formats.files import load
 from deploy.formats.model_file import ModelFile
 from deploy.network import Array, Network
 from deploy.runners.table import RUNNERS, find_runner, run
-from deploy.traces.compare import Verdict, compare
+from deploy.traces.compare import Verdict, compare, require_some
 from deploy.traces.trace import Trace, join_traces, load_trace
 
 WHOLE = 512

@@ -11,6 +11,7 @@ from ckd.events import find_recordings, load_frames
 from deploy.errors import DeployError, ModelError
 from deploy.formats.model_file import ModelFile
 from deploy.network import Array, Network
+from deploy.traces.compare import require_some
 from deploy.traces.trace import load_trace
 
 
@@ -23,12 +24,6 @@ class Recordings:
     names: tuple[str, ...]
     origin: str
     classes: tuple[str, ...] = ()
-
-
-def require_some(recordings: int | None) -> None:
-    """Raises DeployError where a limit leaves no recording; None: no limit."""
-    if recordings is not None and recordings < 1:
-        raise DeployError(f"--recordings (={recordings}) must be at least 1")
 
 
 def choose_recordings(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from deploy.errors import TraceError
+from deploy.errors import DeployError, TraceError
 from deploy.network import Array
 from deploy.traces.layers import LayerRecord
 from deploy.traces.trace import Trace
@@ -98,6 +98,12 @@ class Verdict:
             "first_spike": self.first_spike and vars(self.first_spike),
             "layers": [vars(layer) | {"rate": layer.rate} for layer in self.layers],
         }
+
+
+def require_some(recordings: int | None) -> None:
+    """Raises DeployError where a limit leaves no recording; None: no limit."""
+    if recordings is not None and recordings < 1:
+        raise DeployError(f"--recordings (={recordings}) must be at least 1")
 
 
 def compare(expected: Trace, found: Trace, *, recordings: int | None = None) -> Verdict:

@@ -53,9 +53,28 @@ def test_a_failing_users_test_tells_the_story(project: Path) -> None:
 
 def test_the_shipped_checks_take_a_model_of_the_users(project: Path) -> None:
     checks = str(ROOT / "tests" / "equivalence")
-    good = pytest_in(ROOT, checks, "--model", str(project / "student.nir"))
+    good = pytest_in(ROOT, checks, "--ckd-model", str(project / "student.nir"))
     assert good.returncode == 0, good.stdout
     wrong = str(project / "chip.trace")
-    bad = pytest_in(ROOT, checks, "--model", str(project / "student.nir"), "--model-trace", wrong)
+    bad = pytest_in(ROOT, checks, "--ckd-model", str(project / "student.nir"), "--ckd-trace", wrong)
     assert bad.returncode == 1 and "first difference: layer lif2" in bad.stdout
     assert "test_what_runs_is_what_was_trained[integer]" in bad.stdout
+
+
+def test_a_project_keeps_its_own_options(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(
+        "def pytest_addoption(parser):\n    for name in ('--model', '--on', '--trace-file'):\n        parser.addoption(name)\n"
+    )
+    (tmp_path / "test_mine.py").write_text(
+        "def test_mine(request):\n    assert request.config.getoption('--on') == 'a'\n"
+    )
+    done = pytest_in(tmp_path, "--model", "b", "--on", "a")
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_start_of_pytest_pays_for_nothing(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text(
+        "import sys\n\n\ndef test_light():\n    assert not {'numpy', 'numba', 'h5py', 'nir', 'torch'} & set(sys.modules)\n"
+    )
+    done = pytest_in(tmp_path)
+    assert done.returncode == 0, done.stdout

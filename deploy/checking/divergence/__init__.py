@@ -2,9 +2,3 @@
 
 `explain` needs two traces, and finds more the more it is given: the network of each, and the frames.
 """
-
-from deploy.checking.divergence.causes import Cause
-from deploy.checking.divergence.detail import Divergence
-from deploy.checking.divergence.explain import Explanation, explain
-
-__all__ = ["Cause", "Divergence", "Explanation", "explain"]

@@ -11,9 +11,9 @@ from benchmarks import faults
 from benchmarks.faulty_runner import Faults
 from benchmarks.faulty_runner import run as run_faulty
 from deploy.checking.check import check
-from deploy.checking.divergence import Explanation, explain
 from deploy.checking.divergence.bisect import bisect
 from deploy.checking.divergence.evidence import contradictions
+from deploy.checking.divergence.explain import Explanation, explain
 from deploy.checking.divergence.replay import Setup, replay
 from deploy.checking.divergence.story import story
 from deploy.cli import main
