@@ -61,20 +61,32 @@ def test_the_shipped_checks_take_a_model_of_the_users(project: Path) -> None:
     assert "test_what_runs_is_what_was_trained[integer]" in bad.stdout
 
 
+OWN_OPTIONS = """
+def pytest_addoption(parser):
+    for name in ("--model", "--on", "--trace-file"):
+        parser.addoption(name)
+"""
+OWN_TEST = """
+def test_mine(request):
+    assert request.config.getoption("--on") == "a"
+"""
+LIGHT = """
+import sys
+
+
+def test_light():
+    assert not {"numpy", "numba", "h5py", "nir", "torch"} & set(sys.modules)
+"""
+
+
 def test_a_project_keeps_its_own_options(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text(
-        "def pytest_addoption(parser):\n    for name in ('--model', '--on', '--trace-file'):\n        parser.addoption(name)\n"
-    )
-    (tmp_path / "test_mine.py").write_text(
-        "def test_mine(request):\n    assert request.config.getoption('--on') == 'a'\n"
-    )
+    (tmp_path / "conftest.py").write_text(OWN_OPTIONS)
+    (tmp_path / "test_mine.py").write_text(OWN_TEST)
     done = pytest_in(tmp_path, "--model", "b", "--on", "a")
     assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_the_start_of_pytest_pays_for_nothing(tmp_path: Path) -> None:
-    (tmp_path / "test_mine.py").write_text(
-        "import sys\n\n\ndef test_light():\n    assert not {'numpy', 'numba', 'h5py', 'nir', 'torch'} & set(sys.modules)\n"
-    )
+    (tmp_path / "test_mine.py").write_text(LIGHT)
     done = pytest_in(tmp_path)
     assert done.returncode == 0, done.stdout

@@ -1,4 +1,6 @@
-"""The checks that a user runs on a model of their own: pytest tests/equivalence --ckd-model student.nir --ckd-on integer,lava
+"""The checks that a user runs on a model of their own.
+
+    pytest tests/equivalence --ckd-model student.nir --ckd-on integer,lava
 
 Without --ckd-model they build a small network and record it with PyTorch, so that they are never empty.
 """
