@@ -16,17 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.faulty_runner import Faults, run
 from ckd.events import EVENT_DTYPE, Binning, to_frames
 from deploy.checking.check import Checked, check
 from deploy.formats.nir import read_nir, write_nir
-from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Node, Output
+from deploy.network import Array, Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Node, Output
 from deploy.traces.trace import Trace
 from export.recording import record_quantized
 
-Array = NDArray[Any]
 SIZE, STEPS, RECORDINGS = 12, 20, 12
 BINNING = Binning(step_us=1000, steps=STEPS, height=SIZE, width=SIZE, max_count=3)
 HIGHEST = (1 << 17) - 1

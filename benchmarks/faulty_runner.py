@@ -6,17 +6,13 @@ Every synapse is unrolled to a dense matrix, every neuron is stepped by the spec
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from deploy.network import Conv, Delay, Dense, GridNeuron, Input, Network
+from deploy.network import Array, Conv, Delay, Dense, GridNeuron, Input, Network
 from deploy.traces.layers import LayerRecord
 from deploy.traces.prediction import predict
 from deploy.traces.trace import Trace
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True)

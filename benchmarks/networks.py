@@ -2,17 +2,14 @@
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deploy.grid import VTH_MAX
-from deploy.network import Conv, Dense, Flatten, GridNeuron, Input, Network, Node, Output, SumPool
+from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Input, Network, Node, Output, SumPool
 from deploy.network.shapes import output_shape
 from deploy.runners import integer
 
-Array = NDArray[Any]
 SMALL = "16-AP-32-AP-64-AP"
 PAPER = "64-128-AP-256-256-AP-512-512-AP-512-512-AP"
 

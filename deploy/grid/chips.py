@@ -10,7 +10,6 @@ class Energy:
     """Energy per operation in picojoule, with where the figures come from."""
 
     synapse_dense: float
-    synapse_sparse: float
     synapse_conv: float
     neuron_access: float
     neuron_update: float
@@ -67,7 +66,6 @@ class Chip:
 
 LOIHI1_ENERGY = Energy(
     synapse_dense=35.5,
-    synapse_sparse=33.6,
     synapse_conv=24.0,
     neuron_access=51.2,
     neuron_update=21.6,

@@ -4,9 +4,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from deploy.network.nodes import Array
 
 
 @dataclass(frozen=True, kw_only=True)

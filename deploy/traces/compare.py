@@ -107,7 +107,7 @@ def require_some(recordings: int | None) -> None:
 
 
 def compare(expected: Trace, found: Trace, *, recordings: int | None = None) -> Verdict:
-    """Compare two traces of the same recordings, each layer shifted by its own delay.
+    """Compare two traces of the same recordings, each layer by its own offset.
 
     Args:
         expected: what the trained network gave.

@@ -4,15 +4,15 @@ The first lines of each function are `deploy.grid`; every switch is a mistake th
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from deploy import grid
 from deploy.network import Array, FloatNeuron, GridNeuron, Neuron
 
-RESETS = ("zero", "soft", "none", "late", "soft-late")
-ROUNDINGS = ("zero", "floor", "nearest")
+Reset = Literal["zero", "soft", "none", "late", "soft-late"]
+Rounding = Literal["zero", "floor", "nearest"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +26,8 @@ class Rules:
     """
 
     spike_at_equal: bool = False
-    reset: str = "zero"
-    rounding: str = "zero"
+    reset: Reset = "zero"
+    rounding: Rounding = "zero"
     leak_last: bool = False
     saturate: bool = True
     never_negative: bool = False

@@ -11,8 +11,6 @@ from deploy.formats.nir import scales
 from deploy.grid import DECAY_ONE, DU_IMMEDIATE
 from deploy.network import Array, Conv, Dense, GridNeuron, Shape
 
-SYNAPSE_KEYS = ("scale_bits", "weight_exp", "arrays")
-
 
 def is_coded(metadata: Mapping[str, Any]) -> bool:
     """Whether a node's metadata says that its numbers lie on the grid."""

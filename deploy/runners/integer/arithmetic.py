@@ -27,14 +27,14 @@ INT32_LIMIT = 1 << 31
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """Synapses, poolings and inputs not worked out yet, each with what it takes, and an array to add to their sums."""
+class Pending:
+    """Synapses, poolings and inputs whose sums are still to be made, each with what it takes, and an array to add."""
 
     synapses: tuple[tuple[str, "Values"], ...]
     base: Array | None = None
 
 
-Values = Array | Waiting
+Values = Array | Pending
 
 
 class IntegerArithmetic:
@@ -65,10 +65,10 @@ class IntegerArithmetic:
     def enter(self, frames: Values) -> Values:
         counts = _as_counts(self._settled(frames))
         self._largest_count = max(self._largest_count, int(counts.max(initial=0)))
-        return Waiting(((self._network.input, counts),))
+        return Pending(((self._network.input, counts),))
 
     def synapse(self, name: str, x: Values) -> Values:
-        return Waiting(((name, x if self._as_it_is(x) else _as_counts(self._settled(x))),))
+        return Pending(((name, x if self._as_it_is(x) else _as_counts(self._settled(x))),))
 
     def neurons(self, name: str, x: Values) -> Array:
         layer, node = self.layers[name], self._network.nodes[name]
@@ -106,16 +106,16 @@ class IntegerArithmetic:
         return ordered.reshape(*settled.shape[:2], -1)
 
     def zeros(self, shape: Shape, like: Values, steps: int) -> Array:
-        while isinstance(like, Waiting):
+        while isinstance(like, Pending):
             like = like.synapses[0][1]
         recordings = len(like)
         return np.zeros((recordings, steps, *shape[1:], shape[0]), np.uint8)
 
     def add(self, values: Sequence[Values]) -> Values:
-        waiting = tuple(synapse for value in values if isinstance(value, Waiting) for synapse in value.synapses)
-        arrays = [value for value in values if not isinstance(value, Waiting)]
+        waiting = tuple(synapse for value in values if isinstance(value, Pending) for synapse in value.synapses)
+        arrays = [value for value in values if not isinstance(value, Pending)]
         base = sum(arrays[1:], arrays[0].astype(np.int64)) if arrays else None
-        return Waiting(waiting, base) if waiting else base  # pyright: ignore
+        return Pending(waiting, base) if waiting else base  # pyright: ignore
 
     def cut(self, x: Values, start: int, stop: int) -> Array:
         return self._settled(x)[:, start:stop]
@@ -130,22 +130,22 @@ class IntegerArithmetic:
         """What enters the layer's synapse (R, T, n), its largest count, that synapse, and the other sums (R, T, n),
         empty if none."""
         layer = self.layers[name]
-        if isinstance(x, Waiting) and arriving(self._network, name, self.bounds) < SUM_LIMIT:
+        if isinstance(x, Pending) and arriving(self._network, name, self.bounds) < SUM_LIMIT:
             fused = next((inputs for source, inputs in x.synapses if source == layer.fused), None)
             if fused is not None:
-                rest = Waiting(tuple(pair for pair in x.synapses if pair[0] != layer.fused), x.base)
+                rest = Pending(tuple(pair for pair in x.synapses if pair[0] != layer.fused), x.base)
                 base = self._flat_sums(rest) if rest.synapses or rest.base is not None else None
                 flat, largest, synapse = self._operands(layer.fused, fused)
                 return flat, largest, synapse, np.empty((len(flat), 0, 0), np.int32) if base is None else base
         base = self._flat_sums(x)
-        return np.empty((*base.shape[:2], 0), np.uint8), 0, layer.hollow, base
+        return np.empty((*base.shape[:2], 0), np.uint8), 0, layer.silent, base
 
     def _operands(self, name: str, x: Values) -> tuple[Array, int, Synapse]:
         """What a synapse is fed with in the kernel (R, T, n), its largest count, and the layout that fits it."""
         prepared = self._prepared.synapses[name]
         assert prepared is not None
         scattered = arriving(self._network, name, self.bounds) <= prepared.counts
-        if scattered and isinstance(x, Waiting) and self._as_it_is(x) == prepared.before:
+        if scattered and isinstance(x, Pending) and self._as_it_is(x) == prepared.before:
             name, x = x.synapses[0]
         elif prepared.before:
             scattered = False
@@ -157,7 +157,7 @@ class IntegerArithmetic:
 
     def _as_it_is(self, x: Values) -> str:
         """The name of the input or pooling that x comes from if it still waits to be worked out, else ""."""
-        if not isinstance(x, Waiting) or x.base is not None or len(x.synapses) != 1:
+        if not isinstance(x, Pending) or x.base is not None or len(x.synapses) != 1:
             return ""
         name = x.synapses[0][0]
         # Sums that are no counts have to be seen, and refused.
@@ -168,7 +168,7 @@ class IntegerArithmetic:
 
     def _settled(self, x: Values) -> Array:
         """The values themselves, sums worked out."""
-        if not isinstance(x, Waiting):
+        if not isinstance(x, Pending):
             return x
         parts = [self._sums(name, inputs) for name, inputs in x.synapses]
         parts += [] if x.base is None else [x.base]

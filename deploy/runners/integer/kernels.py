@@ -15,13 +15,11 @@ from typing import Any
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from deploy.grid import DECAY_BITS, STATE_BITS, U_WRAP, V_MAX
+from deploy.network import Array
 from deploy.runners.integer.layer_data import Cells, Listed, Scatter, Synapse
 from deploy.runners.integer.vectors import add_rows, lowest, spiking, view
-
-Array = NDArray[Any]
 
 TILE = 1024
 """Neurons updated together: few enough for the sums to stay in the innermost cache."""

@@ -1,10 +1,8 @@
 """What the kernels take: a synapse, its neurons and events, laid out in the order in which they are read."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from numpy.typing import NDArray
-
-Array = NDArray[Any]
+from deploy.network import Array
 
 
 class Scatter(NamedTuple):

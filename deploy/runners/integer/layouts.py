@@ -3,11 +3,10 @@
 from typing import Any
 
 import numba
-from numpy.typing import NDArray
 
+from deploy.network import Array
 from deploy.runners.integer.vectors import view
 
-Array = NDArray[Any]
 _compile = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
 

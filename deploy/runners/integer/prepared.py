@@ -80,10 +80,10 @@ def without_inputs(out_channels: int) -> Synapse:
     """A synapse that brings nothing, for neurons whose sums come from elsewhere."""
     lanes = _lanes(out_channels, LANES[-1])
     weight = np.empty((-(-out_channels // lanes), 0, lanes), np.int16)
-    return hollow(_arranged(weight, 1, (0, 0, 1), (1, 1, out_channels), (1, 1), Conv(weight=weight)))
+    return silenced(_arranged(weight, 1, (0, 0, 1), (1, 1, out_channels), (1, 1), Conv(weight=weight)))
 
 
-def hollow(synapse: Synapse) -> Synapse:
+def silenced(synapse: Synapse) -> Synapse:
     """The same, but it brings nothing."""
     return synapse._replace(kernel_h=0, scatter=NO_SCATTER, in_height=0, in_width=0)
 
@@ -181,11 +181,11 @@ class Layer:
     """The neurons of one node, with their state for R recordings.
 
     fused: the synapse that the kernel runs along with them, "" if no synapse qualifies.
-    hollow: a layout like that one's which brings nothing.
+    silent: a layout like that one's which brings nothing.
     """
 
     fused: str
-    hollow: Synapse
+    silent: Synapse
     cells: Cells
     u: Array
     v: Array
@@ -200,7 +200,7 @@ class Layer:
         found = prepared.synapses.get(fused)
         synapse = without_inputs(channels) if found is None else found.layout
         u, v = np.zeros((2, recordings, len(synapse.weight), height * width * synapse.weight.shape[2]), np.int32)
-        return cls(fused, hollow(synapse), _cells(node, synapse), u, v, np.zeros((recordings, 2), np.int64))
+        return cls(fused, silenced(synapse), _cells(node, synapse), u, v, np.zeros((recordings, 2), np.int64))
 
     def reset(self) -> None:
         self.u[:] = 0

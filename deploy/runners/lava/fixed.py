@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deploy.errors import UnsupportedError
 from deploy.grid import VTH_MAX
-from deploy.network import Network
+from deploy.network import Array, Network
 from deploy.network.frames import require_frames
 from deploy.runners.lava.parts import Arrays, population, synapse
 from deploy.runners.lava.plan import connections, from_lava, lava_shape
@@ -24,8 +23,6 @@ from deploy.runners.walk import offsets
 from deploy.traces.layers import record_layers
 from deploy.traces.prediction import predict
 from deploy.traces.trace import Trace, software_versions
-
-Array = NDArray[Any]
 
 WORKER = Path(__file__).parent / "workers" / "lava_worker.py"
 LAVA_VERSION = "0.10.0"

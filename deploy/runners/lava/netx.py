@@ -6,24 +6,20 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deploy.errors import RunnerError
 from deploy.formats.model_file import ModelFile
 from deploy.formats.netx import write_netx
 from deploy.grid import UNREACHABLE
-from deploy.network import Network
+from deploy.network import Array, Network
 from deploy.network.frames import require_frames
 from deploy.runners.lava.fixed import LAVA_VERSION, TIMEOUT, late
 from deploy.runners.lava.worker import run_worker
 from deploy.traces.layers import record_layers
 from deploy.traces.prediction import predict
 from deploy.traces.trace import Trace, software_versions
-
-Array = NDArray[Any]
 
 WORKER = Path(__file__).parent / "workers" / "netx_worker.py"
 

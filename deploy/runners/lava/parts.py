@@ -3,14 +3,12 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError
-from deploy.network import Conv, Dense, FloatNeuron, GridNeuron, Network, Neuron, Shape
-from deploy.runners.lava.plan import Connection, lava_order, lava_shape, to_lava
+from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network, Neuron, Shape
+from deploy.runners.lava.plan import Connection, connections, lava_order, lava_shape, to_lava
 
-Array = NDArray[Any]
 Arrays = dict[str, Array]
 
 SILENCE = 1 << 16
@@ -131,8 +129,6 @@ def _gain(node: Neuron, factor: float) -> Array | None:
 
 def _constant_input(name: str, network: Network) -> Array:
     """The biases of the synapses that feed `name`, in units of Lava's current."""
-    from deploy.runners.lava.plan import connections
-
     node = network.neurons[name]
     total = np.zeros(())
     # Branches that join before a synapse are connections of their own, but share its bias.

@@ -15,13 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deploy.errors import UnsupportedError
 from deploy.network import (
+    Array,
     Conv,
     Delay,
     Dense,
@@ -33,8 +32,6 @@ from deploy.network import (
     Scale,
     Shape,
 )
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True)

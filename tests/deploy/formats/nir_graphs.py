@@ -6,12 +6,10 @@ from typing import Any
 
 import nir
 import numpy as np
-from numpy.typing import NDArray
 
 from deploy.formats.nir import read_nir
-from deploy.network import Network
+from deploy.network import Array, Network
 
-Array = NDArray[Any]
 DT = 1e-4
 
 

@@ -11,15 +11,13 @@ import pytest
 import torch
 
 from deploy.formats.nir import read_nir, write_nir
-from deploy.network import Conv, Dense, Flatten, FloatNeuron, Input, Network, Node, Output, Scale, SumPool
+from deploy.network import Array, Conv, Dense, Flatten, FloatNeuron, Input, Network, Node, Output, Scale, SumPool
 from deploy.passes.unit_resistance import unit_resistance
 from deploy.runners import floating
 from tests.deploy.formats.nir_graphs import DT
 
 ONE, ZERO = np.ones((), np.float32), np.zeros((), np.float32)
 STEPS = 150
-Array = Any
-
 pytestmark = [pytest.mark.filterwarnings("ignore")]
 
 

@@ -1,7 +1,6 @@
 """Passes change the graph and not what it computes."""
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from deploy.errors import ModelError
 from deploy.network import (
+    Array,
     Conv,
     Delay,
     Dense,
@@ -31,7 +31,6 @@ from deploy.passes.merge_linear import merge_linear
 from deploy.passes.to_float import to_float
 from deploy.runners import floating, integer
 
-Array = Any
 ONE, ZERO = np.ones((), np.float32), np.zeros((), np.float32)
 IDENTITY = (2, 3, 4)
 

@@ -1,16 +1,12 @@
 """Random networks on the grid for property tests: every node and every parameter that the reader can give."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Node, Output, Shape, SumPool
+from deploy.network import Array, Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Node, Output, Shape, SumPool
 from deploy.network.shapes import output_shape
-
-Array = NDArray[Any]
 
 
 @st.composite
