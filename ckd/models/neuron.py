@@ -90,7 +90,7 @@ class FusedLIF(torch.autograd.Function):
         ctx.set_materialize_grads(False)  # pyright: ignore[reportAttributeAccessIssue]
         ctx.alpha = alpha  # pyright: ignore[reportAttributeAccessIssue]
         beta = beta.clamp(0, 1)
-        step_through = _forward_cpu if _kernels_fit(current) else _forward_torch
+        step_through = _forward_cpu if _kernels_fit(current) else forward_torch
         spikes, potential = step_through(current, beta, threshold)
         ctx.save_for_backward(potential, beta, threshold)
         return spikes, potential
@@ -126,7 +126,7 @@ def current_gradient(
     """
     if spikes_grad is None:
         spikes_grad = torch.zeros_like(potential)
-    step_back = _backward_cpu if _kernels_fit(potential) else _backward_torch
+    step_back = _backward_cpu if _kernels_fit(potential) else backward_torch
     return step_back(potential, spikes_grad, potential_grad, beta, threshold, alpha)
 
 
@@ -134,7 +134,8 @@ def _kernels_fit(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype == torch.float32
 
 
-def _forward_torch(current: Tensor, beta: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
+def forward_torch(current: Tensor, beta: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
+    """Spikes and potential before the reset, (T, ...) each, on any device and in any precision."""
     potential, spikes = torch.empty_like(current), torch.empty_like(current)
     v = torch.zeros_like(current[0])
     for t in range(len(current)):
@@ -145,9 +146,10 @@ def _forward_torch(current: Tensor, beta: Tensor, threshold: Tensor) -> tuple[Te
     return spikes, potential
 
 
-def _backward_torch(
+def backward_torch(
     potential: Tensor, spikes_grad: Tensor, potential_grad: Tensor | None, beta: Tensor, threshold: Tensor, alpha: float
 ) -> Tensor:
+    """The gradient of `current_gradient` on any device and in any precision."""
     grad = torch.empty_like(potential)
     v_grad = torch.zeros_like(potential[0])
     for t in reversed(range(len(potential))):
