@@ -21,7 +21,8 @@ def distillation_weight(progress: float, *, centre: float = 0.5, steepness: floa
         centre: c, where W is one half.
         steepness: k.
     """
-    return 1 / (1 + math.exp(steepness * (progress - centre)))
+    # Beyond 709 the exponential is more than a float holds.
+    return 1 / (1 + math.exp(min(700.0, steepness * (progress - centre))))
 
 
 def learning_rate(step: int, total: int, *, peak: float, warmup: int) -> float:

@@ -28,6 +28,11 @@ def test_phases_are_nearly_one_and_nearly_zero() -> None:
     assert distillation_weight(0.3) > 0.99 and distillation_weight(0.7) < 0.01
 
 
+def test_the_steepest_distillation_that_is_allowed_switches_off_at_once() -> None:
+    weights = [distillation_weight(progress, centre=0, steepness=1000) for progress in (0, 0.1, 1)]
+    assert weights == pytest.approx([0.5, 0, 0])
+
+
 def test_learning_rate_warms_up_linearly_and_falls_as_half_a_cosine() -> None:
     rates = [learning_rate(step, 110, peak=1.0, warmup=10) for step in (0, 4, 9, 10, 60, 110)]
     assert rates == pytest.approx([0.1, 0.5, 1.0, 1.0, 0.5, 0.0])
