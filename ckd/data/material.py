@@ -1,7 +1,6 @@
 """What a run trains and tests on: recordings and stills, read, filmed and split."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from ckd.data.sources import open_source
 from ckd.data.split import Split, make_split, training_stills
 from ckd.errors import DatasetError
 from ckd.events import Frames
+from ckd.events.types import Int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +32,14 @@ class Material:
     source: Source
     split: Split
     frames: dict[str, Frames]
-    labels: dict[str, Any]
+    """(R, T, 2, H, W) of the "train", "validation" and "test" recordings; `labels` (R,) likewise."""
+    labels: dict[str, Int]
     stills: Stills
+    """Those that no validation or test recording films."""
     held_out_stills: Stills
+    """Those that a test recording films."""
     pool: StillPool | None
+    """What the static branch sees; None in a run without distillation."""
 
 
 def prepare(config: Config, split: Split | None = None) -> Material:

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ckd.config import Data
 from ckd.data.base import Source, Stills
 from ckd.errors import DatasetError, RunError
+from ckd.events.types import Int
 from ckd.files import write_then_rename
 
-Int = NDArray[np.int64]
 PARTS = ("train", "validation", "test")
 
 

@@ -2,19 +2,18 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ckd.config import Config
-from ckd.data.material import StillPool
+from ckd.data.material import Material, StillPool
 from ckd.events import Frames
+from ckd.events.types import Int
 from ckd.method.augment import draw_geometry, drop_events, jitter_time, mix_events, move, move_frames
 from ckd.method.static import edge_input, placed, value_channel, value_input
-
-Int = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +42,7 @@ class BatchMaker:
         config: the run's configuration.
         frames: (R, T, 2, H, W) of the labelled training recordings, with `labels` (R,).
         pool: the stills of the static branch; None in undistilled training.
+        classes: of recordings and stills.
         device: where batches go.
     """
 
@@ -59,6 +59,18 @@ class BatchMaker:
             self._images = torch.from_numpy(pool.stills.images)
             self._films = None if pool.films is None else torch.from_numpy(pool.films)
             self._rows_of = [np.flatnonzero(pool.stills.labels == label) for label in range(classes)]
+
+    @classmethod
+    def of(cls, material: Material, config: Config, *, device: torch.device) -> Self:
+        """The batches of a run's training recordings, and of its stills where `config` distills."""
+        return cls(
+            config,
+            frames=material.frames["train"],
+            labels=material.labels["train"],
+            pool=material.pool if config.method.distill else None,
+            classes=len(material.source.classes),
+            device=device,
+        )
 
     def __call__(self, step: int, *, replacement: float = 0.0) -> Batch:
         """The global batch of this step; `replacement` is the share of recordings in the mixed batch."""

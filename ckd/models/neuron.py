@@ -8,13 +8,12 @@ v[t] = h[t] (1 - s[t])           reset to zero within the step
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from snntorch import Leaky
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+from ckd.events.types import Float
 from ckd.models import kernels as lif_kernels
 from ckd.models.precision import at_least_float32
 
@@ -179,7 +178,7 @@ def _backward_cpu(
     return restore(lif_kernels.backward(rows, ds, direct, float(beta), float(threshold), alpha))
 
 
-def _as_rows(x: Tensor, *, like: Tensor | None = None) -> tuple[NDArray[np.float32], Callable[[Any], Tensor]]:
+def _as_rows(x: Tensor, *, like: Tensor | None = None) -> tuple[Float, Callable[[Any], Tensor]]:
     """(T, ...) as a contiguous (T, M) array, in the memory order of `like` (or its own), and the way back."""
     like = x if like is None else like
     # Channels-last tensors stay as they are: their dimensions in order of stride are contiguous.
@@ -187,7 +186,7 @@ def _as_rows(x: Tensor, *, like: Tensor | None = None) -> tuple[NDArray[np.float
     permuted = x.detach().permute(0, *order).contiguous()
     back = [0, *(order.index(axis) + 1 for axis in range(1, like.ndim))]
 
-    def restore(rows: NDArray[np.float32]) -> Tensor:
+    def restore(rows: Float) -> Tensor:
         return torch.from_numpy(rows).view(permuted.shape).permute(back)
 
     return permuted.view(len(x), -1).numpy(), restore

@@ -13,15 +13,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ckd.config import Config, config_from_dict, config_to_dict
 from ckd.data.base import Source, binning_of
 from ckd.data.sources import open_source
 from ckd.data.split import Split, read_split
 from ckd.errors import ConfigError, RunError
 from ckd.events import Binning, Frames
+from ckd.events.types import Int
 from ckd.files import write_then_rename
 from ckd.models.build import build_student
 from ckd.models.student import Student
@@ -42,7 +40,7 @@ class Run:
     classes: tuple[str, ...]
     summary: dict[str, Any]
 
-    def recordings(self, part: str) -> tuple[Frames, NDArray[np.int64], tuple[str, ...]]:
+    def recordings(self, part: str) -> tuple[Frames, Int, tuple[str, ...]]:
         """Frames (R, T, 2, H, W) uint8, labels (R,) and names of the "train", "validation" or "test" recordings."""
         rows = self.split.rows(part, self._source)
         return self._source.frames(rows), self._source.labels[rows], getattr(self.split, part)

@@ -14,15 +14,7 @@ def describe(config: Config) -> str:
     material = prepare(config)
     classes = len(material.source.classes)
     student = build_student(config, classes=classes)
-    maker = BatchMaker(
-        config,
-        frames=material.frames["train"],
-        labels=material.labels["train"],
-        pool=material.pool,
-        classes=classes,
-        device=torch.device("cpu"),
-    )
-    batch = maker(0)
+    batch = BatchMaker.of(material, config, device=torch.device("cpu"))(0)
     with torch.no_grad():
         output = student(batch.event)
     shapes = {

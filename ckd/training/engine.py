@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ckd.config import Config
 from ckd.events import Frames
+from ckd.events.types import Int
 from ckd.method.batches import Batch, BatchMaker
 from ckd.method.branches import Branches, branch_losses
 from ckd.method.schedule import distillation_weight, learning_rate, replacement_probability, two_stage_probability
@@ -57,7 +57,7 @@ def train_student(
     *,
     maker: BatchMaker,
     teacher: nn.Module | None,
-    validation: tuple[Frames, NDArray[Any]],
+    validation: tuple[Frames, Int],
     progress: Progress,
     hooks: Hooks = Hooks(),
 ) -> Student:
@@ -203,7 +203,7 @@ def _average(progress: Progress, student: Student, decay: float) -> None:
 
 
 def _validate(
-    student: Student, progress: Progress, validation: tuple[Frames, NDArray[Any]]
+    student: Student, progress: Progress, validation: tuple[Frames, Int]
 ) -> dict[str, float | list[float] | dict[str, float]]:
     """Measure on validation recordings and keep the weights if their loss is the lowest so far.
 

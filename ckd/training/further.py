@@ -33,14 +33,7 @@ def train_further(run: Run, student: Student, config: Config, *, hooks: Hooks) -
         channels, classes = material.stills.images.shape[1], len(run.classes)
         network = build_teacher(config.teacher.teacher, channels=channels, classes=classes, size=config.data.size)
         teacher = load_teacher(run.path / "teacher.safetensors", network).to(fabric.device)
-    maker = BatchMaker(
-        config,
-        frames=material.frames["train"],
-        labels=material.labels["train"],
-        pool=material.pool,
-        classes=len(run.classes),
-        device=fabric.device,
-    )
+    maker = BatchMaker.of(material, config, device=fabric.device)
     validation = (material.frames["validation"], material.labels["validation"])
     return train_student(
         fabric, student, config, maker=maker, teacher=teacher, validation=validation, progress=Progress(), hooks=hooks

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ckd.events import Frames
+from ckd.events.types import Int
 from ckd.models.student import Student
 
 
@@ -15,7 +14,7 @@ from ckd.models.student import Student
 class Measured:
     """Results over R recordings."""
 
-    predictions: NDArray[np.int64]
+    predictions: Int
     """(R,)"""
     accuracy: float
     accuracy_per_step: list[float]
@@ -30,7 +29,7 @@ class Measured:
 
 
 @torch.no_grad()
-def measure(student: Student, frames: Frames, labels: NDArray[np.int64], *, batch: int = 64) -> Measured:
+def measure(student: Student, frames: Frames, labels: Int, *, batch: int = 64) -> Measured:
     """Run a student in eval mode over (R, T, 2, H, W) frames."""
     was_training = student.training
     student.eval()

@@ -119,14 +119,7 @@ class Stages:
             progress = Progress(**self._saved["progress"])
         title = "distilled student" if config.method.distill else "undistilled student"
         self._reporter.stage(title, config.training.iterations, progress.step)
-        maker = BatchMaker(
-            config,
-            frames=material.frames["train"],
-            labels=material.labels["train"],
-            pool=material.pool if config.method.distill else None,
-            classes=len(material.source.classes),
-            device=self._fabric.device,
-        )
+        maker = BatchMaker.of(material, config, device=self._fabric.device)
         with self._metrics(name, progress.step) as log:
             hooks = Hooks(
                 advance=self._reporter.advance,
