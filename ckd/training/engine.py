@@ -90,7 +90,7 @@ def train_student(
         weight = config.method.kd_weight * chances["W"]
         terms = branch_losses(outputs, batch, branches.a, config.method, teacher=logits, weight=weight)
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, plan.iterations, peak=plan.lr, warmup=plan.warmup)
+            group["lr"] = chances["lr"]
         optimiser.zero_grad(set_to_none=True)
         fabric.backward(terms["loss"])
         if plan.clip > 0:
