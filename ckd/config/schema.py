@@ -18,7 +18,7 @@ class Data:
     data_root: str | None = None
     """Folder with the recordings and stills; the embedded digits need none."""
     labels_per_class: int | float | None = bounded(3, least=POSITIVE, whole="number, or a share under 1")
-    """Labelled recordings of each class that the student may see; None: all that are not for validation or test.
+    """Labeled recordings of each class that the student may see; None: all that are not for validation or test.
     Here and below a number under 1 is a share of the class."""
     validation_per_class: int | float = bounded(10, least=POSITIVE, whole="number, or a share under 1")
     """Recordings of each class that choose the best weights."""
@@ -93,7 +93,7 @@ class Method:
     replacement_power: float = bounded(3.0, least=0)
     """Of sliding and time-step replacement: P = (share of the training that is done) ^ power."""
     align_weight: float = bounded(0.0, least=0)
-    """Weight of the alignment term (centred kernel alignment of membrane potentials); He et al.: 0.5."""
+    """Weight of the alignment term (centered kernel alignment of membrane potentials); He et al.: 0.5."""
     temporal_weights: bool = False
     """Learnable weights of the steps: they share each step between alignment, which must be on, and the event branch's
     class loss."""
@@ -101,7 +101,7 @@ class Method:
     """Distillation from the teacher: none, the same weight throughout, or phased out as in the paper."""
     kd_weight: float = bounded(1.0, least=0)
     """Weight of the distillation loss."""
-    kd_centre: float = bounded(0.5, least=0, most=1)
+    kd_center: float = bounded(0.5, least=0, most=1)
     """Where in a phased distillation its weight is one half, as a share of the training."""
     kd_steepness: float = bounded(30.0, least=0, most=1000)
     """How steeply it falls there."""
@@ -112,7 +112,7 @@ class Method:
     tet_lam: float = bounded(1e-3, least=0, most=1)
     """Share of the class loss that keeps logits from growing, where `tet` is on."""
     pretrain: float = bounded(0.0, least=0, most=1)
-    """Not distillation: this share of the steps on stills alone, then recordings alone (pretrain and fine-tune)."""
+    """In place of distillation: this share of the iterations on stills alone, the rest on recordings alone."""
     batch_norm: Literal["joint", "separate"] = "separate"
     """One set of batch statistics for both branches, or one each, of which evaluation uses the event branch's."""
 
@@ -132,25 +132,25 @@ class Augment:
     drop_events: float = bounded(0.0, least=0, most=1)
     """Greatest share of events that are left out."""
     time_jitter: float = bounded(0.0, least=0, most=1)
-    """Chance that a time step's events of a pixel move to a neighbouring step."""
+    """Chance that a time step's events of a pixel move to a neighboring step."""
     event_mix: float = bounded(0.0, least=0, most=1)
     """Chance that a rectangle of a recording, over all time, comes from another one (EventMix); labels mix by area."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """Optimiser and budget."""
+    """Optimizer and budget."""
 
     iterations: int = bounded(400, least=1)
     """Batches that each student is trained on."""
     batch: int = bounded(32, least=2)
-    """Recordings a step over all processes (`event_share` of them beside stills), and as many stills."""
+    """Recordings of an iteration over all processes (`event_share` of them beside stills), and as many stills."""
     lr: float = bounded(2e-3, least=POSITIVE)
     """Peak of the learning rate."""
     weight_decay: float = bounded(0.01, least=0)
     """Of weights alone, not of batch norm, biases and step weights."""
     warmup: int = bounded(30, least=0)
-    """Steps of linear warm-up before the cosine."""
+    """Iterations of linear warm-up before the cosine."""
     clip: float = bounded(0.0, least=0)
     """Greatest norm of the gradient; 0: no limit."""
     ema: float = bounded(0.0, least=0, most=1)
@@ -211,7 +211,7 @@ class Config:
 
     @property
     def event_batch(self) -> int:
-        """Recordings that the event branch sees a step beside the static branch, over all processes."""
+        """Recordings that the event branch sees in an iteration beside the static branch, over all processes."""
         return round(self.method.event_share * self.training.batch)
 
     @property

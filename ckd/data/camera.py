@@ -48,7 +48,7 @@ def film(image: Float, camera: Camera, rng: np.random.Generator) -> Events:
     """Film one still.
 
     Args:
-        image: (h, w) between 0 (the bright screen) and 1 (dark ink), placed so that the saccades' mean is centred.
+        image: (h, w) between 0 (the bright screen) and 1 (dark ink), placed so that the saccades' mean is centered.
         camera: the sensor and its motion.
         rng: decides the path's variation, the pixels' thresholds and the noise.
 

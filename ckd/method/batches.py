@@ -1,4 +1,4 @@
-"""The batch of a step. It depends on the seed and the step alone, so a resumed run sees what it would have seen."""
+"""The batch of an iteration. It depends on the seed and the iteration alone, so a resumed run sees the same batches."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,7 +40,7 @@ class BatchMaker:
 
     Args:
         config: the run's configuration.
-        frames: (R, T, 2, H, W) of the labelled training recordings, with `labels` (R,).
+        frames: (R, T, 2, H, W) of the labeled training recordings, with `labels` (R,).
         pool: the stills of the static branch; None in undistilled training.
         classes: of recordings and stills.
         device: where batches go.
@@ -72,12 +72,12 @@ class BatchMaker:
             device=device,
         )
 
-    def __call__(self, step: int, *, replacement: float = 0.0) -> Batch:
-        """The global batch of this step; `replacement` is the share of recordings in the mixed batch."""
+    def __call__(self, iteration: int, *, replacement: float = 0.0) -> Batch:
+        """The global batch of this iteration; `replacement` is the share of recordings in the mixed batch."""
         config = self._config
-        rng = np.random.default_rng((config.seed, 1, step))
+        rng = np.random.default_rng((config.seed, 1, iteration))
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
-        rows = self._draw_recordings(step)
+        rows = self._draw_recordings(iteration)
         labels = torch.from_numpy(self._labels[rows]).to(self._device)
         event = self._frames[torch.from_numpy(rows)].to(self._device).transpose(0, 1).float()
         geometry = draw_geometry(len(rows), config.augment, event.shape[-1], generator)
@@ -99,10 +99,10 @@ class BatchMaker:
         event, event_labels = event[:, : config.event_batch], event_labels[: config.event_batch]
         return Batch(event=event, event_labels=event_labels, mixed=mixed, mixed_labels=mixed_labels, rgb=rgb)
 
-    def _draw_recordings(self, step: int) -> Int:
-        """Rows of this step from an endless row of shuffled epochs."""
+    def _draw_recordings(self, iteration: int) -> Int:
+        """Rows of this iteration from an endless row of shuffled epochs."""
         batch, count = self._config.training.batch, len(self._labels)
-        places = np.arange(step * batch, (step + 1) * batch)
+        places = np.arange(iteration * batch, (iteration + 1) * batch)
         return np.asarray([self._epoch(place // count)[place % count] for place in places])
 
     @lru_cache(maxsize=4)  # noqa: B019 (one maker lives as long as its run)

@@ -13,7 +13,7 @@ NOISE = 0.02
 
 
 def value_channel(images: Tensor) -> Tensor:
-    """HSV value of (N, C, h, w): the greatest of the colours, as (N, 1, h, w)."""
+    """HSV value of (N, C, h, w): the greatest of the colors, as (N, 1, h, w)."""
     return images.amax(1, keepdim=True)
 
 

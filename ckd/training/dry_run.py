@@ -11,9 +11,9 @@ from ckd.models.build import build_student
 
 def describe(config: Config) -> str:
     """The configuration as YAML, the data that was found, and the shapes of a batch and its logits."""
-    material = prepare(config)
+    material = prepare(config.data, config.method, seed=config.seed)
     classes = len(material.source.classes)
-    student = build_student(config, classes=classes)
+    student = build_student(config.student, size=config.data.size, classes=classes)
     batch = BatchMaker.of(material, config, device=torch.device("cpu"))(0)
     with torch.no_grad():
         output = student(batch.event)

@@ -65,7 +65,7 @@ def test_a_film_depends_on_its_seed_and_id_alone() -> None:
     assert np.array_equal(many[1], one[0]) and not np.array_equal(many[0], many[1])
 
 
-def test_value_input_is_the_greatest_colour_everywhere_and_always() -> None:
+def test_value_input_is_the_greatest_color_everywhere_and_always() -> None:
     image = torch.tensor([0.2, 0.7, 0.1])[None, :, None, None].expand(1, 3, 4, 4)
     frames = value_input(value_channel(image), 3)
     assert frames.shape == (3, 1, 2, 4, 4) and (frames == 0.7).all()
@@ -175,7 +175,7 @@ def test_a_class_without_a_still_to_train_on_is_named(own_data: Path) -> None:
     # The one image left is held out where its recording validates or tests.
     seed = next(i for i, split in enumerate(splits) if "cat/0.bin" in (*split.test, *split.validation))
     with pytest.raises(DatasetError, match="class 'cat' has no still"):
-        prepare(replace(config, data=data, seed=seed))
+        prepare(data, config.method, seed=seed)
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,7 +357,7 @@ def test_what_nobody_offers_for_download_is_said_so(tmp_path: Path, capsys: pyte
 
 
 @pytest.mark.parametrize(("name", "classes"), [("n-caltech101", 100), ("cep-dvs", 20)])
-def test_paper_presets_build_their_student_and_take_one_step(name: str, classes: int) -> None:
+def test_paper_presets_build_their_student_and_train_for_one_iteration(name: str, classes: int) -> None:
     from lightning_fabric import Fabric
 
     from ckd.models.build import build_student
@@ -373,7 +373,7 @@ def test_paper_presets_build_their_student_and_take_one_step(name: str, classes:
     images = rng.integers(0, 255, (classes, 3, 48, 48), dtype=np.uint8)
     pool = StillPool(stills=Stills(images=images, labels=np.arange(classes), image_ids=np.arange(classes)))
     torch.manual_seed(0)
-    student = build_student(config, classes=classes)
+    student = build_student(config.student, size=config.data.size, classes=classes)
     teacher = build_teacher("vgg", channels=3, classes=classes, size=48).eval()
     before = student.state_dict()["nodes.conv1.weight"].clone()
     maker = BatchMaker(config, frames=frames, labels=labels, pool=pool, classes=classes, device=torch.device("cpu"))
