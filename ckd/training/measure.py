@@ -9,6 +9,9 @@ from ckd.events import Frames
 from ckd.events.types import Int
 from ckd.models.student import Student
 
+BATCH = 64
+"""Recordings that are measured together."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
@@ -29,7 +32,7 @@ class Measured:
 
 
 @torch.no_grad()
-def measure(student: Student, frames: Frames, labels: Int, *, batch: int = 64) -> Measured:
+def measure(student: Student, frames: Frames, labels: Int) -> Measured:
     """Run a student in eval mode over (R, T, 2, H, W) frames."""
     was_training = student.training
     student.eval()
@@ -42,8 +45,8 @@ def measure(student: Student, frames: Frames, labels: Int, *, batch: int = 64) -
         cells[name] += output.numel()
 
     logits = []
-    for start in range(0, len(frames), batch):
-        part = torch.from_numpy(frames[start : start + batch]).to(weight.device).transpose(0, 1).to(weight.dtype)
+    for start in range(0, len(frames), BATCH):
+        part = torch.from_numpy(frames[start : start + BATCH]).to(weight.device).transpose(0, 1).to(weight.dtype)
         count("input", part)
         logits.append(student(part, observe=count).logits.cpu())
     student.train(was_training)

@@ -1,6 +1,5 @@
 """A run from its configuration to its summary: data, teacher, distilled student, undistilled student."""
 
-import os
 import platform
 import shutil
 import time
@@ -9,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning_fabric import Fabric
 
 from ckd.config import Config
@@ -20,6 +18,7 @@ from ckd.models.distributed import process_count
 from ckd.runs.curves import draw_curves
 from ckd.runs.folder import free_folder, is_run, read_config, refuse_taken, upgrade_config, write_config, write_json
 from ckd.training.checkpoint import remove_checkpoint
+from ckd.training.determinism import deterministic_algorithms
 from ckd.training.measure import measure
 from ckd.training.memory import keep_freed_memory
 from ckd.training.networks import RunNetworks
@@ -75,10 +74,6 @@ def _carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) -
     split_file = out / "split.json"
     split = read_split(split_file) if resume and split_file.is_file() else None
     material = prepare(config.data, config.method, seed=config.seed, split=split)
-    if config.machine.deterministic:
-        # cuBLAS asks for this variable before it promises the same result twice.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
     networks = RunNetworks(config, out, material, fabric, reporter, resume=resume)
     networks.check()
     if fabric.is_global_zero and resume:
@@ -91,7 +86,8 @@ def _carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) -
         write_config(out, config)
         write_split(split_file, material.split)
     fabric.barrier()
-    results = _train_and_test(config, networks, material, fabric)
+    with deterministic_algorithms(config.machine.deterministic):
+        results = _train_and_test(config, networks, material, fabric)
     summary = {
         **results,
         "seconds": round(networks.seconds_before + time.monotonic() - began, 1),

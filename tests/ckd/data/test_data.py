@@ -1,6 +1,7 @@
 """Recordings, stills and splits: what is read, what is filmed, what is refused."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -248,6 +249,22 @@ def test_every_number_of_a_configuration_has_bounds_beside_it() -> None:
     found = list(numbers(Config))
     assert {"seed", "labels_per_class", "ema"} <= {field.name for field in found}
     assert [field.name for field in found if not isinstance(field.metadata.get("bounds"), Bounds)] == []
+
+
+def test_every_option_is_set_by_a_preset_or_explained_in_the_document() -> None:
+    def options(values: dict[str, Any]) -> dict[str, Any]:
+        flat = {}
+        for name, value in values.items():
+            flat |= options(value) if isinstance(value, dict) else {name: value}
+        return flat
+
+    defaults = options(config_to_dict(Config()))
+    presets = [options(config_to_dict(load_preset(name))) for name in preset_names()]
+    varied = {name for name, value in defaults.items() if any(preset[name] != value for preset in presets)}
+    document = (Path(__file__).parents[3] / "docs" / "training.md").read_text()
+    words = {name: name.replace("_", "-") for name in defaults}
+    explained = {name for name in defaults if re.search(f"`({name}|--(no-)?{words[name]})`", document)}
+    assert sorted(set(defaults) - varied - explained) == []
 
 
 @pytest.mark.parametrize("ending", [".bin", ".npy", ".npz", ".aedat"])
