@@ -21,7 +21,7 @@ class Bounds:
     least: float
     most: float
     whole: Whole | None
-    """Of which kind the whole numbers are that a field of floats holds; None: it holds others too."""
+    """What a field of floats holds that takes whole numbers alone; None: any number."""
 
     def refusal(self, value: float) -> str | None:
         """What `value` would have to be; None where it is allowed."""

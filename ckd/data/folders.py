@@ -17,14 +17,15 @@ IMAGE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Where a data set keeps what, below its root, and how to come by it."""
+    """In which folders below its root a data set keeps recordings and stills, and how to obtain it."""
 
     recordings: tuple[str, ...]
+    """Where they may lie; the first folder that exists counts. `stills` likewise."""
     stills: tuple[str, ...]
     same_images: bool
     """Whether a recording films the still of the same class and file name."""
     left_out: frozenset[str] = frozenset()
-    """Classes that are none."""
+    """Folders that lie among the classes and are none."""
     obtain: str = ""
 
 

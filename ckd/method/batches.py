@@ -100,7 +100,7 @@ class BatchMaker:
         return Batch(event=event, event_labels=event_labels, mixed=mixed, mixed_labels=mixed_labels, rgb=rgb)
 
     def _draw_recordings(self, iteration: int) -> Int:
-        """Rows of this iteration from an endless row of shuffled epochs."""
+        """The rows of this iteration: one epoch after another, each shuffled anew, cut into batches."""
         batch, count = self._config.training.batch, len(self._labels)
         places = np.arange(iteration * batch, (iteration + 1) * batch)
         return np.asarray([self._epoch(place // count)[place % count] for place in places])

@@ -104,7 +104,7 @@ def refuse_taken(path: Path, *, overwrite: bool) -> None:
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder is a run's, of whatever format: what may be replaced where that is asked for."""
+    """Whether a folder is a run's, of any format: nothing else is ever replaced."""
     import yaml
 
     try:
