@@ -13,24 +13,26 @@ TOTAL = 400
 
 
 def main() -> None:
-    steps = range(TOTAL + 1)
+    iterations = range(TOTAL + 1)
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     replacement, distillation, rate = figure.subplots(1, 3)
     for power in (1, 3, 6):
-        chances = [replacement_probability(step, TOTAL, power=power) for step in steps]
-        replacement.plot(steps, chances, label=f"sliding, power {power}")
-    replacement.plot(steps, [two_stage_probability(step, TOTAL) for step in steps], ":", label="two-stage")
+        chances = [replacement_probability(iteration, TOTAL, power=power) for iteration in iterations]
+        replacement.plot(iterations, chances, label=f"sliding, power {power}")
+    chances = [two_stage_probability(iteration, TOTAL) for iteration in iterations]
+    replacement.plot(iterations, chances, ":", label="two-stage")
     replacement.set_title("P: chance that a recording replaces a still")
-    for centre, steepness in ((0.5, 30), (0.5, 10), (0.7, 30)):
-        weights = [distillation_weight(step / TOTAL, centre=centre, steepness=steepness) for step in steps]
-        distillation.plot(steps, weights, label=f"centre {centre}, steepness {steepness}")
+    for center, steepness in ((0.5, 30), (0.5, 10), (0.7, 30)):
+        shares = (iteration / TOTAL for iteration in iterations)
+        weights = [distillation_weight(share, center=center, steepness=steepness) for share in shares]
+        distillation.plot(iterations, weights, label=f"center {center}, steepness {steepness}")
     distillation.set_title("W: weight of the distillation loss")
     for warmup in (10, 30, 100):
-        rates = [learning_rate(step, TOTAL, peak=2e-3, warmup=warmup) for step in steps]
-        rate.plot(steps, rates, label=f"warm-up {warmup}")
+        rates = [learning_rate(iteration, TOTAL, peak=2e-3, warmup=warmup) for iteration in iterations]
+        rate.plot(iterations, rates, label=f"warm-up {warmup}")
     rate.set_title("learning rate")
     for axis in (replacement, distillation, rate):
-        axis.set_xlabel("training step")
+        axis.set_xlabel("iteration")
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
     Path("docs").mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Distilled against undistilled with few labelled recordings: the table, mean and spread over seeds.
+"""Distilled against undistilled with few labeled recordings: the table, mean and spread over seeds.
 
     python -m benchmarks.few_labels --preset digits --labels 3 10 --seeds 0 1 2
     python -m benchmarks.few_labels --preset nmnist --data-root DIR --labels 3 10 30 --seeds 0 1 2 3 4
@@ -25,11 +25,11 @@ import torch
 import tyro
 import yaml
 
+import ckd
 from ckd.config import Config, config_from_dict, config_to_dict, load_preset
 from ckd.console import run_command
 from ckd.errors import ConfigError
-from ckd.training.memory import keep_freed_memory
-from ckd.training.pipeline import carry_out
+from ckd.runs.migration import migrated_config
 
 PUBLISHED = (
     "static_input=value,replacement=sliding,align_weight=0.5,temporal_weights=true,kd=phased,kd_weight=1,"
@@ -51,18 +51,11 @@ class Options:
     preset: str = "digits"
     data_root: str | None = None
     labels: tuple[str, ...] = ("3", "10")
-    """Labelled recordings a class; "all" for all there are."""
+    """Labeled recordings a class; "all" for all there are."""
     seeds: tuple[int, ...] = (0, 1, 2)
     recipes: tuple[str, ...] = ("undistilled", "default")
     results: Path = Path("results/few_labels.jsonl")
     threads: int = 1
-
-
-class Quiet:
-    """Shows nothing."""
-
-    def stage(self, title: str, total: int | None, done: int = 0) -> None: ...
-    def advance(self, done: int) -> None: ...
 
 
 def main() -> int:
@@ -72,7 +65,6 @@ def main() -> int:
 def _main() -> int:
     options = tyro.cli(Options, description=__doc__)
     torch.set_num_threads(options.threads)
-    keep_freed_memory()
     stored = _stored(options.results)
     for seed in options.seeds:
         for labels in options.labels:
@@ -131,7 +123,7 @@ def _run(config: Config, teachers: Path) -> dict[str, Any]:
         config = replace(config, teacher=replace(config.teacher, teacher_file=str(shared)))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
-        summary = carry_out(config, out, Quiet(), resume=False)
+        summary = ckd.train_run(config, out)
         if (out / "teacher.safetensors").is_file() and not shared.is_file():
             shared.parent.mkdir(parents=True, exist_ok=True)
             shared.write_bytes((out / "teacher.safetensors").read_bytes())
@@ -165,7 +157,8 @@ def _stored(path: Path) -> dict[str, Any]:
     for line in path.read_text().splitlines():
         with contextlib.suppress(ValueError):  # an interruption may have cut the last one
             result = json.loads(line)
-            stored[_key(result["recipe"], result["config"])] = result
+            config = migrated_config({"format": 1, **result["config"]}, path)
+            stored[_key(result["recipe"], config)] = result
     return stored
 
 

@@ -67,7 +67,7 @@ def results_table(summary: dict[str, Any], out: Path) -> None:
     """The end of a run: accuracies on test recordings that nothing was trained or chosen on."""
     tested = summary["recordings"]["test"]
     table = Table(
-        title=f"{summary['preset']}, {summary['recordings']['train']} labelled recordings, seed {summary['seed']}"
+        title=f"{summary['preset']}, {summary['recordings']['train']} labeled recordings, seed {summary['seed']}"
     )
     table.add_column("")
     table.add_column(f"accuracy on {tested} test recordings", justify="right")

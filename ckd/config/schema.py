@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ckd.config.bounds import check_numbers
+from ckd.config.bounds import POSITIVE, bounded, check_numbers
 from ckd.errors import ConfigError
 
 DatasetName = Literal["digits", "nmnist", "n-caltech101", "cep-dvs", "cifar10-dvs", "folder"]
@@ -14,23 +14,27 @@ class Data:
     """Recordings and stills."""
 
     dataset: DatasetName = "digits"
+    """Which data set, or `folder` for recordings and images of one's own."""
     data_root: str | None = None
     """Folder with the recordings and stills; the embedded digits need none."""
-    labels_per_class: int | float | None = 3
-    """Labelled recordings of each class that the student may see; None: all that are not for validation or test.
+    labels_per_class: int | float | None = bounded(3, least=POSITIVE, whole="number, or a share under 1")
+    """Labeled recordings of each class that the student may see; None: all that are not for validation or test.
     Here and below a number under 1 is a share of the class."""
-    validation_per_class: int | float = 10
-    test_per_class: int | float = 40
-    size: int = 34
+    validation_per_class: int | float = bounded(10, least=POSITIVE, whole="number, or a share under 1")
+    """Recordings of each class that choose the best weights."""
+    test_per_class: int | float = bounded(40, least=POSITIVE, whole="number, or a share under 1")
+    """Recordings of each class that are measured at the end, and seen by nothing before."""
+    size: int = bounded(34, least=8)
     """Height and width of the frames that the student sees, in pixels."""
     sensor: tuple[int, int] | None = None
     """Height and width of the sensor, whose pixels are gathered into `size` x `size`; None: it has that size."""
-    time_steps: int = 8
-    step_us: int = 40_000
+    time_steps: int = bounded(8, least=1)
+    """Steps of a recording; what comes after them is left out."""
+    step_us: int = bounded(40_000, least=1)
     """Length of a time step in microseconds."""
-    max_count: int = 1
+    max_count: int = bounded(1, least=1, most=255)
     """Where a pixel's event count stops; 1: binary frames, which every chip takes."""
-    films: int = 4000
+    films: int = bounded(4000, least=1)
     """How many stills are filmed where the static branch sees `camera`."""
 
 
@@ -39,14 +43,16 @@ class StudentConfig:
     """The spiking network that is deployed."""
 
     student: Literal["vgg", "resnet18"] = "vgg"
+    """A VGG of `widths`, or the spiking ResNet-18 of the paper."""
     widths: str = "16-AP-32-AP-64-AP"
     """Channels of a VGG's convolutions, AP for average pooling."""
-    first_padding: int = 0
+    first_padding: int = bounded(0, least=0, most=16)
     """Padding of the first convolution."""
-    beta: float = 0.5
+    beta: float = bounded(0.5, least=0, most=1)
     """Share of the membrane potential that a step keeps."""
-    threshold: float = 0.5
-    surrogate_alpha: float = 2.0
+    threshold: float = bounded(0.5, least=POSITIVE)
+    """Membrane potential above which a neuron spikes."""
+    surrogate_alpha: float = bounded(2.0, least=POSITIVE)
     """Steepness of the piecewise surrogate gradient."""
 
 
@@ -58,9 +64,12 @@ class TeacherConfig:
     """vgg, resnet18, torchvision:NAME or timm:NAME."""
     teacher_file: str | None = None
     """Saved weights of such a network, the teacher.safetensors of another run; left out: it is trained here."""
-    teacher_iterations: int = 300
-    teacher_batch: int = 64
-    teacher_lr: float = 2e-3
+    teacher_iterations: int = bounded(300, least=1)
+    """Iterations of its training."""
+    teacher_batch: int = bounded(64, least=2)
+    """Stills of an iteration of its training."""
+    teacher_lr: float = bounded(2e-3, least=POSITIVE)
+    """Peak of its learning rate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,27 +86,33 @@ class Method:
     """What the static branch sees of a still: its HSV value at every step, its moving edges, or its film."""
     pairing: Literal["class", "random"] = "class"
     """Whether a recording's partner is a still of the same class, or any still."""
-    event_share: float = 1.0
+    event_share: float = bounded(1.0, least=POSITIVE, most=1)
     """Share of a batch's recordings that the event branch sees; a smaller one leaves more of the time to stills."""
     replacement: Literal["none", "sliding", "two-stage", "time-mix"] = "none"
     """How recordings take the place of stills: by sample (sliding), all at half time, or by time step (TMKT)."""
-    replacement_power: float = 3.0
-    align_weight: float = 0.0
-    """Weight of the alignment term (centred kernel alignment of membrane potentials); He et al.: 0.5."""
+    replacement_power: float = bounded(3.0, least=0)
+    """Of sliding and time-step replacement: P = (share of the training that is done) ^ power."""
+    align_weight: float = bounded(0.0, least=0)
+    """Weight of the alignment term (centered kernel alignment of membrane potentials); He et al.: 0.5."""
     temporal_weights: bool = False
     """Learnable weights of the steps: they share each step between alignment, which must be on, and the event branch's
     class loss."""
     kd: Literal["none", "constant", "phased"] = "constant"
     """Distillation from the teacher: none, the same weight throughout, or phased out as in the paper."""
-    kd_weight: float = 1.0
-    kd_centre: float = 0.5
-    kd_steepness: float = 30.0
-    kd_temperature: float = 4.0
+    kd_weight: float = bounded(1.0, least=0)
+    """Weight of the distillation loss."""
+    kd_center: float = bounded(0.5, least=0, most=1)
+    """Where in a phased distillation its weight is one half, as a share of the training."""
+    kd_steepness: float = bounded(30.0, least=0, most=1000)
+    """How steeply it falls there."""
+    kd_temperature: float = bounded(4.0, least=POSITIVE)
+    """Divides the logits of both networks before they are compared: the higher, the softer."""
     tet: bool = True
     """Class loss at every step, then the mean; off: the loss of the mean logits."""
-    tet_lam: float = 1e-3
-    pretrain: float = 0.0
-    """Not distillation: this share of the steps on stills alone, then recordings alone (pretrain and fine-tune)."""
+    tet_lam: float = bounded(1e-3, least=0, most=1)
+    """Share of the class loss that keeps logits from growing, where `tet` is on."""
+    pretrain: float = bounded(0.0, least=0, most=1)
+    """In place of distillation: this share of the iterations on stills alone, the rest on recordings alone."""
     batch_norm: Literal["joint", "separate"] = "separate"
     """One set of batch statistics for both branches, or one each, of which evaluation uses the event branch's."""
 
@@ -106,38 +121,41 @@ class Method:
 class Augment:
     """What varies from batch to batch; the same for the distilled and the undistilled student."""
 
-    roll: float = 2.0
+    roll: float = bounded(2.0, least=0, whole="number of pixels")
     """Greatest shift in x and y, in pixels, zeros entering."""
-    rotate: float = 0.0
+    rotate: float = bounded(0.0, least=0, most=180)
     """Greatest rotation, in degrees."""
-    scale: float = 0.0
+    scale: float = bounded(0.0, least=0, most=0.9)
     """Greatest relative change of size."""
     flip: bool = False
     """Mirror left and right half of the time."""
-    drop_events: float = 0.0
+    drop_events: float = bounded(0.0, least=0, most=1)
     """Greatest share of events that are left out."""
-    time_jitter: float = 0.0
-    """Chance that a time step's events of a pixel move to a neighbouring step."""
-    event_mix: float = 0.0
+    time_jitter: float = bounded(0.0, least=0, most=1)
+    """Chance that a time step's events of a pixel move to a neighboring step."""
+    event_mix: float = bounded(0.0, least=0, most=1)
     """Chance that a rectangle of a recording, over all time, comes from another one (EventMix); labels mix by area."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """Optimiser and budget."""
+    """Optimizer and budget."""
 
-    iterations: int = 400
-    batch: int = 32
-    """Recordings a step over all processes (`event_share` of them beside stills), and as many stills."""
-    lr: float = 2e-3
-    weight_decay: float = 0.01
-    warmup: int = 30
-    """Steps of linear warm-up before the cosine."""
-    clip: float = 0.0
+    iterations: int = bounded(400, least=1)
+    """Batches that each student is trained on."""
+    batch: int = bounded(32, least=2)
+    """Recordings of an iteration over all processes (`event_share` of them beside stills), and as many stills."""
+    lr: float = bounded(2e-3, least=POSITIVE)
+    """Peak of the learning rate."""
+    weight_decay: float = bounded(0.01, least=0)
+    """Of weights alone, not of batch norm, biases and step weights."""
+    warmup: int = bounded(30, least=0)
+    """Iterations of linear warm-up before the cosine."""
+    clip: float = bounded(0.0, least=0)
     """Greatest norm of the gradient; 0: no limit."""
-    ema: float = 0.0
+    ema: float = bounded(0.0, least=0, most=1)
     """Decay of an average of the weights that is evaluated in their place; 0: none."""
-    evaluations: int = 5
+    evaluations: int = bounded(5, least=1)
     """How often in a run the student is measured on the validation recordings; that of the lowest loss is kept."""
 
 
@@ -146,12 +164,15 @@ class Machine:
     """Where it runs (Lightning Fabric); several processes are started with torchrun."""
 
     accelerator: Literal["cpu", "cuda", "auto"] = "cpu"
+    """Where it computes; auto takes a GPU if there is one."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
+    """Of arithmetic in training, as Lightning Fabric names it."""
     deterministic: bool = False
     """Refuse algorithms whose result may vary from run to run."""
-    checkpoint_seconds: float = 60.0
+    checkpoint_seconds: float = bounded(60.0, least=0)
     """How much of a student's training an interruption may cost; a teacher that is not finished starts again."""
     tensorboard: bool = False
+    """Also write every number of metrics.jsonl for tensorboard, into the run folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +180,9 @@ class Config:
     """All of a run. `preset` names where the values came from."""
 
     preset: str = "digits"
-    seed: int = 0
+    """A preset that comes with the package, or the path of a YAML file of one's own."""
+    seed: int = bounded(0, least=0, most=2**62)
+    """Decides the split, every fresh weight and every draw."""
     data: Data = field(default_factory=Data)
     student: StudentConfig = field(default_factory=StudentConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
@@ -188,7 +211,7 @@ class Config:
 
     @property
     def event_batch(self) -> int:
-        """Recordings that the event branch sees a step beside the static branch, over all processes."""
+        """Recordings that the event branch sees in an iteration beside the static branch, over all processes."""
         return round(self.method.event_share * self.training.batch)
 
     @property

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from ckd.config import Data
 from ckd.errors import DatasetError
 from ckd.events import Binning, Frames
-
-Int = NDArray[np.int64]
+from ckd.events.types import Int
 
 BORDER = 16
 """Pixels by which a photograph's edge goes on outwards when it is filmed: more than the saccades move it."""

@@ -24,9 +24,14 @@ def cache_folder() -> Path:
 def cached_frames(
     make: Callable[[], NDArray[np.uint8]], *, key: dict[str, Any], made_by: list[ModuleType]
 ) -> NDArray[np.uint8]:
-    """`make()`, or what it gave the last time with this key and this source code of `made_by`; of a package all of it.
+    """What `make` gives, kept from the last time as long as neither the key nor the source code has changed.
 
     Frames of zeros and ones are packed eight to a byte. A cache that cannot be read or written is done without.
+
+    Args:
+        make: makes the frames.
+        key: everything that decides them, beside the code.
+        made_by: the modules that make them; a package stands for every module in it.
     """
     digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode())
     for file in source_files(made_by):

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ckd.events import EVENT_DTYPE, Binning, Events, Frames, to_frames
-
-Float = NDArray[np.float32]
+from ckd.events.types import Float, Int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +48,7 @@ def film(image: Float, camera: Camera, rng: np.random.Generator) -> Events:
     """Film one still.
 
     Args:
-        image: (h, w) between 0 (the bright screen) and 1 (dark ink), placed so that the saccades' mean is centred.
+        image: (h, w) between 0 (the bright screen) and 1 (dark ink), placed so that the saccades' mean is centered.
         camera: the sensor and its motion.
         rng: decides the path's variation, the pixels' thresholds and the noise.
 
@@ -78,7 +77,7 @@ def film(image: Float, camera: Camera, rng: np.random.Generator) -> Events:
     return events
 
 
-def film_frames(images: Float, camera: Camera, binning: Binning, *, seed: tuple[int, ...], ids: NDArray) -> Frames:
+def film_frames(images: Float, camera: Camera, binning: Binning, *, seed: tuple[int, ...], ids: Int) -> Frames:
     """Film stills and bin the recordings: (R, T, 2, H, W). Recording i depends on `seed` and `ids[i]` alone."""
     frames = np.empty((len(images), binning.steps, *binning.frame_shape), np.uint8)
     for row, (image, identity) in enumerate(zip(images, ids, strict=True)):

@@ -1,12 +1,12 @@
 """The embedded data set: handwritten digits, filmed by our camera model."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ckd.config import Data
-from ckd.data.base import Int, Source, Stills, binning_of
+from ckd.data.base import Source, Stills, binning_of
 from ckd.data.filmed import filmed
 from ckd.events import Frames
+from ckd.events.types import Float, Int
 
 
 class Digits(Source):
@@ -33,7 +33,7 @@ class Digits(Source):
         return Stills(images=self._images, labels=self.labels, image_ids=self.image_ids, dark_on_bright=True)
 
 
-def _enlarge(images: NDArray[np.float32], pixels: int) -> NDArray[np.float32]:
+def _enlarge(images: Float, pixels: int) -> Float:
     """(M, h, w) to (M, pixels, pixels) by cubic interpolation, within 0 and 1."""
     import torch
 

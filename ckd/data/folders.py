@@ -6,24 +6,26 @@ from pathlib import Path
 import numpy as np
 
 from ckd.config import Data
-from ckd.data.base import Int, Source, Stills, binning_of, data_root
+from ckd.data.base import Source, Stills, binning_of, data_root
 from ckd.data.filmed import recorded
 from ckd.errors import DatasetError
 from ckd.events import Frames, find_recordings
+from ckd.events.types import Int
 
 IMAGE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Where a data set keeps what, below its root, and how to come by it."""
+    """In which folders below its root a data set keeps recordings and stills, and how to obtain it."""
 
     recordings: tuple[str, ...]
+    """Where they may lie; the first folder that exists counts. `stills` likewise."""
     stills: tuple[str, ...]
     same_images: bool
     """Whether a recording films the still of the same class and file name."""
     left_out: frozenset[str] = frozenset()
-    """Classes that are none."""
+    """Folders that lie among the classes and are none."""
     obtain: str = ""
 
 

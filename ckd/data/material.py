@@ -1,17 +1,17 @@
 """What a run trains and tests on: recordings and stills, read, filmed and split."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ckd.config import Config
+from ckd.config import Data, Method
 from ckd.data.base import Source, Stills
 from ckd.data.filmed import filmed
 from ckd.data.sources import open_source
-from ckd.data.split import Split, make_split, training_stills
+from ckd.data.split import PARTS, Split, make_split, training_stills
 from ckd.errors import DatasetError
 from ckd.events import Frames
+from ckd.events.types import Int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,20 +32,38 @@ class Material:
     source: Source
     split: Split
     frames: dict[str, Frames]
-    labels: dict[str, Any]
+    """(R, T, 2, H, W) of the "train", "validation" and "test" recordings; `labels` (R,) likewise."""
+    labels: dict[str, Int]
     stills: Stills
+    """Those that no validation or test recording films."""
     held_out_stills: Stills
+    """Those that a test recording films."""
     pool: StillPool | None
+    """What the static branch sees; None in a run without distillation."""
 
 
-def prepare(config: Config, split: Split | None = None) -> Material:
-    """Read, film and split the data. Raises DatasetError and RecordingError before anything is written."""
-    source = open_source(config.data)
-    split = split or make_split(source, config.data, seed=config.seed)
-    rows = {part: split.rows(part, source) for part in ("train", "validation", "test")}
+def prepare(data: Data, method: Method, *, seed: int, split: Split | None = None) -> Material:
+    """Read, film and split the data.
+
+    Args:
+        data: which data set, and how much of it.
+        method: whether there is a static branch, and what it sees.
+        seed: decides the split and the films.
+        split: that of a run that is read again; None: a new one is drawn.
+
+    Raises:
+        DatasetError, RecordingError: what is missing or cannot be read.
+    """
+    source = open_source(data)
+    split = split or make_split(source, data, seed=seed)
+    rows = {part: split.rows(part, source) for part in PARTS}
     everything = source.stills()
     stills = training_stills(everything, source, split)
     tested = np.isin(everything.image_ids, source.image_ids[rows["test"]])
+    pool = None
+    if method.distill:
+        films = data.films if method.static_input == "camera" else None
+        pool = _pool(source, stills, films=films, seed=seed)
     return Material(
         source=source,
         split=split,
@@ -53,17 +71,17 @@ def prepare(config: Config, split: Split | None = None) -> Material:
         labels={part: source.labels[rows[part]] for part in rows},
         stills=stills,
         held_out_stills=everything.take(np.flatnonzero(tested)),
-        pool=_pool(config, source, stills) if config.method.distill else None,
+        pool=pool,
     )
 
 
-def _pool(config: Config, source: Source, stills: Stills) -> StillPool:
-    films = config.method.static_input == "camera"
-    if films:
-        rng = np.random.default_rng((config.seed, 5))
-        stills = stills.take(np.sort(rng.permutation(len(stills))[: config.data.films]))
+def _pool(source: Source, stills: Stills, *, films: int | None, seed: int) -> StillPool:
+    """The stills of the static branch; where it sees films, as many as that, and their films."""
+    if films is not None:
+        rng = np.random.default_rng((seed, 5))
+        stills = stills.take(np.sort(rng.permutation(len(stills))[:films]))
     missing = [name for label, name in enumerate(source.classes) if label not in stills.labels]
     if missing:
-        way_out = "raise --films" if films else "add images that no validation or test recording films"
+        way_out = "add images that no validation or test recording films" if films is None else "raise --films"
         raise DatasetError(f"class {missing[0]!r} has no still to train on; {way_out}")
-    return StillPool(stills=stills, films=filmed(stills, source.binning, seed=(config.seed, 7)) if films else None)
+    return StillPool(stills=stills, films=None if films is None else filmed(stills, source.binning, seed=(seed, 7)))

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ckd.config import Data
-from ckd.data.base import Int, Source, Stills, binning_of, data_root
+from ckd.data.base import Source, Stills, binning_of, data_root
 from ckd.data.filmed import recorded
 from ckd.errors import DatasetError
 from ckd.events import Frames, find_recordings
+from ckd.events.types import Int
 
 
 class NMNIST(Source):

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ckd.config import Data
 from ckd.data.base import Source, Stills
 from ckd.errors import DatasetError, RunError
+from ckd.events.types import Int
 from ckd.files import write_then_rename
 
-Int = NDArray[np.int64]
 PARTS = ("train", "validation", "test")
 
 
@@ -37,7 +36,7 @@ class Split:
 
 
 def make_split(source: Source, data: Data, *, seed: int) -> Split:
-    """Draw test, validation and labelled training recordings class by class; what is left over is not used.
+    """Draw test, validation and labeled training recordings class by class; what is left over is not used.
 
     Recordings of one original image stay in one part. A seed's test and validation recordings are the same for
     every number of labels, and its three labels are among its ten.

@@ -7,6 +7,7 @@ from ckd.errors import RecordingError
 from ckd.events.binning import Binning
 from ckd.events.frames import count_frames, gather_pixels, to_frames
 from ckd.events.recordings import find_recordings, load_frames, read_recording, write_recording
+from ckd.events.stream import stream_events, stream_frames
 from ckd.events.types import EVENT_DTYPE, Events, Frames
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "gather_pixels",
     "load_frames",
     "read_recording",
+    "stream_events",
+    "stream_frames",
     "to_frames",
     "write_recording",
 ]

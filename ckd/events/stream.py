@@ -17,7 +17,7 @@ CHUNK = 1 << 20
 """Events held at once."""
 
 
-def stream_events(path: Path, chunk: int = CHUNK) -> Iterator[Events]:
+def stream_events(path: Path | str, chunk: int = CHUNK) -> Iterator[Events]:
     """The events of a recording in order of time, `chunk` at a time.
 
     .bin, .npy, .dat and .raw are read piece by piece; the other formats' libraries read a file whole.
@@ -43,7 +43,7 @@ def stream_events(path: Path, chunk: int = CHUNK) -> Iterator[Events]:
         raise RecordingError(f"{path}: holds no events; remove it or record it again")
 
 
-def stream_frames(path: Path, binning: Binning, block: int = 100) -> Iterator[Frames]:
+def stream_frames(path: Path | str, binning: Binning, block: int = 100) -> Iterator[Frames]:
     """Frames (block, 2, H, W) of a whole recording, the last block shorter: it ends with the last event's step.
 
     The frames are those of `to_frames`, but go on to the recording's end whatever `binning.steps` says.

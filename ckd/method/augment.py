@@ -62,10 +62,10 @@ def mix_events(frames: Tensor, chance: float, generator: torch.Generator) -> tup
     partner = torch.randperm(batch, generator=generator)
     u = torch.rand(batch, 4, generator=generator)
     side = (1 - u[:, 0]).sqrt() * (u[:, 3] < chance)
-    centre_y, centre_x = u[:, 1] * height, u[:, 2] * width
+    center_y, center_x = u[:, 1] * height, u[:, 2] * width
     rows, columns = torch.arange(height), torch.arange(width)
-    inside_y = (rows + 0.5 - centre_y[:, None]).abs() < side[:, None] * height / 2
-    inside_x = (columns + 0.5 - centre_x[:, None]).abs() < side[:, None] * width / 2
+    inside_y = (rows + 0.5 - center_y[:, None]).abs() < side[:, None] * height / 2
+    inside_x = (columns + 0.5 - center_x[:, None]).abs() < side[:, None] * width / 2
     inside = inside_y[:, :, None] & inside_x[:, None, :]
     own = 1 - inside.float().mean((1, 2))
     mixed = torch.where(inside[None, :, None].to(frames.device), frames[:, partner.to(frames.device)], frames)

@@ -1,20 +1,19 @@
-"""The batch of a step. It depends on the seed and the step alone, so a resumed run sees what it would have seen."""
+"""The batch of an iteration. It depends on the seed and the iteration alone, so a resumed run sees the same batches."""
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ckd.config import Config
-from ckd.data.material import StillPool
+from ckd.data.material import Material, StillPool
 from ckd.events import Frames
+from ckd.events.types import Int
 from ckd.method.augment import draw_geometry, drop_events, jitter_time, mix_events, move, move_frames
 from ckd.method.static import edge_input, placed, value_channel, value_input
-
-Int = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +40,9 @@ class BatchMaker:
 
     Args:
         config: the run's configuration.
-        frames: (R, T, 2, H, W) of the labelled training recordings, with `labels` (R,).
+        frames: (R, T, 2, H, W) of the labeled training recordings, with `labels` (R,).
         pool: the stills of the static branch; None in undistilled training.
+        classes: of recordings and stills.
         device: where batches go.
     """
 
@@ -60,12 +60,24 @@ class BatchMaker:
             self._films = None if pool.films is None else torch.from_numpy(pool.films)
             self._rows_of = [np.flatnonzero(pool.stills.labels == label) for label in range(classes)]
 
-    def __call__(self, step: int, *, replacement: float = 0.0) -> Batch:
-        """The global batch of this step; `replacement` is the share of recordings in the mixed batch."""
+    @classmethod
+    def of(cls, material: Material, config: Config, *, device: torch.device) -> Self:
+        """The batches of a run's training recordings, and of its stills where `config` distills."""
+        return cls(
+            config,
+            frames=material.frames["train"],
+            labels=material.labels["train"],
+            pool=material.pool if config.method.distill else None,
+            classes=len(material.source.classes),
+            device=device,
+        )
+
+    def __call__(self, iteration: int, *, replacement: float = 0.0) -> Batch:
+        """The global batch of this iteration; `replacement` is the share of recordings in the mixed batch."""
         config = self._config
-        rng = np.random.default_rng((config.seed, 1, step))
+        rng = np.random.default_rng((config.seed, 1, iteration))
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
-        rows = self._draw_recordings(step)
+        rows = self._draw_recordings(iteration)
         labels = torch.from_numpy(self._labels[rows]).to(self._device)
         event = self._frames[torch.from_numpy(rows)].to(self._device).transpose(0, 1).float()
         geometry = draw_geometry(len(rows), config.augment, event.shape[-1], generator)
@@ -87,10 +99,10 @@ class BatchMaker:
         event, event_labels = event[:, : config.event_batch], event_labels[: config.event_batch]
         return Batch(event=event, event_labels=event_labels, mixed=mixed, mixed_labels=mixed_labels, rgb=rgb)
 
-    def _draw_recordings(self, step: int) -> Int:
-        """Rows of this step from an endless row of shuffled epochs."""
+    def _draw_recordings(self, iteration: int) -> Int:
+        """The rows of this iteration: one epoch after another, each shuffled anew, cut into batches."""
         batch, count = self._config.training.batch, len(self._labels)
-        places = np.arange(step * batch, (step + 1) * batch)
+        places = np.arange(iteration * batch, (iteration + 1) * batch)
         return np.asarray([self._epoch(place // count)[place % count] for place in places])
 
     @lru_cache(maxsize=4)  # noqa: B019 (one maker lives as long as its run)

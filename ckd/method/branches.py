@@ -1,4 +1,4 @@
-"""The two branches of a training step: one backbone, one classifier, and what exists in training alone."""
+"""The two branches of an iteration: one backbone, one classifier, and what exists in training alone."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ class BranchOutputs(NamedTuple):
 
 
 class Branches(nn.Module):
-    """Student, step weights a_t, and the static head of the two-heads ablation; one forward call a training step."""
+    """Student, step weights a_t, and the static head of the two-heads ablation; one forward call an iteration."""
 
     def __init__(self, student: Student, method: Method, steps: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ def branch_losses(
         a: (T,) step weights a_t.
         method: which parts are on.
         teacher: (N, K) logits of the stills, or None where W is zero.
-        weight: W, the distillation weight of this step.
+        weight: W, the distillation weight of this iteration.
     """
 
     def class_loss(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:

@@ -21,7 +21,7 @@ def tet_loss(logits: Tensor, labels: Tensor, *, weights: Tensor | None = None, l
         logits: (T, N, K).
         labels: (N,) int64, or (N, K) shares of the classes.
         weights: (T,) w_t; None is 1 at every step.
-        lam: share of the regulariser that keeps logits from growing.
+        lam: share of the regularizer that keeps logits from growing.
     """
     steps, batch, _ = logits.shape
     repeated = labels.repeat(steps, *[1] * (labels.ndim - 1))
@@ -55,9 +55,9 @@ def distillation_loss(student: Tensor, teacher: Tensor, *, temperature: float = 
 
 
 def linear_cka(x: Tensor, y: Tensor) -> Tensor:
-    """Centred linear kernel alignment of two sets of features at every step [KT].
+    """Centered linear kernel alignment of two sets of features at every step [KT].
 
-        K = X X^T, L = Y Y^T, both centred (H K H);  CKA = <K, L>_F / (|K|_F |L|_F + 1e-7)
+        K = X X^T, L = Y Y^T, both centered (H K H);  CKA = <K, L>_F / (|K|_F |L|_F + 1e-7)
 
     Args:
         x: (T, N, features), and `y` likewise (other features allowed).
@@ -66,15 +66,15 @@ def linear_cka(x: Tensor, y: Tensor) -> Tensor:
         (T,), in float32 or better also under mixed precision.
     """
     with torch.autocast(x.device.type, enabled=False):
-        gram_x, gram_y = (_centred_gram(at_least_float32(features)) for features in (x, y))
+        gram_x, gram_y = (_centered_gram(at_least_float32(features)) for features in (x, y))
         norms = gram_x.norm(dim=(1, 2)) * gram_y.norm(dim=(1, 2))
         return (gram_x * gram_y).sum((1, 2)) / (norms + EPSILON)
 
 
-def _centred_gram(features: Tensor) -> Tensor:
-    # Centring the features centres the Gram matrix: (HX)(HX)^T = H X X^T H.
-    centred = features - features.mean(1, keepdim=True)
-    return centred @ centred.transpose(1, 2)
+def _centered_gram(features: Tensor) -> Tensor:
+    # Centering the features centers the Gram matrix: (HX)(HX)^T = H X X^T H.
+    centered = features - features.mean(1, keepdim=True)
+    return centered @ centered.transpose(1, 2)
 
 
 def alignment_loss(cka: Tensor, a: Tensor) -> Tensor:

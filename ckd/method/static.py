@@ -10,10 +10,12 @@ REST = 0.2
 """Chance that it does not move in a step."""
 NOISE = 0.02
 """Greatest share of pixels that report without cause in a step."""
+SUBSTEPS = 3
+"""Moves within a step; together they smear an edge as a moving one smears a frame."""
 
 
 def value_channel(images: Tensor) -> Tensor:
-    """HSV value of (N, C, h, w): the greatest of the colours, as (N, 1, h, w)."""
+    """HSV value of (N, C, h, w): the greatest of the colors, as (N, 1, h, w)."""
     return images.amax(1, keepdim=True)
 
 
@@ -34,10 +36,10 @@ def value_input(value: Tensor, steps: int) -> Tensor:
     return value.expand(-1, 2, -1, -1).expand(steps, -1, -1, -1, -1)
 
 
-def edge_input(darkness: Tensor, steps: int, generator: torch.Generator, *, substeps: int = 3) -> Tensor:
+def edge_input(darkness: Tensor, steps: int, generator: torch.Generator) -> Tensor:
     """Binary frames of a still that wanders over the field: in every step, where its light rose and where it fell.
 
-    The still moves from one random place to the next, in a straight line a step, `substeps` moves each. A pixel reports
+    The still moves from one random place to the next, in a straight line a step, `SUBSTEPS` moves each. A pixel reports
     a move that changes its light by more than a threshold, drawn a sample. No pixel remembers anything and nothing is
     fitted to a camera: this knows only that events are moving edges.
 
@@ -45,7 +47,6 @@ def edge_input(darkness: Tensor, steps: int, generator: torch.Generator, *, subs
         darkness: (N, 1, H, W), 0 white and 1 black; beyond its border it goes on as at the border.
         steps: T.
         generator: on the CPU, so that every device draws the same.
-        substeps: moves within a step; together they smear an edge as a moving one smears a frame.
 
     Returns:
         (T, N, 2, H, W), channel 0 where light fell, 1 where it rose.
@@ -53,19 +54,19 @@ def edge_input(darkness: Tensor, steps: int, generator: torch.Generator, *, subs
     batch, _, height, width = darkness.shape
     threshold = (0.03 + 0.15 * torch.rand(batch, 1, 1, 1, 1, generator=generator)).to(darkness.device)
     places = WANDER * (2 * torch.rand(steps + 1, batch, 2, generator=generator) - 1)
-    part = torch.arange(substeps + 1) / substeps
+    part = torch.arange(SUBSTEPS + 1) / SUBSTEPS
     # A still rests now and then: it stays where the step before left it.
     for step in range(1, steps + 1):
         rests = torch.rand(batch, 1, generator=generator) < REST
         places[step] = torch.where(rests, places[step - 1], places[step])
     path = places[:-1, None] + part[:, None, None] * (places[1:] - places[:-1])[:, None]
-    moments = steps * (substeps + 1)
+    moments = steps * (SUBSTEPS + 1)
     shift = path.reshape(moments, batch, 2) * 2 / torch.tensor([width, height])
     geometry = torch.eye(2, 3).repeat(moments, batch, 1, 1)
     geometry[..., 2] = shift
     grid = F.affine_grid(geometry.flatten(0, 1).to(darkness), [moments * batch, 1, height, width], align_corners=False)
     seen = F.grid_sample(darkness.repeat(moments, 1, 1, 1), grid, padding_mode="border", align_corners=False)
-    seen = seen.view(steps, substeps + 1, batch, height, width).transpose(1, 2)
+    seen = seen.view(steps, SUBSTEPS + 1, batch, height, width).transpose(1, 2)
     darker = seen[:, :, 1:] - seen[:, :, :-1]
     fell, rose = (darker > threshold[:, 0]).any(2), (-darker > threshold[:, 0]).any(2)
     noise = NOISE * torch.rand(batch, 1, 1, 1, generator=generator)

@@ -57,11 +57,11 @@ class BatchNorm(nn.BatchNorm2d):
         axes = (0, 2, 3)
         count = x.numel() / x.shape[1] * process_count()
         mean = _summed(x.sum(axes)) / count
-        centred = x - mean[:, None, None]
-        variance = _summed(centred.square().sum(axes)) / count
+        centered = x - mean[:, None, None]
+        variance = _summed(centered.square().sum(axes)) / count
         assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / (count - 1), self.momentum)
-        scaled = centred * (variance + self.eps).rsqrt()[:, None, None]
+        scaled = centered * (variance + self.eps).rsqrt()[:, None, None]
         return (scaled * self.weight[:, None, None] + self.bias[:, None, None]).to(input.dtype)

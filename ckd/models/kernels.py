@@ -11,12 +11,11 @@ from typing import Any
 import numba
 import numpy as np
 import torch
-from numpy.typing import NDArray
+
+from ckd.events.types import Float
 
 CHUNK = 2048
 """Neurons that are taken through all steps together: their state stays in the first-level cache."""
-
-Float = NDArray[np.float32]
 
 
 def forward(current: Float, beta: float, threshold: float) -> tuple[Float, Float]:

@@ -8,13 +8,12 @@ v[t] = h[t] (1 - s[t])           reset to zero within the step
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from snntorch import Leaky
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+from ckd.events.types import Float
 from ckd.models import kernels as lif_kernels
 from ckd.models.precision import at_least_float32
 
@@ -90,7 +89,7 @@ class FusedLIF(torch.autograd.Function):
         ctx.set_materialize_grads(False)  # pyright: ignore[reportAttributeAccessIssue]
         ctx.alpha = alpha  # pyright: ignore[reportAttributeAccessIssue]
         beta = beta.clamp(0, 1)
-        step_through = _forward_cpu if _kernels_fit(current) else _forward_torch
+        step_through = _forward_cpu if _kernels_fit(current) else forward_torch
         spikes, potential = step_through(current, beta, threshold)
         ctx.save_for_backward(potential, beta, threshold)
         return spikes, potential
@@ -126,7 +125,7 @@ def current_gradient(
     """
     if spikes_grad is None:
         spikes_grad = torch.zeros_like(potential)
-    step_back = _backward_cpu if _kernels_fit(potential) else _backward_torch
+    step_back = _backward_cpu if _kernels_fit(potential) else backward_torch
     return step_back(potential, spikes_grad, potential_grad, beta, threshold, alpha)
 
 
@@ -134,7 +133,8 @@ def _kernels_fit(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype == torch.float32
 
 
-def _forward_torch(current: Tensor, beta: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
+def forward_torch(current: Tensor, beta: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
+    """Spikes and potential before the reset, (T, ...) each, on any device and in any precision."""
     potential, spikes = torch.empty_like(current), torch.empty_like(current)
     v = torch.zeros_like(current[0])
     for t in range(len(current)):
@@ -145,9 +145,10 @@ def _forward_torch(current: Tensor, beta: Tensor, threshold: Tensor) -> tuple[Te
     return spikes, potential
 
 
-def _backward_torch(
+def backward_torch(
     potential: Tensor, spikes_grad: Tensor, potential_grad: Tensor | None, beta: Tensor, threshold: Tensor, alpha: float
 ) -> Tensor:
+    """The gradient of `current_gradient` on any device and in any precision."""
     grad = torch.empty_like(potential)
     v_grad = torch.zeros_like(potential[0])
     for t in reversed(range(len(potential))):
@@ -177,7 +178,7 @@ def _backward_cpu(
     return restore(lif_kernels.backward(rows, ds, direct, float(beta), float(threshold), alpha))
 
 
-def _as_rows(x: Tensor, *, like: Tensor | None = None) -> tuple[NDArray[np.float32], Callable[[Any], Tensor]]:
+def _as_rows(x: Tensor, *, like: Tensor | None = None) -> tuple[Float, Callable[[Any], Tensor]]:
     """(T, ...) as a contiguous (T, M) array, in the memory order of `like` (or its own), and the way back."""
     like = x if like is None else like
     # Channels-last tensors stay as they are: their dimensions in order of stride are contiguous.
@@ -185,7 +186,7 @@ def _as_rows(x: Tensor, *, like: Tensor | None = None) -> tuple[NDArray[np.float
     permuted = x.detach().permute(0, *order).contiguous()
     back = [0, *(order.index(axis) + 1 for axis in range(1, like.ndim))]
 
-    def restore(rows: NDArray[np.float32]) -> Tensor:
+    def restore(rows: Float) -> Tensor:
         return torch.from_numpy(rows).view(permuted.shape).permute(back)
 
     return permuted.view(len(x), -1).numpy(), restore

@@ -94,7 +94,7 @@ def _torchvision(model: str, channels: int, classes: int) -> nn.Module:
     if model not in torchvision.models.list_models():
         raise ConfigError(f"--teacher torchvision:{model}: torchvision has no such model")
     network = torchvision.models.get_model(model, num_classes=classes)
-    return network if channels == 3 else nn.Sequential(_ToColour(), network)
+    return network if channels == 3 else nn.Sequential(_ToColor(), network)
 
 
 def _timm(model: str, channels: int, classes: int) -> nn.Module:
@@ -108,8 +108,8 @@ def _timm(model: str, channels: int, classes: int) -> nn.Module:
         raise ConfigError(f"--teacher timm:{model}: {error}") from None
 
 
-class _ToColour(nn.Module):
-    """A grey image on three channels."""
+class _ToColor(nn.Module):
+    """A gray image on three channels."""
 
     def forward(self, images: Tensor) -> Tensor:
         return images.expand(-1, 3, -1, -1)

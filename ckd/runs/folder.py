@@ -3,7 +3,7 @@
 config.yaml            the resolved configuration, and the folder's format version
 split.json             names of the recordings that trained, validated and tested
 student.safetensors    baseline.safetensors    teacher.safetensors
-metrics.jsonl          a line a training step
+metrics.jsonl          a line an iteration
 summary.json           written last: a folder without it is unfinished
 """
 
@@ -13,21 +13,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ckd.config import Config, config_from_dict, config_to_dict
 from ckd.data.base import Source, binning_of
 from ckd.data.sources import open_source
 from ckd.data.split import Split, read_split
 from ckd.errors import ConfigError, RunError
 from ckd.events import Binning, Frames
+from ckd.events.types import Int
 from ckd.files import write_then_rename
 from ckd.models.build import build_student
 from ckd.models.student import Student
 from ckd.models.weights import read_weights
-
-FORMAT = 1
+from ckd.runs.migration import FORMAT, migrated_config
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class Run:
     classes: tuple[str, ...]
     summary: dict[str, Any]
 
-    def recordings(self, part: str) -> tuple[Frames, NDArray[np.int64], tuple[str, ...]]:
+    def recordings(self, part: str) -> tuple[Frames, Int, tuple[str, ...]]:
         """Frames (R, T, 2, H, W) uint8, labels (R,) and names of the "train", "validation" or "test" recordings."""
         rows = self.split.rows(part, self._source)
         return self._source.frames(rows), self._source.labels[rows], getattr(self.split, part)
@@ -67,7 +64,7 @@ def load_run(path: Path | str, *, student: str = "student") -> Run:
     summary = read_summary(path)
     binning = binning_of(config.data)
     classes = tuple(summary["classes"])
-    network = build_student(config, classes=len(classes))
+    network = build_student(config.student, size=config.data.size, classes=len(classes))
     try:
         network.load_state_dict(read_weights(path / f"{student}.safetensors"))
     except RuntimeError:
@@ -86,8 +83,28 @@ def read_summary(path: Path) -> dict[str, Any]:
     )
 
 
+def free_folder(preset: str, seed: int) -> Path:
+    """Where a run goes of which nothing else is said: runs/PRESET-seedSEED, with a number where that is taken."""
+    base = Path("runs") / f"{Path(preset).stem}-seed{seed}"
+    candidates = [base, *(base.with_name(f"{base.name}-{n}") for n in range(2, 10_000))]
+    return next(path for path in candidates if not path.exists())
+
+
+def refuse_taken(path: Path, *, overwrite: bool) -> None:
+    """Raise RunError where something lies at `path` that a new run must not replace."""
+    ours = is_run(path)
+    if path.exists() and not path.is_dir():
+        raise RunError(f"--out {path}: is a file; give a folder")
+    if path.is_dir() and any(path.iterdir()) and not ours:
+        raise RunError(f"--out {path}: holds files that are no run's, which stay untouched; give another folder")
+    if ours and not overwrite:
+        if not (path / "summary.json").is_file():
+            raise RunError(f"--out {path}: an unfinished run; continue it with --resume {path}, or give --overwrite")
+        raise RunError(f"--out {path}: exists already; give another folder, or --overwrite")
+
+
 def is_run(path: Path) -> bool:
-    """Whether a folder is a run's, of whatever format: what may be replaced where that is asked for."""
+    """Whether a folder is a run's, of any format: nothing else is ever replaced."""
     import yaml
 
     try:
@@ -108,16 +125,12 @@ def read_config(path: Path) -> Config:
         raise RunError(f"{path}: not a run folder (it has no config.yaml)")
     try:
         values = yaml.safe_load(file.read_text())
-        found = values.pop("format", None)
-    except (yaml.YAMLError, AttributeError, UnicodeDecodeError):
-        raise RunError(f"{file}: cannot be read as YAML; train the run again") from None
-    if found != FORMAT:
-        raise RunError(
-            f"{path}: run folder of format {found!r}, this version reads format {FORMAT}; "
-            "train it again, or install the version of ckd that wrote it"
-        )
+    except (yaml.YAMLError, UnicodeDecodeError):
+        values = None
+    if not isinstance(values, dict):
+        raise RunError(f"{file}: cannot be read as YAML; train the run again")
     try:
-        return config_from_dict(values, source=str(file))
+        return config_from_dict(migrated_config(values, path), source=str(file))
     except (ConfigError, TypeError) as error:
         raise RunError(str(error)) from None
 
@@ -127,6 +140,14 @@ def write_config(path: Path, config: Config) -> None:
 
     with write_then_rename(path / "config.yaml") as temporary:
         temporary.write_text(yaml.safe_dump({"format": FORMAT, **config_to_dict(config)}, sort_keys=False))
+
+
+def upgrade_config(path: Path) -> None:
+    """Write the config.yaml of an earlier format anew, so that the folder is of one format when a run goes on in it."""
+    import yaml
+
+    if yaml.safe_load((path / "config.yaml").read_text())["format"] != FORMAT:
+        write_config(path, read_config(path))
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:

@@ -11,18 +11,10 @@ from ckd.models.build import build_student
 
 def describe(config: Config) -> str:
     """The configuration as YAML, the data that was found, and the shapes of a batch and its logits."""
-    material = prepare(config)
+    material = prepare(config.data, config.method, seed=config.seed)
     classes = len(material.source.classes)
-    student = build_student(config, classes=classes)
-    maker = BatchMaker(
-        config,
-        frames=material.frames["train"],
-        labels=material.labels["train"],
-        pool=material.pool,
-        classes=classes,
-        device=torch.device("cpu"),
-    )
-    batch = maker(0)
+    student = build_student(config.student, size=config.data.size, classes=classes)
+    batch = BatchMaker.of(material, config, device=torch.device("cpu"))(0)
     with torch.no_grad():
         output = student(batch.event)
     shapes = {

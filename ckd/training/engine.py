@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ckd.config import Config
+from ckd.config import Config, Training
 from ckd.events import Frames
+from ckd.events.types import Int
 from ckd.method.batches import Batch, BatchMaker
 from ckd.method.branches import Branches, branch_losses
-from ckd.method.schedule import distillation_weight, learning_rate, replacement_probability, two_stage_probability
+from ckd.method.schedule import schedules
 from ckd.models.distributed import local_share, process_count
 from ckd.models.student import Student
 from ckd.models.teacher import teacher_logits
@@ -26,11 +26,11 @@ State = dict[str, Tensor]
 
 @dataclass(kw_only=True)
 class Progress:
-    """All that a stage needs to go on from `step` as if nothing had happened. Draws depend on the step alone."""
+    """All that a student's training needs to go on from `iteration` as if nothing had happened."""
 
-    step: int = 0
+    iteration: int = 0
     model: State | None = None
-    optimiser: dict[str, Any] | None = None
+    optimizer: dict[str, Any] | None = None
     precision: dict[str, Any] = field(default_factory=dict)
     """The loss scale of 16-bit training; empty in every other precision."""
     average: State | None = None
@@ -42,12 +42,12 @@ class Progress:
 class Hooks:
     """What the loop tells the outside."""
 
-    advance: Callable[[int], None] = lambda step: None
+    advance: Callable[[int], None] = lambda iteration: None
     log: Callable[[dict[str, Any]], None] = lambda record: None
     save: Callable[[Progress], None] | None = None
     """Writes a checkpoint of all that `Progress` holds; None in tests and benchmarks that need none."""
     due: Callable[[], bool] = lambda: False
-    """Asked after every step: is it time for a checkpoint?"""
+    """Asked after every iteration: is it time for a checkpoint?"""
 
 
 def train_student(
@@ -57,55 +57,57 @@ def train_student(
     *,
     maker: BatchMaker,
     teacher: nn.Module | None,
-    validation: tuple[Frames, NDArray[Any]],
+    validation: tuple[Frames, Int],
     progress: Progress,
     hooks: Hooks = Hooks(),
 ) -> Student:
-    """Train for the configured number of steps; the student comes back with its best weights, in eval mode.
+    """Train for the configured number of iterations; the student comes back with its best weights, in eval mode.
 
     Args:
-        fabric: launched.
+        fabric: from `launch_fabric`.
         student: changed in place.
         config: the recipe.
-        maker: draws the global batch of a step; its pool is None in undistilled training.
+        maker: draws the global batch of an iteration; its pool is None in undistilled training.
         teacher: frozen, or None.
         validation: frames (R, T, 2, H, W) and labels (R,) on which the best weights are chosen.
         progress: where to begin; fresh or from a checkpoint.
         hooks: logging and checkpoints.
     """
-    plan = config.training
-    branches = Branches(student, config.method, config.data.time_steps)
-    optimiser = _optimiser(branches, config)
-    model, optimiser = fabric.setup(branches, optimiser)
-    _restore(fabric, branches, optimiser, progress)
+    method, plan = config.method, config.training
+    branches = Branches(student, method, config.data.time_steps)
+    optimizer = _optimizer(branches, plan)
+    model, optimizer = fabric.setup(branches, optimizer)
+    _restore(fabric, branches, optimizer, progress)
     evaluate_at = {round(plan.iterations * (i + 1) / plan.evaluations) for i in range(plan.evaluations)}
-    for step in range(progress.step, plan.iterations):
-        chances = step_schedule(config, step)
-        batch = _pretraining(_shared(maker(step, replacement=chances["P"])), config, step)
+    for iteration in range(progress.iteration, plan.iterations):
+        schedule = schedules(method, plan, iteration)
+        batch = _shared(maker(iteration, replacement=schedule["P"]))
+        if method.pretrain > 0:
+            batch = _one_branch(batch, stills=iteration < method.pretrain * plan.iterations)
         branches.train()
         logits = None
-        if teacher is not None and batch.rgb is not None and chances["W"] > 1e-3:
+        if teacher is not None and batch.rgb is not None and schedule["W"] > 1e-3:
             logits = teacher_logits(teacher, batch.rgb)
         outputs = model(batch.event, batch.mixed)
-        weight = config.method.kd_weight * chances["W"]
-        terms = branch_losses(outputs, batch, branches.a, config.method, teacher=logits, weight=weight)
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, plan.iterations, peak=plan.lr, warmup=plan.warmup)
-        optimiser.zero_grad(set_to_none=True)
+        weight = method.kd_weight * schedule["W"]
+        terms = branch_losses(outputs, batch, branches.a, method, teacher=logits, weight=weight)
+        for group in optimizer.param_groups:
+            group["lr"] = schedule["lr"]
+        optimizer.zero_grad(set_to_none=True)
         fabric.backward(terms["loss"])
         if plan.clip > 0:
-            fabric.clip_gradients(model, optimiser, max_norm=plan.clip)
-        optimiser.step()
-        progress.step = step + 1
+            fabric.clip_gradients(model, optimizer, max_norm=plan.clip)
+        optimizer.step()
+        progress.iteration = iteration + 1
         if plan.ema > 0:
-            _average(progress, student, min(plan.ema, (step + 1) / (step + 10)))
-        record = {"step": step, **chances, **{name: _plain(fabric, value) for name, value in terms.items()}}
-        if progress.step in evaluate_at:
+            _average(progress, student, min(plan.ema, (iteration + 1) / (iteration + 10)))
+        record = {"iteration": iteration, **schedule, **{name: _plain(fabric, value) for name, value in terms.items()}}
+        if progress.iteration in evaluate_at:
             record |= _validate(student, progress, validation)
         hooks.log(record)
-        hooks.advance(progress.step)
+        hooks.advance(progress.iteration)
         if hooks.save is not None and hooks.due():
-            progress.model, progress.optimiser = branches.state_dict(), optimiser.state_dict()
+            progress.model, progress.optimizer = branches.state_dict(), optimizer.state_dict()
             progress.precision = fabric.strategy.precision.state_dict()
             hooks.save(progress)
     assert progress.best is not None
@@ -113,53 +115,32 @@ def train_student(
     return student.eval()
 
 
-def step_schedule(config: Config, step: int) -> dict[str, float]:
-    """P (replacement), W (distillation) and the learning rate of a step."""
-    method, plan = config.method, config.training
-    total = plan.iterations
-    replacement = {
-        "none": lambda: 0.0,
-        "sliding": lambda: replacement_probability(step, total, power=method.replacement_power),
-        "two-stage": lambda: two_stage_probability(step, total),
-        "time-mix": lambda: replacement_probability(step, total, power=method.replacement_power),
-    }[method.replacement]()
-    weight = {
-        "none": lambda: 0.0,
-        "constant": lambda: 1.0,
-        "phased": lambda: distillation_weight(step / total, centre=method.kd_centre, steepness=method.kd_steepness),
-    }[method.kd]()
-    lr = learning_rate(step, total, peak=plan.lr, warmup=plan.warmup)
-    return {"P": replacement, "W": weight, "lr": lr}
-
-
-def _optimiser(branches: Branches, config: Config) -> torch.optim.Optimizer:
+def _optimizer(branches: Branches, plan: Training) -> torch.optim.Optimizer:
     """AdamW; weight decay on weights alone, not on batch norm, biases and step weights."""
     wanted = [p for p in branches.parameters() if p.requires_grad]
     groups = [
-        {"params": [p for p in wanted if p.ndim > 1], "weight_decay": config.training.weight_decay},
+        {"params": [p for p in wanted if p.ndim > 1], "weight_decay": plan.weight_decay},
         {"params": [p for p in wanted if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.training.lr)
+    return torch.optim.AdamW(groups, lr=plan.lr)
 
 
-def _restore(fabric: Fabric, branches: Branches, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
+def _restore(fabric: Fabric, branches: Branches, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
     """What a checkpoint holds, once set-up has moved and converted the weights: before, float64 would be rounded."""
     if progress.model is None:
         return
-    assert progress.optimiser is not None
+    assert progress.optimizer is not None
     branches.load_state_dict(progress.model)
-    optimiser.load_state_dict(progress.optimiser)
+    optimizer.load_state_dict(progress.optimizer)
     if progress.precision:
         fabric.strategy.precision.load_state_dict(progress.precision)
     if progress.average is not None:
         progress.average = {name: value.to(fabric.device) for name, value in progress.average.items()}
 
 
-def _pretraining(batch: Batch, config: Config, step: int) -> Batch:
-    """Transfer learning, the usual alternative: first the stills alone, then the recordings alone."""
-    if config.method.pretrain == 0 or batch.mixed is None:
-        return batch
-    if step < config.method.pretrain * config.training.iterations:
+def _one_branch(batch: Batch, *, stills: bool) -> Batch:
+    """Transfer learning, the usual alternative to two branches: the stills of a batch alone, or its recordings."""
+    if batch.mixed is not None and stills:
         assert batch.mixed_labels is not None
         return Batch(event=batch.mixed, event_labels=batch.mixed_labels)
     return Batch(event=batch.event, event_labels=batch.event_labels)
@@ -203,7 +184,7 @@ def _average(progress: Progress, student: Student, decay: float) -> None:
 
 
 def _validate(
-    student: Student, progress: Progress, validation: tuple[Frames, NDArray[Any]]
+    student: Student, progress: Progress, validation: tuple[Frames, Int]
 ) -> dict[str, float | list[float] | dict[str, float]]:
     """Measure on validation recordings and keep the weights if their loss is the lowest so far.
 

@@ -9,7 +9,7 @@ from ckd.models.student import Student
 from ckd.models.teacher import build_teacher, load_teacher
 from ckd.runs.folder import Run
 from ckd.training.engine import Hooks, Progress, train_student
-from ckd.training.parallel import launched
+from ckd.training.parallel import launch_fabric
 
 
 def train_further(run: Run, student: Student, config: Config, *, hooks: Hooks) -> Student:
@@ -24,23 +24,16 @@ def train_further(run: Run, student: Student, config: Config, *, hooks: Hooks) -
     Returns:
         the student with its best weights on the validation recordings, in eval mode.
     """
-    material = prepare(config, run.split)
+    material = prepare(config.data, config.method, seed=config.seed, split=run.split)
     # What training adds to the student, the static head of two, begins at random.
     torch.manual_seed(config.seed)
-    fabric = launched(config.machine)
+    fabric = launch_fabric(config.machine)
     teacher = None
     if config.needs_teacher:
         channels, classes = material.stills.images.shape[1], len(run.classes)
         network = build_teacher(config.teacher.teacher, channels=channels, classes=classes, size=config.data.size)
         teacher = load_teacher(run.path / "teacher.safetensors", network).to(fabric.device)
-    maker = BatchMaker(
-        config,
-        frames=material.frames["train"],
-        labels=material.labels["train"],
-        pool=material.pool,
-        classes=len(run.classes),
-        device=fabric.device,
-    )
+    maker = BatchMaker.of(material, config, device=fabric.device)
     validation = (material.frames["validation"], material.labels["validation"])
     return train_student(
         fabric, student, config, maker=maker, teacher=teacher, validation=validation, progress=Progress(), hooks=hooks

@@ -2,20 +2,22 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ckd.events import Frames
+from ckd.events.types import Int
 from ckd.models.student import Student
+
+BATCH = 64
+"""Recordings that are measured together."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """Results over R recordings."""
 
-    predictions: NDArray[np.int64]
+    predictions: Int
     """(R,)"""
     accuracy: float
     accuracy_per_step: list[float]
@@ -30,7 +32,7 @@ class Measured:
 
 
 @torch.no_grad()
-def measure(student: Student, frames: Frames, labels: NDArray[np.int64], *, batch: int = 64) -> Measured:
+def measure(student: Student, frames: Frames, labels: Int) -> Measured:
     """Run a student in eval mode over (R, T, 2, H, W) frames."""
     was_training = student.training
     student.eval()
@@ -43,8 +45,8 @@ def measure(student: Student, frames: Frames, labels: NDArray[np.int64], *, batc
         cells[name] += output.numel()
 
     logits = []
-    for start in range(0, len(frames), batch):
-        part = torch.from_numpy(frames[start : start + batch]).to(weight.device).transpose(0, 1).to(weight.dtype)
+    for start in range(0, len(frames), BATCH):
+        part = torch.from_numpy(frames[start : start + BATCH]).to(weight.device).transpose(0, 1).to(weight.dtype)
         count("input", part)
         logits.append(student(part, observe=count).logits.cpu())
     student.train(was_training)

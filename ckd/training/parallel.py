@@ -1,4 +1,4 @@
-"""What several processes must share so that they train as one would on the whole batch."""
+"""How several processes are started, and what they need to train as one would on the whole batch."""
 
 import os
 from datetime import timedelta
@@ -7,13 +7,18 @@ import torch.distributed as dist
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
-from ckd.config import Config, Machine
+from ckd.config import Machine
 from ckd.errors import ConfigError
 from ckd.models.distributed import process_count
 
 
-def launched(machine: Machine) -> Fabric:
-    """One process, or as many as torchrun started.
+def is_first_process() -> bool:
+    """Whether this is the process that writes; torchrun tells every process its number before any is launched."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def launch_fabric(machine: Machine) -> Fabric:
+    """Lightning Fabric over one process, or over as many as torchrun started.
 
     Fabric's "auto" is one device on a CPU: every process of torchrun would train alone, and all write one run folder.
     """
@@ -38,10 +43,10 @@ def launched(machine: Machine) -> Fabric:
     return fabric
 
 
-def check_share(config: Config) -> None:
-    """Raise ConfigError where a batch cannot be shared out evenly over the processes."""
-    if config.training.batch % process_count() or config.event_batch % process_count():
+def check_share(batch: int, event_batch: int) -> None:
+    """Raise ConfigError where a batch, or its part for the event branch, cannot be shared out evenly over processes."""
+    if batch % process_count() or event_batch % process_count():
         raise ConfigError(
-            f"--batch (={config.training.batch}) and --event-share of it (={config.event_batch}) must be divisible by "
+            f"--batch (={batch}) and --event-share of it (={event_batch}) must be divisible by "
             f"the number of processes (={process_count()})"
         )

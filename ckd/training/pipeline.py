@@ -1,6 +1,5 @@
 """A run from its configuration to its summary: data, teacher, distilled student, undistilled student."""
 
-import os
 import platform
 import shutil
 import time
@@ -9,36 +8,77 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
+from lightning_fabric import Fabric
 
 from ckd.config import Config
-from ckd.data.material import prepare
+from ckd.data.material import Material, prepare
 from ckd.data.split import read_split, write_split
+from ckd.errors import RunError
 from ckd.models.distributed import process_count
 from ckd.runs.curves import draw_curves
-from ckd.runs.folder import is_run, write_config, write_json
+from ckd.runs.folder import free_folder, is_run, read_config, refuse_taken, upgrade_config, write_config, write_json
+from ckd.training.checkpoint import remove_checkpoint
+from ckd.training.determinism import deterministic_algorithms
 from ckd.training.measure import measure
-from ckd.training.parallel import launched
-from ckd.training.stages import CHECKPOINT, Reporter, Stages
+from ckd.training.memory import keep_freed_memory
+from ckd.training.networks import RunNetworks
+from ckd.training.parallel import is_first_process, launch_fabric
+from ckd.training.reporter import Reporter, Silent
 from ckd.training.teacher import teacher_accuracy
 
 
-def carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) -> dict[str, Any]:
-    """Train everything that is not trained yet, write the run folder, return the summary."""
+def train_run(
+    config: Config, out: Path | str | None = None, *, overwrite: bool = False, reporter: Reporter | None = None
+) -> dict[str, Any]:
+    """Train a teacher, a distilled student and the same student without distillation: python -m ckd.train as a call.
+
+    Args:
+        config: the run's configuration.
+        out: the run folder; None: runs/PRESET-seedSEED, with a number behind it where that exists.
+        overwrite: replace a run folder that exists.
+        reporter: is told how far the run has come; None: nobody is.
+
+    Returns:
+        the summary, which is also in the folder's summary.json: accuracies, spike rates, seconds, versions.
+
+    Raises:
+        ConfigError, DatasetError, RecordingError: what was asked for cannot be trained; nothing was written.
+        RunError: the folder is taken.
+    """
+    out = free_folder(config.preset, config.seed) if out is None else Path(out)
+    # Only the first of several processes writes, so only it looks whether the place is free.
+    if is_first_process():
+        refuse_taken(out, overwrite=overwrite)
+    return _carry_out(_with_whole_paths(config), out, reporter or Silent(), resume=False)
+
+
+def resume_run(out: Path, *, reporter: Reporter | None = None) -> dict[str, Any]:
+    """Go on with an interrupted run, as it began; otherwise as `train_run`.
+
+    Raises:
+        RunError: the folder is no run's, cannot be read, or its run is finished.
+    """
+    config = read_config(out)
+    if (out / "summary.json").is_file():
+        raise RunError(f"--resume {out}: this run is finished")
+    return _carry_out(config, out, reporter or Silent(), resume=True)
+
+
+def _carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) -> dict[str, Any]:
     began = time.monotonic()
-    fabric = launched(config.machine)
-    # Each process chose a folder for itself, and only the first looked whether its place is free.
+    keep_freed_memory()
+    fabric = launch_fabric(config.machine)
+    # Each process may have chosen a folder for itself: that of the first counts.
     out = fabric.broadcast(out)
     reporter.stage("reading and filming", None)
     split_file = out / "split.json"
-    material = prepare(config, read_split(split_file) if resume and split_file.is_file() else None)
-    if config.machine.deterministic:
-        # cuBLAS asks for this variable before it promises the same result twice.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
-    run = Stages(config, out, material, fabric, reporter, resume=resume)
-    run.check()
-    if fabric.is_global_zero and not resume:
+    split = read_split(split_file) if resume and split_file.is_file() else None
+    material = prepare(config.data, config.method, seed=config.seed, split=split)
+    networks = RunNetworks(config, out, material, fabric, reporter, resume=resume)
+    networks.check()
+    if fabric.is_global_zero and resume:
+        upgrade_config(out)
+    elif fabric.is_global_zero:
         if is_run(out):
             # Asked for with --overwrite; weights left in it would pass for this run's.
             shutil.rmtree(out)
@@ -46,24 +86,11 @@ def carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) ->
         write_config(out, config)
         write_split(split_file, material.split)
     fabric.barrier()
-    spent = run.seconds_before
-    results: dict[str, Any] = {}
-    teacher = run.teacher() if config.needs_teacher else None
-    if teacher is not None and len(material.held_out_stills):
-        results["teacher_accuracy"] = teacher_accuracy(
-            teacher, material.held_out_stills, config.data.size, fabric.device
-        )
-    for name, recipe in _students(config).items():
-        student = run.student(name, recipe, teacher)
-        tested = measure(student, material.frames["test"], material.labels["test"])
-        prefix = "baseline_" if name == "baseline" else ""
-        results[f"{prefix}test_accuracy"] = tested.accuracy
-        results[f"{prefix}accuracy_per_step"] = tested.accuracy_per_step
-        results[f"{prefix}spike_rate"] = tested.rates
-        results[f"{prefix}synaptic_operations"] = round(tested.synaptic_operations)
+    with deterministic_algorithms(config.machine.deterministic):
+        results = _train_and_test(config, networks, material, fabric)
     summary = {
         **results,
-        "seconds": round(spent + time.monotonic() - began, 1),
+        "seconds": round(networks.seconds_before + time.monotonic() - began, 1),
         "seed": config.seed,
         "processes": process_count(),
         "preset": config.preset,
@@ -78,8 +105,35 @@ def carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) ->
     if fabric.is_global_zero:
         draw_curves(out)
         write_json(out / "summary.json", summary)
-        (out / CHECKPOINT).unlink(missing_ok=True)
+        remove_checkpoint(out)
     return summary
+
+
+def _with_whole_paths(config: Config) -> Config:
+    """A run folder is read from other working directories too."""
+    root, file = (path and str(Path(path).resolve()) for path in (config.data.data_root, config.teacher.teacher_file))
+    return replace(
+        config, data=replace(config.data, data_root=root), teacher=replace(config.teacher, teacher_file=file)
+    )
+
+
+def _train_and_test(config: Config, networks: RunNetworks, material: Material, fabric: Fabric) -> dict[str, Any]:
+    """Accuracies and spike rates of all networks of a run, each trained if it is not yet."""
+    results: dict[str, Any] = {}
+    teacher = networks.teacher() if config.needs_teacher else None
+    if teacher is not None and len(material.held_out_stills):
+        results["teacher_accuracy"] = teacher_accuracy(
+            teacher, material.held_out_stills, config.data.size, fabric.device
+        )
+    for name, recipe in _students(config).items():
+        student = networks.student(name, recipe, teacher)
+        tested = measure(student, material.frames["test"], material.labels["test"])
+        prefix = "baseline_" if name == "baseline" else ""
+        results[f"{prefix}test_accuracy"] = tested.accuracy
+        results[f"{prefix}accuracy_per_step"] = tested.accuracy_per_step
+        results[f"{prefix}spike_rate"] = tested.rates
+        results[f"{prefix}synaptic_operations"] = round(tested.synaptic_operations)
+    return results
 
 
 def _students(config: Config) -> dict[str, Config]:

@@ -6,44 +6,57 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ckd.config import Config
+from ckd.config import Augment, TeacherConfig
 from ckd.data.base import Stills
 from ckd.method.augment import draw_geometry, move
 from ckd.method.schedule import learning_rate
 from ckd.method.static import placed
 
+WARMUP = 20
+"""Iterations in which the learning rate rises."""
+WEIGHT_DECAY = 0.01
+
 
 def train_teacher(
-    teacher: nn.Module, stills: Stills, config: Config, device: torch.device, advance: Callable[[], None]
+    teacher: nn.Module,
+    stills: Stills,
+    plan: TeacherConfig,
+    augment: Augment,
+    *,
+    size: int,
+    seed: int,
+    device: torch.device,
+    advance: Callable[[int], None],
 ) -> nn.Module:
     """Train on stills with the run's geometric augmentation; returns the teacher in eval mode.
 
     Args:
         teacher: from `build_teacher`, changed in place.
         stills: training stills alone: none that a validation or test recording films.
-        config: its `teacher` group holds the budget.
+        plan: the budget.
+        augment: how far stills are moved.
+        size: height and width of what the teacher sees, in pixels.
+        seed: decides which stills, and how they are moved.
         device: where to train.
-        advance: called after every iteration.
+        advance: called after every iteration with the number that are done.
     """
-    plan = config.teacher
-    size = config.data.size
     # Convolutions on a CPU are about a third faster when the channels lie innermost.
     teacher.to(device=device, memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
-    optimiser = torch.optim.AdamW(teacher.parameters(), lr=plan.teacher_lr, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(teacher.parameters(), lr=plan.teacher_lr, weight_decay=WEIGHT_DECAY)
     images, labels = torch.from_numpy(stills.images), torch.from_numpy(stills.labels)
-    generator = torch.Generator().manual_seed(config.seed * 2 + 1)
-    for step in range(plan.teacher_iterations):
+    generator = torch.Generator().manual_seed(seed * 2 + 1)
+    for iteration in range(plan.teacher_iterations):
         rows = torch.randint(len(images), (plan.teacher_batch,), generator=generator)
-        geometry = draw_geometry(len(rows), config.augment, size, generator)
+        geometry = draw_geometry(len(rows), augment, size, generator)
         rgb = move(placed(images[rows].to(device).float() / 255, size), geometry, smooth=True)
         rgb = rgb.contiguous(memory_format=torch.channels_last)
         loss = F.cross_entropy(teacher(rgb), labels[rows].to(device))
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, plan.teacher_iterations, peak=plan.teacher_lr, warmup=20)
-        optimiser.zero_grad(set_to_none=True)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(iteration, plan.teacher_iterations, peak=plan.teacher_lr, warmup=WARMUP)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
-        advance()
+        optimizer.step()
+        advance(iteration + 1)
     return teacher.eval()
 
 

@@ -1,7 +1,8 @@
 """Recordings, stills and splits: what is read, what is filmed, what is refused."""
 
 import dataclasses
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -13,7 +14,7 @@ import torch
 import ckd.data.camera
 import ckd.events
 from ckd.config import Augment, Config, config_from_dict, config_to_dict, load_preset, preset_names
-from ckd.config.bounds import BOUNDS
+from ckd.config.bounds import Bounds
 from ckd.data.base import Stills
 from ckd.data.cache import cached_frames, source_files
 from ckd.data.camera import Camera, film, film_frames, saccade_path
@@ -65,7 +66,7 @@ def test_a_film_depends_on_its_seed_and_id_alone() -> None:
     assert np.array_equal(many[1], one[0]) and not np.array_equal(many[0], many[1])
 
 
-def test_value_input_is_the_greatest_colour_everywhere_and_always() -> None:
+def test_value_input_is_the_greatest_color_everywhere_and_always() -> None:
     image = torch.tensor([0.2, 0.7, 0.1])[None, :, None, None].expand(1, 3, 4, 4)
     frames = value_input(value_channel(image), 3)
     assert frames.shape == (3, 1, 2, 4, 4) and (frames == 0.7).all()
@@ -175,7 +176,7 @@ def test_a_class_without_a_still_to_train_on_is_named(own_data: Path) -> None:
     # The one image left is held out where its recording validates or tests.
     seed = next(i for i, split in enumerate(splits) if "cat/0.bin" in (*split.test, *split.validation))
     with pytest.raises(DatasetError, match="class 'cat' has no still"):
-        prepare(replace(config, data=data, seed=seed))
+        prepare(data, config.method, seed=seed)
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,17 +237,34 @@ def test_yaml_may_write_a_number_without_its_point(tmp_path: Path) -> None:
     assert load_preset(str(mine)).training.lr == 2e-3
 
 
-def test_every_number_of_a_configuration_has_bounds() -> None:
-    def names(kind: Any) -> set[str]:
-        found = set()
-        for name, hint in get_type_hints(kind).items():
-            if dataclasses.is_dataclass(hint):
-                found |= names(hint)
-            elif {int, float} & {hint, *get_args(hint)}:
-                found.add(name)
-        return found
+def test_every_number_of_a_configuration_has_bounds_beside_it() -> None:
+    def numbers(kind: Any) -> Iterator[dataclasses.Field[Any]]:
+        hints = get_type_hints(kind)
+        for field in dataclasses.fields(kind):
+            if dataclasses.is_dataclass(hints[field.name]):
+                yield from numbers(hints[field.name])
+            elif {int, float} & {hints[field.name], *get_args(hints[field.name])}:
+                yield field
 
-    assert names(Config) == set(BOUNDS)
+    found = list(numbers(Config))
+    assert {"seed", "labels_per_class", "ema"} <= {field.name for field in found}
+    assert [field.name for field in found if not isinstance(field.metadata.get("bounds"), Bounds)] == []
+
+
+def test_every_option_is_set_by_a_preset_or_explained_in_the_document() -> None:
+    def options(values: dict[str, Any]) -> dict[str, Any]:
+        flat = {}
+        for name, value in values.items():
+            flat |= options(value) if isinstance(value, dict) else {name: value}
+        return flat
+
+    defaults = options(config_to_dict(Config()))
+    presets = [options(config_to_dict(load_preset(name))) for name in preset_names()]
+    varied = {name for name, value in defaults.items() if any(preset[name] != value for preset in presets)}
+    document = (Path(__file__).parents[3] / "docs" / "training.md").read_text()
+    words = {name: name.replace("_", "-") for name in defaults}
+    explained = {name for name in defaults if re.search(f"`({name}|--(no-)?{words[name]})`", document)}
+    assert sorted(set(defaults) - varied - explained) == []
 
 
 @pytest.mark.parametrize("ending", [".bin", ".npy", ".npz", ".aedat"])
@@ -356,7 +374,7 @@ def test_what_nobody_offers_for_download_is_said_so(tmp_path: Path, capsys: pyte
 
 
 @pytest.mark.parametrize(("name", "classes"), [("n-caltech101", 100), ("cep-dvs", 20)])
-def test_paper_presets_build_their_student_and_take_one_step(name: str, classes: int) -> None:
+def test_paper_presets_build_their_student_and_train_for_one_iteration(name: str, classes: int) -> None:
     from lightning_fabric import Fabric
 
     from ckd.models.build import build_student
@@ -372,7 +390,7 @@ def test_paper_presets_build_their_student_and_take_one_step(name: str, classes:
     images = rng.integers(0, 255, (classes, 3, 48, 48), dtype=np.uint8)
     pool = StillPool(stills=Stills(images=images, labels=np.arange(classes), image_ids=np.arange(classes)))
     torch.manual_seed(0)
-    student = build_student(config, classes=classes)
+    student = build_student(config.student, size=config.data.size, classes=classes)
     teacher = build_teacher("vgg", channels=3, classes=classes, size=48).eval()
     before = student.state_dict()["nodes.conv1.weight"].clone()
     maker = BatchMaker(config, frames=frames, labels=labels, pool=pool, classes=classes, device=torch.device("cpu"))

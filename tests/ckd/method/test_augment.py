@@ -60,7 +60,7 @@ def test_dropped_events_are_a_share_of_the_events_and_nothing_is_added(frames: t
     assert share.max() < 0.65 and 0.15 < share.mean() < 0.35
 
 
-def test_jitter_moves_events_to_neighbouring_steps_only(frames: torch.Tensor) -> None:
+def test_jitter_moves_events_to_neighboring_steps_only(frames: torch.Tensor) -> None:
     one = torch.zeros(5, 4000, 1, 1, 1)
     one[2] = 1
     moved = jitter_time(one, 0.4, generator()).flatten(1)

@@ -1,4 +1,4 @@
-"""A training step: what is paired, replaced, weighed and learnt from."""
+"""An iteration of training: what is paired, replaced, weighed and learned from."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,8 +15,9 @@ from ckd.data.material import StillPool
 from ckd.method.batches import BatchMaker
 from ckd.method.branches import Branches, branch_losses, kept_statistics
 from ckd.method.losses import alignment_loss, distillation_loss, event_weights, linear_cka, tet_loss
+from ckd.method.schedule import schedules
 from ckd.models.student import Neuron, Student, build_vgg
-from ckd.training.engine import Hooks, Progress, step_schedule, train_student
+from ckd.training.engine import Hooks, Progress, train_student
 from ckd.training.measure import measure
 
 RNG = np.random.default_rng(0)
@@ -54,26 +55,26 @@ def student() -> Student:
 
 def test_a_recording_is_paired_with_a_still_of_its_class(make: Make) -> None:
     _, maker = make(pairing="class")
-    for step in range(5):
-        batch = maker(step)
+    for iteration in range(5):
+        batch = maker(iteration)
         assert batch.mixed_labels is not None and torch.equal(batch.event_labels, batch.mixed_labels)
     _, maker = make(pairing="random")
-    unequal = [maker(step) for step in range(5)]
+    unequal = [maker(iteration) for iteration in range(5)]
     assert any(not torch.equal(batch.event_labels, batch.mixed_labels) for batch in unequal)  # type: ignore[arg-type]
 
 
 def test_every_epoch_sees_every_recording_once(make: Make) -> None:
     _, maker = make()
-    for step in range(3):
-        seen = maker(step).event.transpose(0, 1).numpy()
+    for iteration in range(3):
+        seen = maker(iteration).event.transpose(0, 1).numpy()
         found = {next(i for i, frames in enumerate(FRAMES) if np.array_equal(frames, sample)) for sample in seen}
         assert found == set(range(12))
 
 
-def test_a_batch_depends_on_the_step_alone(make: Make) -> None:
+def test_a_batch_depends_on_the_iteration_alone(make: Make) -> None:
     first, second = make()[1], make()[1]
-    for step in (0, 1):
-        first(step)
+    for iteration in (0, 1):
+        first(iteration)
     one, other = first(7), second(7)
     assert one.mixed is not None and other.mixed is not None
     assert torch.equal(one.event, other.event) and torch.equal(one.mixed, other.mixed)
@@ -83,8 +84,8 @@ def test_a_batch_depends_on_the_step_alone(make: Make) -> None:
 def test_sliding_replacement_puts_whole_recordings_in_place_of_stills(make: Make, probability: float) -> None:
     _, maker = make(replacement="sliding", static_input="value")
     replaced, kept = 0, 0
-    for step in range(20):
-        batch = maker(step, replacement=probability)
+    for iteration in range(20):
+        batch = maker(iteration, replacement=probability)
         assert batch.mixed is not None
         same = [torch.equal(batch.mixed[:, n], batch.event[:, n]) for n in range(12)]
         replaced += sum(same)
@@ -97,8 +98,8 @@ def test_sliding_replacement_puts_whole_recordings_in_place_of_stills(make: Make
 def test_time_mixing_shows_recordings_from_a_step_on(make: Make) -> None:
     _, maker = make(replacement="time-mix", static_input="value")
     switches = []
-    for step in range(20):
-        batch = maker(step, replacement=0.5)
+    for iteration in range(20):
+        batch = maker(iteration, replacement=0.5)
         assert batch.mixed is not None
         for n in range(12):
             shown = [torch.equal(batch.mixed[t, n], batch.event[t, n]) for t in range(4)]
@@ -109,9 +110,11 @@ def test_time_mixing_shows_recordings_from_a_step_on(make: Make) -> None:
 
 def test_schedules_follow_the_recipe(make: Make) -> None:
     published, _ = make(replacement="sliding", kd="phased")
-    assert step_schedule(published, 50)["P"] == pytest.approx(0.125) and step_schedule(published, 50)["W"] == 0.5
+    half = schedules(published.method, published.training, 50)
+    assert half["P"] == pytest.approx(0.125) and half["W"] == 0.5
     default, _ = make()
-    assert step_schedule(default, 99)["P"] == 0 and step_schedule(default, 99)["W"] == 1
+    late = schedules(default.method, default.training, 99)
+    assert late["P"] == 0 and late["W"] == 1
 
 
 def test_the_total_is_the_sum_of_its_parts_with_their_weights(make: Make, student: Student) -> None:
@@ -182,7 +185,7 @@ def test_the_weights_of_the_lowest_validation_loss_are_kept(make: Make, student:
     config, maker = make(distill=False)
     config = replace(config, training=replace(config.training, iterations=12, evaluations=12, lr=0.1, warmup=0))
     records: list[dict[str, Any]] = []
-    # Labels turned by one: what is learnt in training makes the validation loss rise.
+    # Labels turned by one: what is learned in training makes the validation loss rise.
     validation = (FRAMES, (LABELS + 1) % 3)
     train_student(
         Fabric(accelerator="cpu", devices=1), student, config, maker=maker, teacher=None, validation=validation,

@@ -10,10 +10,10 @@ from ckd.method.losses import alignment_loss, distillation_loss, event_weights, 
 
 
 def numpy_cka(x: np.ndarray, y: np.ndarray) -> float:
-    """<HKH, HLH>_F / (|HKH|_F |HLH|_F), written with the centring matrix as in the paper."""
+    """<HKH, HLH>_F / (|HKH|_F |HLH|_F), written with the centering matrix as in the paper."""
     n = len(x)
-    centring = np.eye(n) - np.ones((n, n)) / n
-    a, b = centring @ x @ x.T @ centring, centring @ y @ y.T @ centring
+    centering = np.eye(n) - np.ones((n, n)) / n
+    a, b = centering @ x @ x.T @ centering, centering @ y @ y.T @ centering
     return float((a * b).sum() / (np.sqrt((a**2).sum()) * np.sqrt((b**2).sum()) + 1e-7))
 
 
@@ -21,7 +21,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
 
 
-def test_cka_is_the_centred_kernel_alignment_of_every_step() -> None:
+def test_cka_is_the_centered_kernel_alignment_of_every_step() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(4, 9, 30)), rng.normal(size=(4, 9, 20))
     y[:, :, :5] += x[:, :, :5]

@@ -1,4 +1,4 @@
-"""Schedules at given steps, worked out by hand."""
+"""Schedules at given iterations, worked out by hand."""
 
 import math
 
@@ -7,13 +7,13 @@ import pytest
 from ckd.method.schedule import distillation_weight, learning_rate, replacement_probability, two_stage_probability
 
 
-@pytest.mark.parametrize(("step", "expected"), [(0, 0), (50, 0.125), (80, 0.512), (100, 1), (150, 1)])
-def test_replacement_is_the_cube_of_the_share_of_steps_done(step: int, expected: float) -> None:
-    assert replacement_probability(step, 100, power=3) == pytest.approx(expected)
+@pytest.mark.parametrize(("iteration", "expected"), [(0, 0), (50, 0.125), (80, 0.512), (100, 1), (150, 1)])
+def test_replacement_is_the_cube_of_the_share_of_iterations_done(iteration: int, expected: float) -> None:
+    assert replacement_probability(iteration, 100, power=3) == pytest.approx(expected)
 
 
 def test_two_stage_replacement_switches_once() -> None:
-    assert [two_stage_probability(step, 100) for step in (0, 49, 50, 99)] == [0, 0, 1, 1]
+    assert [two_stage_probability(iteration, 100) for iteration in (0, 49, 50, 99)] == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -21,13 +21,18 @@ def test_two_stage_replacement_switches_once() -> None:
     [(0.0, 1 / (1 + math.exp(-15))), (0.5, 0.5), (0.6, 1 / (1 + math.exp(3))), (1.0, 1 / (1 + math.exp(15)))],
 )
 def test_distillation_weight_falls_steeply_in_the_middle(progress: float, expected: float) -> None:
-    assert distillation_weight(progress, centre=0.5, steepness=30) == pytest.approx(expected)
+    assert distillation_weight(progress, center=0.5, steepness=30) == pytest.approx(expected)
 
 
 def test_phases_are_nearly_one_and_nearly_zero() -> None:
     assert distillation_weight(0.3) > 0.99 and distillation_weight(0.7) < 0.01
 
 
+def test_the_steepest_distillation_that_is_allowed_switches_off_at_once() -> None:
+    weights = [distillation_weight(progress, center=0, steepness=1000) for progress in (0, 0.1, 1)]
+    assert weights == pytest.approx([0.5, 0, 0])
+
+
 def test_learning_rate_warms_up_linearly_and_falls_as_half_a_cosine() -> None:
-    rates = [learning_rate(step, 110, peak=1.0, warmup=10) for step in (0, 4, 9, 10, 60, 110)]
+    rates = [learning_rate(iteration, 110, peak=1.0, warmup=10) for iteration in (0, 4, 9, 10, 60, 110)]
     assert rates == pytest.approx([0.1, 0.5, 1.0, 1.0, 0.5, 0.0])

@@ -5,7 +5,7 @@ import torch
 from snntorch import Leaky
 from torch import Tensor
 
-from ckd.models.neuron import LIF, _backward_torch, _forward_torch
+from ckd.models.neuron import LIF, backward_torch, forward_torch
 
 ALPHA, BETA, THRESHOLD = 2.0, 0.5, 0.5
 
@@ -75,12 +75,12 @@ def test_the_form_for_gpus_gives_the_same_as_the_compiled_one(current: Tensor) -
     beta, threshold = torch.tensor(BETA), torch.tensor(THRESHOLD)
     ours = current.clone().requires_grad_()
     spikes, potential = LIF(beta=BETA, threshold=THRESHOLD, alpha=ALPHA).sequence(ours)
-    other_spikes, other_potential = _forward_torch(current, beta, threshold)
+    other_spikes, other_potential = forward_torch(current, beta, threshold)
     assert torch.equal(spikes, other_spikes) and torch.equal(potential, other_potential)
     weights = torch.randn_like(current)
     (spikes * weights).sum().backward()
     assert ours.grad is not None
-    grad = _backward_torch(other_potential, weights, None, beta, threshold, ALPHA)
+    grad = backward_torch(other_potential, weights, None, beta, threshold, ALPHA)
     torch.testing.assert_close(ours.grad, grad, rtol=1e-5, atol=1e-6)
 
 

@@ -9,7 +9,7 @@ from ckd.models.teacher import build_teacher
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_teachers_of_our_own_take_grey_and_coloured_stills(channels: int) -> None:
+def test_teachers_of_our_own_take_gray_and_colored_stills(channels: int) -> None:
     for name in ("vgg", "resnet18"):
         teacher = build_teacher(name, channels=channels, classes=7, size=34).eval()
         assert teacher(torch.rand(2, channels, 34, 34)).shape == (2, 7)
@@ -19,7 +19,7 @@ def test_teachers_of_our_own_take_grey_and_coloured_stills(channels: int) -> Non
 
 
 @pytest.mark.parametrize("name", ["torchvision:mobilenet_v3_small", "timm:resnet10t"])
-def test_teachers_by_name_take_grey_and_coloured_stills(name: str) -> None:
+def test_teachers_by_name_take_gray_and_colored_stills(name: str) -> None:
     library = name.partition(":")[0]
     try:
         importlib.import_module(library)

@@ -12,7 +12,7 @@ import pytest
 from tests.ckd.conftest import TINY
 
 # In float64: the order of a sum over the batch moves a potential by its last bit, and in float32 such a bit has turned
-# a spike, and with it the loss by 1e-4, within ten steps of every other run.
+# a spike, and with it the loss by 1e-4, within ten iterations of every other run.
 RECIPE = [
     *TINY, "--iterations", "10", "--align-weight", "0.5", "--temporal-weights", "--replacement", "sliding",
     "--kd", "phased", "--precision", "64-true",
@@ -51,7 +51,7 @@ def test_two_gloo_processes_give_the_losses_of_one(parts: str, tmp_path: Path) -
             # Logged in float32, whose step is 2.4e-7 at these losses.
             assert (term in a) == (term in b)
             if term in a:
-                assert a[term] == pytest.approx(b[term], abs=1e-6), (a["step"], term)
+                assert a[term] == pytest.approx(b[term], abs=1e-6), (a["iteration"], term)
 
 
 def _losses(command: list[str], recipe: list[str], folder: Path, out: Path) -> list[dict[str, Any]]:

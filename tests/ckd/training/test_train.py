@@ -55,10 +55,10 @@ def test_validation_and_test_images_are_seen_by_nobody_in_training(tiny_run: Pat
     assert not held_out & stills and len(stills) == 1797 - 50
 
 
-def test_metrics_tell_every_term_of_every_step(tiny_run: Path) -> None:
+def test_metrics_tell_every_term_of_every_iteration(tiny_run: Path) -> None:
     records = [json.loads(line) for line in (tiny_run / "metrics.jsonl").read_text().splitlines()]
     student = [record for record in records if record["stage"] == "student"]
-    assert [record["step"] for record in student] == list(range(6))
+    assert [record["iteration"] for record in student] == list(range(6))
     assert {"loss", "event", "static", "kd", "P", "W", "lr"} <= set(student[0])
     assert {"validation_accuracy", "validation_accuracy_per_step", "spike_rate"} <= set(student[-1])
 
@@ -96,7 +96,7 @@ def test_tensorboard_gets_every_number_of_the_metrics(tmp_path: Path) -> None:
     events.Reload()
     records = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     logged = {scalar.step: scalar.value for scalar in events.Scalars("loss")}
-    assert logged == pytest.approx({record["step"]: record["loss"] for record in records})
+    assert logged == pytest.approx({record["iteration"]: record["loss"] for record in records})
     assert {"spike_rate/lif1", "validation_accuracy_per_step/3", "synaptic_operations"} <= set(events.Tags()["scalars"])
 
 

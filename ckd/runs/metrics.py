@@ -1,0 +1,49 @@
+"""metrics.jsonl: a line an iteration, each with the stage ("student" or "baseline") and the number of the iteration."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ckd.files import write_then_rename
+from ckd.runs.migration import migrated_record
+
+Record = dict[str, Any]
+
+
+def read_metrics(run: Path) -> dict[str, list[Record]]:
+    """Records of a run's metrics.jsonl by stage, in order; a line that an interruption cut is left out."""
+    stages: dict[str, list[Record]] = {}
+    for record in _records(run):
+        stages.setdefault(record["stage"], []).append(record)
+    return stages
+
+
+@contextlib.contextmanager
+def metrics_log(run: Path, stage: str, *, start: int) -> Iterator[Callable[[Record], None]]:
+    """What writes a stage's records to a run's metrics.jsonl, from iteration `start` on.
+
+    What an interrupted run wrote after its last checkpoint is taken out: it comes again.
+    """
+    path = run / "metrics.jsonl"
+    kept = [record for record in _records(run) if record["stage"] != stage or record["iteration"] < start]
+    with write_then_rename(path) as temporary:
+        temporary.write_text("".join(map(_line, kept)))
+    with path.open("a", buffering=1) as file:
+
+        def log(record: Record) -> None:
+            file.write(_line({"stage": stage, **record}))
+
+        yield log
+
+
+def _records(run: Path) -> Iterator[Record]:
+    path = run / "metrics.jsonl"
+    for line in path.read_text().splitlines() if path.is_file() else ():
+        with contextlib.suppress(ValueError):
+            yield migrated_record(json.loads(line))
+
+
+def _line(record: Record) -> str:
+    return json.dumps(record) + "\n"

@@ -1,0 +1,44 @@
+"""checkpoint.pt: where a run was when it was interrupted, in the student that it was training."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from ckd.files import write_then_rename
+from ckd.runs.migration import FORMAT, migrated_checkpoint
+from ckd.training.engine import Progress
+
+FILE = "checkpoint.pt"
+
+
+@dataclass(kw_only=True)
+class Checkpoint:
+    """A stage, how far it had come, and the seconds that the run had taken."""
+
+    stage: str = ""
+    progress: Progress = field(default_factory=Progress)
+    seconds: float = 0.0
+
+
+def write_checkpoint(run: Path, checkpoint: Checkpoint) -> None:
+    values = {**vars(checkpoint), "format": FORMAT, "progress": vars(checkpoint.progress)}
+    with write_then_rename(run / FILE) as temporary:
+        torch.save(values, temporary)
+
+
+def read_checkpoint(run: Path) -> Checkpoint:
+    """The checkpoint of a run; that of its very beginning where there is none yet.
+
+    Raises:
+        RunError: of a format that this version does not read.
+    """
+    file = run / FILE
+    if not file.is_file():
+        return Checkpoint()
+    values = migrated_checkpoint(torch.load(file, map_location="cpu", weights_only=True), file)
+    return Checkpoint(**{**values, "progress": Progress(**values["progress"])})
+
+
+def remove_checkpoint(run: Path) -> None:
+    (run / FILE).unlink(missing_ok=True)
