@@ -14,7 +14,7 @@ from deploy.cli import main
 from deploy.formats.nir import write_nir
 from deploy.network import Array, Conv, Network
 from deploy.traces.trace import load_trace
-from tests.deploy.conftest import BINNING
+from tests.builders import BINNING
 
 
 @pytest.fixture
