@@ -12,41 +12,19 @@ import pytest
 from numpy.typing import NDArray
 
 from deploy.errors import RunnerError
-from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Neuron, Node, Output, Scale
+from deploy.network import Delay, Dense, GridNeuron, Input, Network, Neuron, Node, Output
 from deploy.runners.lava.python310 import find_python310, find_uv
+from tests.deploy.oracles import apply, current, saturated, voltage
 
 Array = NDArray[Any]
 State = dict[str, Array]
 
 
-def correlate(x: Array, node: Conv) -> Array:
-    """Cross-correlation of (C, H, W), one output at a time."""
-    out, per_group, kh, kw = node.weight.shape
-    (sh, sw), (ph, pw), (dh, dw) = node.stride, node.padding, node.dilation
-    x = np.pad(x, ((0, 0), (ph, ph), (pw, pw)))
-    height = (x.shape[1] - dh * (kh - 1) - 1) // sh + 1
-    width = (x.shape[2] - dw * (kw - 1) - 1) // sw + 1
-    y = np.zeros((out, height, width), np.result_type(x, node.weight))
-    for o in range(out):
-        first = o // (out // node.groups) * per_group
-        for i in range(height):
-            for j in range(width):
-                rows = slice(i * sh, i * sh + dh * (kh - 1) + 1, dh)
-                columns = slice(j * sw, j * sw + dw * (kw - 1) + 1, dw)
-                y[o, i, j] = (x[first : first + per_group, rows, columns] * node.weight[o]).sum()
-    return y
-
-
-def shifted(a: Array, exponent: int) -> Array:
-    return a << exponent if exponent >= 0 else a >> -exponent
-
-
 def grid_step(node: GridNeuron, state: State, a: Array) -> Array:
     """One step of spec'd integers; u is kept after a spike."""
-    tz = lambda x: np.sign(x) * (np.abs(x) >> 12)  # noqa: E731
-    u = tz(state["u"] * (4096 - (node.du + 1))) + (a << 6)
+    u = current(state["u"], a, node.du)
     assert np.abs(u).max() < 1 << 23, "the test network wraps; choose smaller weights"
-    v = np.clip(tz(state["v"] * (4096 - node.dv)) + u + node.bias, 1 - (1 << 23), (1 << 23) - 1)
+    v = saturated(voltage(state["v"], u, node.bias, node.dv))
     spike = np.zeros(node.shape, bool) if node.vth is None else v > (node.vth << 6)
     state["u"], state["v"] = u, np.where(spike, 0, v)
     return spike
@@ -61,23 +39,9 @@ def float_step(node: Neuron, state: State, x: Array) -> Array:
     return spike
 
 
-def apply(node: Node, x: Array, step: int, past: list[Array]) -> Array:
-    match node:
-        case Dense():
-            y = shifted(node.weight @ x, node.weight_exp) if node.weight_exp else node.weight @ x
-            return y if node.bias is None else y + node.bias
-        case Conv():
-            y = shifted(correlate(x, node), node.weight_exp) if node.weight_exp else correlate(x, node)
-            return y if node.bias is None else y + node.bias[:, None, None]
-        case Flatten():
-            return x.ravel()
-        case Scale():
-            return x * node.factor
-        case Delay():
-            past.append(x)
-            return past[step - node.steps] if step >= node.steps else np.zeros_like(x)
-        case _:
-            return x
+def delayed(steps: int, x: Array, past: list[Array]) -> Array:
+    past.append(x)
+    return past[-1 - steps] if len(past) > steps else np.zeros_like(x)
 
 
 def reference(network: Network, frames: Array, dtype: type = np.int64) -> dict[str, State]:
@@ -87,7 +51,7 @@ def reference(network: Network, frames: Array, dtype: type = np.int64) -> dict[s
         states = {n: {k: np.zeros(c.shape, dtype) for k in "uv"} for n, c in network.neurons.items()}
         past: dict[str, list[Array]] = {name: [] for name in network.nodes}
         before = {name: np.zeros(shape, dtype) for name, shape in network.shapes.items()}
-        for step, frame in enumerate(recording):
+        for frame in recording:
             now: dict[str, Array] = {}
             for name in network.order:
                 node = network.nodes[name]
@@ -100,8 +64,10 @@ def reference(network: Network, frames: Array, dtype: type = np.int64) -> dict[s
                     now[name] = advance(node, states[name], x).astype(dtype)  # pyright: ignore
                     for kind, value in (("spikes", now[name] > 0), *states[name].items()):
                         kept[name][kind].append(value)
+                elif isinstance(node, Delay):
+                    now[name] = delayed(node.steps, x, past[name])
                 else:
-                    now[name] = apply(node, x, step, past[name])
+                    now[name] = apply(node, x[None])[0]
             before = now
     shape = frames.shape[:2]
     return {
