@@ -6,11 +6,51 @@ from pathlib import Path
 
 import numpy as np
 
-from ckd.events import Binning
+from ckd.events import EVENT_DTYPE, Binning, write_recording
 from deploy import grid
 from deploy.formats.nir import write_nir
-from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Input, Network, Output
+from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Input, Network, Node, Output
 from deploy.runners import integer
+
+
+def even(rng: np.random.Generator, *shape: int, largest: int = 120) -> Array:
+    """Weights of mixed sign on the grid, a little more excitation than inhibition."""
+    return rng.integers(-largest // 3, largest // 2, shape) * 2
+
+
+def cells(
+    *shape: int, vth: Array | int | None = 100, du: Array | int = 4095, dv: Array | int = 400, bias: Array | int = 0
+) -> GridNeuron:
+    """Neurons on the grid whose current is immediate, if nothing else is said."""
+    values = {"du": du, "dv": dv, "bias": bias, "vth": vth}
+    arrays = {name: None if value is None else np.asarray(value) for name, value in values.items()}
+    return GridNeuron(shape=shape, **arrays)  # pyright: ignore
+
+
+def chain(**nodes: Node) -> Network:
+    """Nodes one after the other; `in_` is called input."""
+    names = [name.replace("in_", "input") for name in nodes]
+    return Network(nodes=dict(zip(names, nodes.values(), strict=True)), edges=tuple(pairwise(names)))
+
+
+def events(rng: np.random.Generator, recordings: int, steps: int, shape: tuple[int, ...], rate: float = 0.15) -> Array:
+    """Frames (R, T, *shape) of 0 and 1."""
+    return (rng.random((recordings, steps, *shape)) < rate).astype(np.uint8)
+
+
+def small(**changes: Node) -> Network:
+    """Three inputs, two neurons; `changes` replaces nodes by name."""
+    nodes: dict[str, Node] = {
+        "input": Input(shape=(3,)),
+        "fc": Dense(weight=np.full((2, 3), 2)),
+        "lif": cells(2),
+        "output": Output(),
+    }
+    return chain(**(nodes | changes))
+
+
+FRAMES = np.ones((1, 2, 3), np.uint8)
+"""For `small`."""
 
 BINNING = Binning(step_us=1000, steps=7, height=10, width=10)
 """Of the small network."""
@@ -62,3 +102,25 @@ def write_model(folder: Path) -> Path:
     trace = integer.run(network, small_frames(), keep_states=2)
     replace(trace, labels=np.arange(9) % 3, names=tuple(map(str, range(9)))).save(path.with_suffix(".trace"))
     return path
+
+
+SENSOR = (60, 80)
+"""Of the camera in `write_own_data`."""
+
+
+def write_own_data(folder: Path) -> Path:
+    """Recordings and stills of a bar that stands (class `high`) or lies (class `wide`)."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for label, box in (("high", (36, 10, 44, 50)), ("wide", (10, 26, 70, 34))):
+        (folder / "images" / label).mkdir(parents=True)
+        for i in range(12):
+            recording = np.zeros(4000, EVENT_DTYPE)
+            recording["x"], recording["y"] = rng.integers(box[0], box[2], 4000), rng.integers(box[1], box[3], 4000)
+            recording["t"], recording["p"] = np.sort(rng.integers(0, 320_000, 4000)), rng.integers(0, 2, 4000)
+            write_recording(folder / "recordings" / label / f"{i}.bin", recording)
+            pixels = np.zeros(SENSOR, np.uint8)
+            pixels[box[1] : box[3], box[0] : box[2]] = 255
+            Image.fromarray(pixels).convert("RGB").save(folder / "images" / label / f"{i}.png")
+    return folder

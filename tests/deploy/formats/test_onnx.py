@@ -15,6 +15,7 @@ from deploy import grid
 from deploy.formats.load import load_model
 from deploy.formats.model_file import ModelFile
 from deploy.network import (
+    Array,
     Conv,
     Delay,
     Dense,
@@ -28,7 +29,7 @@ from deploy.network import (
     SumPool,
 )
 from deploy.runners import floating, integer
-from tests.deploy.runners.plain import Array, cells, chain, even, events, small
+from tests.builders import cells, chain, even, events, small
 
 onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
 pytest.importorskip("onnxruntime", reason="needs the extra onnx")

@@ -11,8 +11,8 @@ import pytest
 import deploy
 from deploy.errors import DeployError, GridError, ModelError, RunnerError, UnsupportedError
 from deploy.formats.load import load_model
-from deploy.network import Conv, Dense, GridNeuron, Input, Network, Neuron, Output, Scale, SumPool
-from tests.deploy.runners.plain import Array, cells, chain, small
+from deploy.network import Array, Conv, Dense, GridNeuron, Input, Network, Neuron, Output, Scale, SumPool
+from tests.builders import cells, chain, small
 
 onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
 pytest.importorskip("onnxruntime", reason="needs the extra onnx")

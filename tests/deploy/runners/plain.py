@@ -1,19 +1,14 @@
-"""A plain layer-synchronous simulation of a network, slow and obvious on purpose, and small networks to run on it.
+"""A plain layer-synchronous simulation of a network, slow and obvious on purpose.
 
 It shares no code with any runner.
 """
 
-from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
-from deploy.errors import RunnerError
-from deploy.network import Delay, Dense, GridNeuron, Input, Network, Neuron, Node, Output
-from deploy.runners.lava.python310 import find_python310, find_uv
+from deploy.network import Delay, GridNeuron, Input, Network, Neuron
 from tests.deploy.oracles import apply, current, saturated, voltage
 
 Array = NDArray[Any]
@@ -74,55 +69,3 @@ def reference(network: Network, frames: Array, dtype: type = np.int64) -> dict[s
         name: {kind: np.stack(values).reshape(*shape, *values[0].shape) for kind, values in kinds.items()}
         for name, kinds in kept.items()
     }
-
-
-def even(rng: np.random.Generator, *shape: int, largest: int = 120) -> Array:
-    """Weights of mixed sign on the grid, a little more excitation than inhibition."""
-    return rng.integers(-largest // 3, largest // 2, shape) * 2
-
-
-def cells(
-    *shape: int, vth: Array | int | None = 100, du: Array | int = 4095, dv: Array | int = 400, bias: Array | int = 0
-) -> GridNeuron:
-    values = {"du": du, "dv": dv, "bias": bias, "vth": vth}
-    arrays = {name: None if value is None else np.asarray(value) for name, value in values.items()}
-    return GridNeuron(shape=shape, **arrays)  # pyright: ignore
-
-
-def chain(**nodes: Node) -> Network:
-    names = [name.replace("in_", "input") for name in nodes]
-    return Network(nodes=dict(zip(names, nodes.values(), strict=True)), edges=tuple(pairwise(names)))
-
-
-def events(rng: np.random.Generator, recordings: int, steps: int, shape: tuple[int, ...], rate: float = 0.15) -> Array:
-    return (rng.random((recordings, steps, *shape)) < rate).astype(np.uint8)
-
-
-def small(**changes: Node) -> Network:
-    nodes: dict[str, Node] = {
-        "input": Input(shape=(3,)),
-        "fc": Dense(weight=np.full((2, 3), 2)),
-        "lif": cells(2),
-        "output": Output(),
-    }
-    return chain(**(nodes | changes))
-
-
-FRAMES = np.ones((1, 2, 3), np.uint8)
-
-
-def _why_not() -> str | None:
-    try:
-        find_uv()
-        find_python310()
-    except RunnerError as error:
-        return str(error)
-    return None
-
-
-MISSING = _why_not()
-
-
-def needs_lava(test: Callable[..., None]) -> Callable[..., None]:
-    """Mark a test that starts Lava; it is skipped, saying why, where Lava cannot run."""
-    return pytest.mark.lava(pytest.mark.skipif(MISSING is not None, reason=f"Lava cannot run here: {MISSING}")(test))

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Neuron, Node, Output, Scale
+from deploy.network import Array, Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Neuron, Node, Output, Scale
 from deploy.runners.lava import fixed as lava
 from deploy.traces.trace import Trace
+from tests.builders import cells, chain, even, events
+from tests.deploy.marks import needs_lava
 from tests.deploy.oracles import apply
-from tests.deploy.runners.plain import Array, cells, chain, even, events, needs_lava, reference
+from tests.deploy.runners.plain import reference
 
 
 def assert_same(network: Network, frames: Array, trace: Trace, *, spiking: float = 0.01) -> None:

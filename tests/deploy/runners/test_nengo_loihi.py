@@ -12,7 +12,8 @@ import pytest
 from deploy.network import Dense, Flatten, GridNeuron, Input, Network, Node, Output
 from deploy.runners import integer
 from deploy.runners.lava.worker import run_worker
-from tests.deploy.runners.plain import MISSING, chain, even
+from tests.builders import chain, even
+from tests.deploy.marks import MISSING
 
 CASES, STEPS = 150, 50
 
