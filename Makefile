@@ -1,5 +1,5 @@
 # Two commands do everything on a machine with git, make and Python 3.11:  make demo   and   make test
-# make test-long is for before a release: every test, with every extra, N-MNIST and Lava; it takes about an hour.
+# Before a release,  make test-long  runs every test with every extra, Lava and N-MNIST: about half an hour.
 PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
