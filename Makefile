@@ -1,15 +1,23 @@
 # Two commands do everything on a machine with git, make and Python 3.11:  make demo   and   make test
+# Before a release,  make test-long  runs every test with every extra, Lava and N-MNIST: about half an hour.
 PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
+# Tests marked long and all others; fewer reasons to skip one.
+LONG := -m "" --allowed-skips tests/allowed_skips_long.txt
+TEACHERS := tests/ckd/models/test_teacher.py
 
-.PHONY: demo test lint types clean
+.PHONY: demo test test-long lint types format bench clean
 
 demo: $(READY)
 	$(BIN)/python examples/01_main_job/main_job.py
 
 test: $(READY) lint types
 	$(BIN)/python -m pytest
+
+test-long: .venv-long/.ready .venv-vision/.ready
+	.venv-vision/bin/python -m pytest $(LONG) $(TEACHERS)
+	.venv-long/bin/python -m pytest $(LONG) --ignore $(TEACHERS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -18,11 +26,25 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/pyright
 
-$(READY): pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
-	touch $@
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.simulators --quick
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-long .venv-vision
+
+# An environment is its extras under constraints. torchvision wants a torch of its own, so it gets an environment of its own.
+.venv/.ready: EXTRAS := dev
+.venv-long/.ready: EXTRAS := dev,interop,cluster
+.venv-vision/.ready: EXTRAS := dev,vision
+.venv-vision/.ready: CONSTRAINTS := constraints-vision.txt
+CONSTRAINTS := constraints.txt
+
+%/.ready: pyproject.toml constraints.txt constraints-vision.txt
+	$(PYTHON) -m venv $*
+	$*/bin/python -m pip install --quiet --upgrade pip
+	$*/bin/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[$(EXTRAS)]'
+	touch $@

@@ -127,7 +127,7 @@ def load_trace(path: Path | str) -> Trace:
         meta["names"], meta["classes"] = tuple(meta["names"]), tuple(meta["classes"])
         return Trace(layers=layers, binning=binning and Binning(**binning), **whole, **meta)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise TraceError(f"{path}: not a trace file, or a damaged one ({error})") from error
+        raise TraceError(f"{path}: not a trace file, or a damaged one ({error}); record it again") from error
 
 
 def join_traces(parts: Sequence[Trace], **metadata: Any) -> Trace:

@@ -6,6 +6,7 @@ import numpy as np
 
 from ckd.events import Binning
 from deploy.network import Array, Conv, Delay, Dense, Edge, Flatten, GridNeuron, Input, Network, Node, Output
+from tests.builders import cells
 
 STEPS = 12
 
@@ -15,26 +16,18 @@ def even(rng: np.random.Generator, *shape: int) -> Array:
     return rng.integers(-45, 60, shape) * 2
 
 
-def cells(
-    shape: tuple[int, ...], vth: int | None, *, dv: int = 400, du: int = 4095, bias: Array | int = 0
-) -> GridNeuron:
-    return GridNeuron(
-        shape=shape, du=np.array(du), dv=np.array(dv), vth=None if vth is None else np.array(vth), bias=np.array(bias)
-    )
-
-
 def convolutional(rng: np.random.Generator, size: int = 8) -> Network:
     """Two convolutions, a decaying current, a delay, a readout, biases."""
     nodes: dict[str, Node] = {
         "input": Input(shape=(2, size, size)),
         "conv1": Conv(weight=even(rng, 4, 2, 3, 3), stride=(2, 2), padding=(1, 1)),
-        "lif1": cells((4, size // 2, size // 2), 160, bias=rng.integers(-500, 900, (4, 1, 1))),
+        "lif1": cells(4, size // 2, size // 2, vth=160, bias=rng.integers(-500, 900, (4, 1, 1))),
         "conv2": Conv(weight=even(rng, 6, 4, 3, 3), padding=(0, 1)),
-        "lif2": cells((6, size // 2 - 2, size // 2), 500, du=2047, bias=rng.integers(-500, 900, (6, 1, 1))),
+        "lif2": cells(6, size // 2 - 2, size // 2, vth=500, du=2047, bias=rng.integers(-500, 900, (6, 1, 1))),
         "delay": Delay(steps=1),
         "flatten": Flatten(),
         "fc": Dense(weight=even(rng, 5, 6 * (size // 2 - 2) * (size // 2))),
-        "readout": cells((5,), None, dv=0, bias=rng.integers(-300, 300, 5)),
+        "readout": cells(5, vth=None, dv=0, bias=rng.integers(-300, 300, 5)),
         "output": Output(),
     }
     return network_of(nodes, Binning(step_us=1000, steps=STEPS, height=size, width=size, max_count=2))
@@ -47,11 +40,11 @@ def dense(rng: np.random.Generator, *, recurrent: bool = False) -> Network:
         "input": Input(shape=(inputs,)),
         "fc1": Dense(weight=even(rng, hidden, inputs), weight_exp=int(rng.integers(0, 2))),
         "lif1": cells(
-            (hidden,), int(rng.integers(40, 200)), dv=int(rng.integers(0, 4097)), bias=rng.integers(0, 600, hidden)
+            hidden, vth=int(rng.integers(40, 200)), dv=int(rng.integers(0, 4097)), bias=rng.integers(0, 600, hidden)
         ),
         "fc2": Dense(weight=even(rng, 4, hidden)),
         "lif2": cells(
-            (4,), int(rng.integers(30, 120)), dv=int(rng.integers(0, 2000)), du=int(rng.integers(1500, 4096))
+            4, vth=int(rng.integers(30, 120)), dv=int(rng.integers(0, 2000)), du=int(rng.integers(1500, 4096))
         ),
         "output": Output(),
     }

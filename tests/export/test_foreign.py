@@ -12,7 +12,7 @@ import pytest
 
 from ckd.events import EVENT_DTYPE, write_recording
 from deploy.cli import main
-from tests.deploy.runners.plain import needs_lava
+from tests.deploy.marks import needs_lava
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "02_foreign_nir" / "train_elsewhere.py"
 STEP = ("--step-us", "20000", "--steps", "15")

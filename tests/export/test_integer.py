@@ -46,6 +46,7 @@ def test_a_batch_changes_nothing(network: Network, frames: Array, batch: int) ->
     module = IntegerNetwork(quantize(network, frames, method="max"))
     x = torch.from_numpy(frames)
     whole = module(x, states=True)
+    assert whole.v.keys() == network.neurons.keys()
     for first in range(0, len(x), batch):
         part = module(x[first : first + batch], states=True)
         for layer, v in part.v.items():

@@ -3,41 +3,20 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from ckd.evaluate import evaluate
-from ckd.events import EVENT_DTYPE, write_recording
 from ckd.train import main as train
 from deploy.cli import main as deploy
 from export.cli import main as export
+from tests.builders import SENSOR, write_own_data
 from tests.ckd.conftest import TINY
-
-SENSOR = (60, 80)
-
-
-@pytest.fixture
-def own_data(tmp_path: Path) -> Path:
-    """Recordings and stills of a bar that stands (class `high`) or lies (class `wide`)."""
-    from PIL import Image
-
-    rng = np.random.default_rng(0)
-    for label, box in (("high", (36, 10, 44, 50)), ("wide", (10, 26, 70, 34))):
-        (tmp_path / "images" / label).mkdir(parents=True)
-        for i in range(12):
-            events = np.zeros(4000, EVENT_DTYPE)
-            events["x"], events["y"] = rng.integers(box[0], box[2], 4000), rng.integers(box[1], box[3], 4000)
-            events["t"], events["p"] = np.sort(rng.integers(0, 320_000, 4000)), rng.integers(0, 2, 4000)
-            write_recording(tmp_path / "recordings" / label / f"{i}.bin", events)
-            pixels = np.zeros(SENSOR, np.uint8)
-            pixels[box[1] : box[3], box[0] : box[2]] = 255
-            Image.fromarray(pixels).convert("RGB").save(tmp_path / "images" / label / f"{i}.png")
-    return tmp_path
 
 
 def test_recordings_of_a_larger_sensor_are_gathered_everywhere_alike(
-    own_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    own_data = write_own_data(tmp_path / "own")
     run = tmp_path / "run"
     camera = ["--sensor", *map(str, SENSOR), "--first-padding", "0", "--iterations", "40"]
     assert train(["--preset", "folder", "--data-root", str(own_data), *TINY, *camera, "--out", str(run)]) == 0

@@ -10,7 +10,7 @@ from deploy.cli import main as deploy_main
 from deploy.formats.files import load
 from deploy.formats.model_file import ModelFile
 from export.cli import main
-from tests.deploy.runners.plain import needs_lava
+from tests.deploy.marks import needs_lava
 
 
 @pytest.fixture(scope="module")

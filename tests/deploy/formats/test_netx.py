@@ -19,7 +19,9 @@ from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Netwo
 from deploy.passes.fold_pooling import fold_pooling
 from deploy.runners import integer
 from deploy.runners.lava.netx import run_netx
-from tests.deploy.runners.plain import cells, chain, even, events, needs_lava, reference, small
+from tests.builders import cells, chain, even, events, small
+from tests.deploy.marks import needs_lava
+from tests.deploy.runners.plain import reference
 
 
 def convolutional(rng: np.random.Generator) -> Network:

@@ -15,6 +15,7 @@ from deploy import grid
 from deploy.formats.files import load
 from deploy.formats.model_file import ModelFile
 from deploy.network import (
+    Array,
     Conv,
     Delay,
     Dense,
@@ -29,7 +30,7 @@ from deploy.network import (
 )
 from deploy.runners import floating, integer
 from deploy.traces.trace import Trace
-from tests.deploy.runners.plain import Array, cells, chain, even, events, small
+from tests.builders import cells, chain, even, events, small
 
 onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
 pytest.importorskip("onnxruntime", reason="needs the extra onnx")

@@ -11,8 +11,8 @@ import pytest
 import deploy
 from deploy.errors import DeployError, FramesError, GridError, ModelError, RunnerError, UnsupportedError
 from deploy.formats.files import load
-from deploy.network import Conv, Dense, FloatNeuron, GridNeuron, Input, Network, Output, Scale, SumPool
-from tests.deploy.runners.plain import Array, cells, chain, small
+from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Input, Network, Output, Scale, SumPool
+from tests.builders import cells, chain, small
 
 onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
 pytest.importorskip("onnxruntime", reason="needs the extra onnx")

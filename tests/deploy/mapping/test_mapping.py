@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,17 +10,10 @@ from deploy.errors import TraceError, UnsupportedError
 from deploy.grid.chips import LOIHI1, LOIHI2
 from deploy.mapping.layout import map_network
 from deploy.mapping.memory import list_bits, weight_bits
-from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Node, Output, SumPool
+from deploy.network import Conv, Delay, Dense, Flatten, Input, Network, Output, SumPool
 from deploy.traces.layers import LayerRecord
 from deploy.traces.trace import Trace
-
-
-def cells(*shape: int) -> GridNeuron:
-    return GridNeuron(shape=shape, du=np.array(4095), dv=np.array(400), vth=np.array(100), bias=np.array(0))
-
-
-def chain(**nodes: Node) -> Network:
-    return Network(nodes=nodes, edges=tuple(pairwise(nodes)))
+from tests.builders import cells, chain
 
 
 def eight_bits(*shape: int) -> np.ndarray:
@@ -151,7 +143,7 @@ def too_many_neurons() -> Network:
 def too_long_a_delay() -> Network:
     network = dense(10, 10)
     nodes = {"input": network.nodes["input"], "delay": Delay(steps=100), **network.nodes}
-    return Network(nodes=nodes, edges=tuple(pairwise(nodes)))
+    return chain(**nodes)
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,8 @@ def test_rasters_hold_the_very_spikes(checked: Checked) -> None:
     import zlib
 
     drawn = content(checked, None, "x")["rasters"]
+    assert drawn["recordings"] and all(layer["neurons"] for layer in drawn["layers"])
+    assert [layer["name"] for layer in drawn["layers"]] == list(checked.expected.spiking)
     for entry in drawn["recordings"]:
         for i, layer in enumerate(drawn["layers"]):
             for side, trace in enumerate((checked.expected, checked.found)):

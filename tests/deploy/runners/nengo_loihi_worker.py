@@ -1,4 +1,8 @@
-"""Step dense networks in nengo-loihi's emulator: python nengo_loihi_worker.py FOLDER, by an interpreter that has it.
+# /// script
+# requires-python = "==3.10.*"
+# dependencies = ["nengo-loihi==1.1.0", "nengo==4.1.0", "numpy==1.23.5", "scipy==1.15.3"]
+# ///
+"""Step dense networks in nengo-loihi's emulator: python nengo_loihi_worker.py FOLDER, in a Python 3.10 of its own.
 
 FOLDER holds case<i>.npz with frames (T, n) of 0 and 1, and for each layer k weight<k>, du<k>, dv<k>, vth<k>; beside
 each is written done<i>.npz with spikes<k>, u<k> and v<k> (T, n). The emulator gets the integers as they are.

@@ -9,6 +9,8 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.deploy.oracles import correlate
+
 Array = NDArray[Any]
 Edge = tuple[str, str]
 
@@ -62,15 +64,15 @@ class Euler:
             case nir.Conv1d():
                 weight, stride, dilation = node.weight[:, :, None, :], (1, one(node.stride)), (1, one(node.dilation))
                 padding = node.padding if isinstance(node.padding, str) else (0, one(node.padding))
-                return correlate(x[:, None], weight, stride, dilation, padding, node.groups, node.bias)[:, 0]
+                return convolve(x[:, None], weight, stride, dilation, padding, node.groups, node.bias)[:, 0]
             case nir.Conv2d():
                 stride, dilation = pair(node.stride), pair(node.dilation)
                 padding = node.padding if isinstance(node.padding, str) else pair(node.padding)
-                return correlate(x, node.weight, stride, dilation, padding, node.groups, node.bias)
+                return convolve(x, node.weight, stride, dilation, padding, node.groups, node.bias)
             case nir.SumPool2d() | nir.AvgPool2d():
                 kernel = pair(node.kernel_size)
                 ones, channels = np.ones((len(x), 1, *kernel)), len(x)
-                total = correlate(x, ones, pair(node.stride), (1, 1), pair(node.padding), channels, np.zeros(channels))
+                total = convolve(x, ones, pair(node.stride), (1, 1), pair(node.padding), channels, np.zeros(channels))
                 return total / (kernel[0] * kernel[1]) if isinstance(node, nir.AvgPool2d) else total
             case nir.Flatten():
                 return x.ravel()
@@ -117,29 +119,15 @@ class Euler:
         return found
 
 
-def correlate(x: Array, weight: Array, stride: Any, dilation: Any, padding: Any, groups: int, bias: Array) -> Array:
-    """Cross-correlation of (C, H, W), one product at a time; 'same' pads an odd rest at the end, as PyTorch does."""
-    outputs, per_group, kh, kw = weight.shape
-    spans = [d * (k - 1) for d, k in zip(dilation, (kh, kw), strict=True)]
+def convolve(x: Array, weight: Array, stride: Any, dilation: Any, padding: Any, groups: int, bias: Array) -> Array:
+    """A convolution of (C, H, W) and its bias; 'same' pads an odd rest at the end, as PyTorch does."""
     if isinstance(padding, str):
+        spans = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
         sides = [(s // 2, s - s // 2) if padding == "same" else (0, 0) for s in spans]
     else:
         sides = [(p, p) for p in padding]
-    x = np.pad(x.astype(float), ((0, 0), *sides))
-    height, width = ((n - span - 1) // s + 1 for n, span, s in zip(x.shape[1:], spans, stride, strict=True))
-    out = np.zeros((outputs, height, width))
-    for o in range(outputs):
-        first = o // (outputs // groups) * per_group
-        for c in range(per_group):
-            for i in range(kh):
-                for j in range(kw):
-                    top, left = i * dilation[0], j * dilation[1]
-                    seen = x[first + c, top : top + height * stride[0] : stride[0]][
-                        :, left : left + width * stride[1] : stride[1]
-                    ]
-                    out[o] += float(weight[o, c, i, j]) * seen[:height, :width]
-        out[o] += bias[o]
-    return out
+    options: dict[str, Any] = {"stride": stride, "dilation": dilation, "sides": sides, "groups": groups}
+    return correlate(x.astype(float)[None], weight.astype(float), **options)[0] + bias[:, None, None]
 
 
 def pair(value: Any) -> tuple[int, int]:

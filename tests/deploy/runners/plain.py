@@ -1,65 +1,25 @@
-"""A plain layer-synchronous simulation of a network, slow and obvious on purpose, and small networks to run on it.
+"""A plain layer-synchronous simulation of a network, slow and obvious on purpose.
 
 It shares no code with any runner.
 """
 
-from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
-from deploy.errors import RunnerError
-from deploy.network import (
-    Conv,
-    Delay,
-    Dense,
-    Flatten,
-    FloatNeuron,
-    GridNeuron,
-    Input,
-    Network,
-    Neuron,
-    Node,
-    Output,
-    Scale,
-)
-from deploy.runners.lava.python310 import find_python310, find_uv
+from deploy.network import Delay, FloatNeuron, GridNeuron, Input, Network, Neuron
+from tests.deploy.oracles import apply, current, saturated, voltage
 
 Array = NDArray[Any]
 State = dict[str, Array]
 
 
-def correlate(x: Array, node: Conv) -> Array:
-    """Cross-correlation of (C, H, W), one output at a time."""
-    out, per_group, kh, kw = node.weight.shape
-    (sh, sw), (ph, pw), (dh, dw) = node.stride, node.padding, node.dilation
-    x = np.pad(x, ((0, 0), (ph, ph), (pw, pw)))
-    height = (x.shape[1] - dh * (kh - 1) - 1) // sh + 1
-    width = (x.shape[2] - dw * (kw - 1) - 1) // sw + 1
-    y = np.zeros((out, height, width), np.result_type(x, node.weight))
-    for o in range(out):
-        first = o // (out // node.groups) * per_group
-        for i in range(height):
-            for j in range(width):
-                rows = slice(i * sh, i * sh + dh * (kh - 1) + 1, dh)
-                columns = slice(j * sw, j * sw + dw * (kw - 1) + 1, dw)
-                y[o, i, j] = (x[first : first + per_group, rows, columns] * node.weight[o]).sum()
-    return y
-
-
-def shifted(a: Array, exponent: int) -> Array:
-    return a << exponent if exponent >= 0 else a >> -exponent
-
-
 def grid_step(node: GridNeuron, state: State, a: Array) -> Array:
     """One step of spec'd integers; u is kept after a spike."""
-    tz = lambda x: np.sign(x) * (np.abs(x) >> 12)  # noqa: E731
-    u = tz(state["u"] * (4096 - (node.du + 1))) + (a << 6)
+    u = current(state["u"], a, node.du)
     assert np.abs(u).max() < 1 << 23, "the test network wraps; choose smaller weights"
-    v = np.clip(tz(state["v"] * (4096 - node.dv)) + u + node.bias, 1 - (1 << 23), (1 << 23) - 1)
+    v = saturated(voltage(state["v"], u, node.bias, node.dv))
     spike = np.zeros(node.shape, bool) if node.vth is None else v > (node.vth << 6)
     state["u"], state["v"] = u, np.where(spike, 0, v)
     return spike
@@ -74,23 +34,9 @@ def float_step(node: FloatNeuron, state: State, x: Array) -> Array:
     return spike
 
 
-def apply(node: Node, x: Array, step: int, past: list[Array]) -> Array:
-    match node:
-        case Dense():
-            y = shifted(node.weight @ x, node.weight_exp) if node.weight_exp else node.weight @ x
-            return y if node.bias is None else y + node.bias
-        case Conv():
-            y = shifted(correlate(x, node), node.weight_exp) if node.weight_exp else correlate(x, node)
-            return y if node.bias is None else y + node.bias[:, None, None]
-        case Flatten():
-            return x.ravel()
-        case Scale():
-            return x * node.factor
-        case Delay():
-            past.append(x)
-            return past[step - node.steps] if step >= node.steps else np.zeros_like(x)
-        case _:
-            return x
+def delayed(steps: int, x: Array, past: list[Array]) -> Array:
+    past.append(x)
+    return past[-1 - steps] if len(past) > steps else np.zeros_like(x)
 
 
 def reference(network: Network, frames: Array, dtype: type = np.int64) -> dict[str, State]:
@@ -100,7 +46,7 @@ def reference(network: Network, frames: Array, dtype: type = np.int64) -> dict[s
         states = {n: {k: np.zeros(c.shape, dtype) for k in "uv"} for n, c in network.neurons.items()}
         past: dict[str, list[Array]] = {name: [] for name in network.nodes}
         before = {name: np.zeros(shape, dtype) for name, shape in network.shapes.items()}
-        for step, frame in enumerate(recording):
+        for frame in recording:
             now: dict[str, Array] = {}
             for name in network.order:
                 node = network.nodes[name]
@@ -113,63 +59,13 @@ def reference(network: Network, frames: Array, dtype: type = np.int64) -> dict[s
                     now[name] = advance(node, states[name], x).astype(dtype)  # pyright: ignore
                     for kind, value in (("spikes", now[name] > 0), *states[name].items()):
                         kept[name][kind].append(value)
+                elif isinstance(node, Delay):
+                    now[name] = delayed(node.steps, x, past[name])
                 else:
-                    now[name] = apply(node, x, step, past[name])
+                    now[name] = apply(node, x[None])[0]
             before = now
     shape = frames.shape[:2]
     return {
         name: {kind: np.stack(values).reshape(*shape, *values[0].shape) for kind, values in kinds.items()}
         for name, kinds in kept.items()
     }
-
-
-def even(rng: np.random.Generator, *shape: int, largest: int = 120) -> Array:
-    """Weights of mixed sign on the grid, a little more excitation than inhibition."""
-    return rng.integers(-largest // 3, largest // 2, shape) * 2
-
-
-def cells(
-    *shape: int, vth: Array | int | None = 100, du: Array | int = 4095, dv: Array | int = 400, bias: Array | int = 0
-) -> GridNeuron:
-    values = {"du": du, "dv": dv, "bias": bias, "vth": vth}
-    arrays = {name: None if value is None else np.asarray(value) for name, value in values.items()}
-    return GridNeuron(shape=shape, **arrays)  # pyright: ignore
-
-
-def chain(**nodes: Node) -> Network:
-    names = [name.replace("in_", "input") for name in nodes]
-    return Network(nodes=dict(zip(names, nodes.values(), strict=True)), edges=tuple(pairwise(names)))
-
-
-def events(rng: np.random.Generator, recordings: int, steps: int, shape: tuple[int, ...], rate: float = 0.15) -> Array:
-    return (rng.random((recordings, steps, *shape)) < rate).astype(np.uint8)
-
-
-def small(**changes: Node) -> Network:
-    nodes: dict[str, Node] = {
-        "input": Input(shape=(3,)),
-        "fc": Dense(weight=np.full((2, 3), 2)),
-        "lif": cells(2),
-        "output": Output(),
-    }
-    return chain(**(nodes | changes))
-
-
-FRAMES = np.ones((1, 2, 3), np.uint8)
-
-
-def _why_not() -> str | None:
-    try:
-        find_uv()
-        find_python310()
-    except RunnerError as error:
-        return str(error)
-    return None
-
-
-MISSING = _why_not()
-
-
-def needs_lava(test: Callable[..., None]) -> Callable[..., None]:
-    """Mark a test that starts Lava; it is skipped, saying why, where Lava cannot run."""
-    return pytest.mark.lava(pytest.mark.skipif(MISSING is not None, reason=f"Lava cannot run here: {MISSING}")(test))

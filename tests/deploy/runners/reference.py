@@ -1,12 +1,12 @@
-"""A network on the grid stepped by `deploy.grid` in int64, slow and obvious: what the integer simulator must equal."""
+"""A network on the grid stepped in int64, slow and obvious: what the integer simulator must equal."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy import grid
-from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Node, SumPool
+from deploy.network import Delay, GridNeuron, Input, Network
+from tests.deploy.oracles import apply, current, saturated, voltage, wrapped
 
 Array = NDArray[Any]
 
@@ -59,12 +59,12 @@ class Reference:
     def neurons(self, name: str, node: GridNeuron, a: Array) -> Array:
         fresh = self.step == 0 or (self.pipelined and self.step == self.network.depth[name])
         u, v = (self.zero[name] if fresh else state[name][-1] for state in (self.u, self.v))
-        exact_u = grid.unwrapped_current(u, a, node.du)
-        u = grid.wrap24(exact_u)
-        exact_v = grid.unsaturated_voltage(v, u, node.bias, node.dv)
-        v = grid.saturate(exact_v)
+        exact_u = current(u, a, node.du)
+        u = wrapped(exact_u)
+        exact_v = voltage(v, u, node.bias, node.dv)
+        v = saturated(exact_v)
         self.overflows[name] += int((exact_u != u).sum() + (exact_v != v).sum())
-        spikes = np.zeros(v.shape, bool) if node.vth is None else v > (node.vth.astype(np.int64) << grid.STATE_BITS)
+        spikes = np.zeros(v.shape, bool) if node.vth is None else v > (node.vth.astype(np.int64) << 6)
         self.spikes[name].append(spikes)
         self.u[name].append(u)
         self.v[name].append(np.where(spikes, 0, v))
@@ -79,39 +79,3 @@ def simulate(network: Network, frames: Array, schedule: str = "synchronous") -> 
     for frame in np.moveaxis(frames, 1, 0):
         reference.take(frame)
     return reference
-
-
-def apply(node: Node, x: Array) -> Array:
-    """What a node without state makes of x (R, ...)."""
-    match node:
-        case Dense():
-            return grid.shift_weighted_sum(x @ node.weight.astype(np.int64).T, node.weight_exp)
-        case Conv():
-            return grid.shift_weighted_sum(correlate(x, node), node.weight_exp)
-        case SumPool():
-            channels = x.shape[1]
-            ones = np.ones((channels, 1, *node.kernel), np.int64)
-            return correlate(x, Conv(weight=ones, stride=node.stride, padding=node.padding, groups=channels))
-        case Flatten():
-            return x.reshape(len(x), -1)
-        case _:
-            return x
-
-
-def correlate(x: Array, node: Conv) -> Array:
-    """Cross-correlation of x (R, C, H, W), one place of the output at a time."""
-    outputs, per_group, *kernel = node.weight.shape
-    groups = node.groups
-    spans = [d * (k - 1) + 1 for k, d in zip(kernel, node.dilation, strict=True)]
-    (top, left), (down, right), (dh, dw) = node.padding, node.stride, node.dilation
-    padded = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
-    height = (padded.shape[2] - spans[0]) // down + 1
-    width = (padded.shape[3] - spans[1]) // right + 1
-    out = np.zeros((len(x), outputs, height, width), np.int64)
-    weight = node.weight.astype(np.int64).reshape(groups, outputs // groups, per_group, *kernel)
-    for i in range(height):
-        for j in range(width):
-            rows, columns = slice(i * down, i * down + spans[0], dh), slice(j * right, j * right + spans[1], dw)
-            seen = padded[:, :, rows, columns].reshape(len(x), groups, per_group, *kernel)
-            out[:, :, i, j] = np.einsum("rgcij,gocij->rgo", seen, weight).reshape(len(x), outputs)
-    return out

@@ -17,8 +17,8 @@ from deploy.errors import RunnerError
 from deploy.network import Dense, Flatten, Input, Network, Output
 from deploy.runners import cluster
 from deploy.traces.trace import Trace
+from tests.builders import cells, chain, even
 from tests.deploy.changed import same_traces
-from tests.deploy.runners.plain import cells, chain, even
 
 ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning")

@@ -11,23 +11,15 @@ from numpy.typing import NDArray
 
 import deploy
 from deploy.errors import FramesError, GridError, UnsupportedError
-from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Node, Output, Scale, SumPool
+from deploy.network import Conv, Delay, Dense, Flatten, Input, Network, Node, Output, Scale, SumPool
 from deploy.runners import integer
 from deploy.traces.compare import compare
 from export.integer import IntegerNetwork
+from tests.builders import cells, chain
 from tests.deploy.runners.random_networks import cases
 from tests.deploy.runners.reference import simulate
 
 Frames = NDArray[np.uint8]
-
-
-def chain(**nodes: Node) -> Network:
-    return Network(nodes=nodes, edges=tuple(itertools.pairwise(nodes)))
-
-
-def neurons(*shape: int, du: int = 4095, dv: int = 400, vth: int | None = 100, bias: int = 0) -> GridNeuron:
-    threshold = None if vth is None else np.array(vth)
-    return GridNeuron(shape=shape, du=np.array(du), dv=np.array(dv), vth=threshold, bias=np.array(bias))
 
 
 @pytest.fixture
@@ -37,12 +29,12 @@ def camera_network() -> Network:
     nodes: dict[str, Node] = {
         "input": Input(shape=(2, 8, 8)),
         "conv": Conv(weight=rng.integers(-40, 60, (6, 2, 3, 3)), padding=(1, 1)),
-        "lif1": neurons(6, 8, 8, du=1500),
+        "lif1": cells(6, 8, 8, du=1500),
         "pool": SumPool(kernel=(2, 2), stride=(2, 2)),
         "delay": Delay(steps=3),
         "flatten": Flatten(),
         "dense": Dense(weight=rng.integers(-30, 40, (12, 96))),
-        "lif2": neurons(12, dv=50, bias=200),
+        "lif2": cells(12, dv=50, bias=200),
         "output": Output(),
         "back": Dense(weight=rng.integers(-60, 60, (12, 12))),
     }
@@ -63,7 +55,7 @@ def test_the_golden_two_node_graph_follows_the_published_recurrence() -> None:
     network = chain(
         input=Input(shape=(1,)),
         weight=Dense(weight=np.array([[10]])),
-        lif=neurons(1, dv=163, vth=25),
+        lif=cells(1, dv=163, vth=25),
         output=Output(),
     )
     frames = (np.random.default_rng(0).random((1, 1000, 1)) < 0.4).astype(np.uint8)
@@ -102,9 +94,9 @@ def test_on_a_pipeline_a_layer_starts_afresh_when_its_first_input_arrives(frames
         input=Input(shape=(2, 8, 8)),
         flatten=Flatten(),
         dense1=Dense(weight=rng.integers(-30, 40, (20, 128))),
-        lif1=neurons(20, bias=900),
+        lif1=cells(20, bias=900),
         dense2=Dense(weight=rng.integers(-30, 40, (9, 20))),
-        lif2=neurons(9, du=2000, bias=900),
+        lif2=cells(9, du=2000, bias=900),
         output=Output(),
     )
     pipelined = integer.run(network, frames, states=5, digests=True, schedule="pipelined")
@@ -123,13 +115,13 @@ def test_what_a_bias_brings_up_before_the_first_input_does_not_travel_on() -> No
     nodes = {
         "input": Input(shape=(6,)),
         "dense1": Dense(weight=rng.integers(-30, 40, (5, 6))),
-        "lif1": neurons(5, vth=60, bias=5000),
+        "lif1": cells(5, vth=60, bias=5000),
         "dense2": Dense(weight=rng.integers(-30, 40, (5, 5))),
-        "lif2": neurons(5, vth=60, bias=5000),
+        "lif2": cells(5, vth=60, bias=5000),
         "back": Dense(weight=rng.integers(-30, 40, (5, 5))),
         "delay": Delay(steps=2),
         "dense3": Dense(weight=rng.integers(-30, 40, (3, 5))),
-        "readout": neurons(3, vth=None),
+        "readout": cells(3, vth=None),
         "output": Output(),
     }
     forward = [name for name in nodes if name != "back"]
@@ -159,7 +151,7 @@ def test_a_pooling_that_the_convolution_takes_over_changes_nothing(largest: int,
         input=Input(shape=(3, 11, 13)),
         pool=SumPool(kernel=(2, 3), stride=(2, 3)),
         conv=convolution,
-        lif=neurons(12, 5 if stride == 1 else 3, 4, vth=100 * largest),
+        lif=cells(12, 5 if stride == 1 else 3, 4, vth=100 * largest),
         output=Output(),
     )
     frames = ((rng.random((3, 20, 3, 11, 13)) < 0.1) * rng.integers(1, largest + 1, (3, 20, 3, 11, 13))).astype(
@@ -184,7 +176,7 @@ def test_counts_that_pooling_brings_beyond_a_byte_are_refused() -> None:
         input=Input(shape=(1, 2, 2)),
         pool=SumPool(kernel=(2, 2), stride=(2, 2)),
         conv=Conv(weight=np.ones((1, 1, 1, 1), int)),
-        lif=neurons(1, 1, 1),
+        lif=cells(1, 1, 1),
         output=Output(),
     )
     with pytest.raises(GridError, match="counts from 0 to 255, these reach from 400 to 400"):
@@ -242,7 +234,7 @@ def test_sums_beyond_every_narrow_type_stay_exact() -> None:
     network = chain(
         input=Input(shape=(3,)),
         dense=Dense(weight=np.array([[2**40 + 5, -(2**33), 7], [1, 1, 1]]), weight_exp=3),
-        lif=neurons(2, du=100, vth=60000),
+        lif=cells(2, du=100, vth=60000),
         output=Output(),
     )
     frames = np.random.default_rng(1).integers(0, 256, (2, 30, 3)).astype(np.uint8)
@@ -256,7 +248,7 @@ def test_sums_beyond_every_narrow_type_stay_exact() -> None:
 def test_counts_after_a_quiet_start_do_not_outgrow_the_proof() -> None:
     """The proof of bounds looks at the largest count so far: it grows when a later frame brings more."""
     network = chain(
-        input=Input(shape=(4000,)), dense=Dense(weight=np.full((1, 4000), 254)), lif=neurons(1), output=Output()
+        input=Input(shape=(4000,)), dense=Dense(weight=np.full((1, 4000), 254)), lif=cells(1), output=Output()
     )
     frames = np.ones((1, 2, 4000), np.uint8)
     frames[:, 1] = 255
@@ -268,12 +260,12 @@ def test_counts_after_a_quiet_start_do_not_outgrow_the_proof() -> None:
 
 
 def test_what_the_grid_does_not_have_is_refused_by_name() -> None:
-    scale = chain(input=Input(shape=(2,)), half=Scale(factor=np.array(0.5)), lif=neurons(2), output=Output())
+    scale = chain(input=Input(shape=(2,)), half=Scale(factor=np.array(0.5)), lif=cells(2), output=Output())
     with pytest.raises(UnsupportedError, match="half: the grid has no Scale"):
         integer.Simulator(scale, 1)
-    floating = chain(input=Input(shape=(2,)), dense=Dense(weight=np.full((1, 2), 0.5)), lif=neurons(1), output=Output())
+    floating = chain(input=Input(shape=(2,)), dense=Dense(weight=np.full((1, 2), 0.5)), lif=cells(1), output=Output())
     with pytest.raises(GridError, match="dense: weights are float64"):
         integer.Simulator(floating, 1)
-    dense = chain(input=Input(shape=(2,)), dense=Dense(weight=np.ones((1, 2), int)), lif=neurons(1), output=Output())
+    dense = chain(input=Input(shape=(2,)), dense=Dense(weight=np.ones((1, 2), int)), lif=cells(1), output=Output())
     with pytest.raises(GridError, match="counts from 0 to 255, these reach from 0 to 256"):
         integer.Simulator(dense, 1).step(np.array([[0, 256]]))

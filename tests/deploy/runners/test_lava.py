@@ -7,10 +7,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deploy.network import Conv, Delay, Dense, Flatten, FloatNeuron, GridNeuron, Input, Network, Node, Output, Scale
+from deploy.network import (
+    Array,
+    Conv,
+    Delay,
+    Dense,
+    Flatten,
+    FloatNeuron,
+    GridNeuron,
+    Input,
+    Network,
+    Node,
+    Output,
+    Scale,
+)
 from deploy.runners.lava import fixed as lava
 from deploy.traces.trace import Trace
-from tests.deploy.runners.plain import Array, cells, chain, correlate, even, events, needs_lava, reference
+from tests.builders import cells, chain, even, events
+from tests.deploy.marks import needs_lava
+from tests.deploy.oracles import apply
+from tests.deploy.runners.plain import reference
 
 
 def assert_same(network: Network, frames: Array, trace: Trace, *, spiking: float = 0.01) -> None:
@@ -215,7 +231,7 @@ def random_network(rng: np.random.Generator) -> Network:
             weight_exp=pick(0, 0, 1, -1),
         )
         nodes[f"conv{i}"] = conv
-        shape = correlate(np.zeros(shape, int), conv).shape
+        shape = apply(conv, np.zeros((1, *shape), int)).shape[1:]
         nodes[f"lif{i}"] = layer(*shape)
         edges += [(last, f"conv{i}"), (f"conv{i}", f"lif{i}")]
         last = f"lif{i}"

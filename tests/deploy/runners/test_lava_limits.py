@@ -16,7 +16,8 @@ from deploy.runners.lava import fixed as lava
 from deploy.runners.lava.loihi2 import loihi2_missing
 from deploy.runners.lava.python310 import find_python310
 from deploy.runners.lava.worker import run_worker
-from tests.deploy.runners.plain import FRAMES, cells, chain, needs_lava, small
+from tests.builders import FRAMES, cells, chain, small
+from tests.deploy.marks import needs_lava
 
 # What Lava cannot do is refused before it starts.
 

@@ -1,11 +1,9 @@
 """The integer simulator beside nengo-loihi's emulator, where both do the same: dense layers, binary spikes, no biases.
 
-nengo-loihi needs Python 3.10 and a numpy of its day: CKD_NENGO_LOIHI names an interpreter that has it.
+nengo-loihi needs Python 3.10 and a numpy of its day; its worker gets both as Lava's do.
 """
 
 import itertools
-import os
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +11,15 @@ import pytest
 
 from deploy.network import Dense, Flatten, GridNeuron, Input, Network, Node, Output
 from deploy.runners import integer
-from tests.deploy.runners.plain import chain, even
+from deploy.runners.lava.worker import run_worker
+from tests.builders import chain, even
+from tests.deploy.marks import MISSING
 
 CASES, STEPS = 150, 50
-PYTHON = os.environ.get("CKD_NENGO_LOIHI")
 
 
-@pytest.mark.skipif(PYTHON is None, reason="CKD_NENGO_LOIHI names no interpreter that has nengo-loihi")
+@pytest.mark.skipif(MISSING is not None, reason=f"nengo-loihi cannot run here: {MISSING}")
 def test_random_networks_are_the_same_spike_by_spike_in_nengo_loihis_emulator(tmp_path: Path) -> None:
-    assert PYTHON is not None
     rng = np.random.default_rng(0)
     networks, frames = [], []
     for i in range(CASES):
@@ -35,9 +33,7 @@ def test_random_networks_are_the_same_spike_by_spike_in_nengo_loihis_emulator(tm
             assert isinstance(dense, Dense) and isinstance(neuron, GridNeuron) and neuron.vth is not None
             arrays |= {f"weight{k}": dense.weight, f"du{k}": neuron.du, f"dv{k}": neuron.dv, f"vth{k}": neuron.vth}
         np.savez(tmp_path / f"case{i}.npz", **arrays)
-    worker = Path(__file__).with_name("nengo_loihi_worker.py")
-    done = subprocess.run([PYTHON, worker, tmp_path], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    run_worker(Path(__file__).with_name("nengo_loihi_worker.py"), str(tmp_path), timeout=300)
 
     spikes = 0
     for i, network in enumerate(networks):

@@ -44,7 +44,8 @@ def test_the_documented_use_gives_the_spikes_of_a_run_of_the_whole_recording(
     binning = replace(small_network.binning, steps=STEPS)
     whole = integer.run(small_network, to_frames(read_recording(Path("long.npy")), binning)[None])
     assert [len(block["lif1"][0]) for block in blocks] == [100, 100, 100, 50]
-    assert set(blocks[0]) == set(whole.spikes)
-    for name, spikes in whole.spikes.items():
+    assert set(blocks[0]) == set(whole.spiking)
+    for name in whole.spiking:
+        spikes = whole.layers[name].output
         assert spikes[:, 100:].any()
         assert np.array_equal(np.concatenate([block[name] for block in blocks], axis=1), spikes), name

@@ -40,6 +40,7 @@ def test_a_pipelined_trace_is_written_aligned(tmp_path: Path) -> None:
     write_nir_data(run_integer(network, frames), tmp_path / "a.nir", dt=1e-3)
     write_nir_data(run_integer(network, frames, schedule="pipelined"), tmp_path / "b.nir", dt=1e-3)
     a, b = (read(tmp_path / name) for name in ("a.nir", "b.nir"))
+    assert a.nodes.keys() == network.neurons.keys() and all(node.observables for node in a.nodes.values())
     for layer, node in a.nodes.items():
         for kind, one in node.observables.items():
             assert np.array_equal(one.data, b.nodes[layer].observables[kind].data)

@@ -1,0 +1,101 @@
+"""The examples in docstrings, and the Python in the documents, run as they stand."""
+
+import doctest
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import deploy
+from deploy.formats.onnx import write_onnx
+from deploy.grid.chips import LOIHI1
+from tests.builders import small_frames, write_model
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = [path for wing in ("ckd", "export", "deploy") for path in sorted((ROOT / wing).rglob("*.py"))]
+MODULES = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for path in SOURCES
+    if ">>> " in path.read_text()
+]
+
+
+class Checker(doctest.OutputChecker):
+    """An example that shows no result tells how something is called; one that shows a result must be right."""
+
+    def check_output(self, want: str, got: str, optionflags: int) -> bool:
+        return not want or super().check_output(want, got, optionflags)
+
+
+@pytest.fixture
+def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What an example may take for granted: student.nir and student.trace in the folder, and what they hold."""
+    model = write_model(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    trace = deploy.load_trace(model.with_suffix(".trace"))
+    return {"network": deploy.load(model), "trace": trace, "frames": small_frames(), "LOIHI1": LOIHI1}
+
+
+def failures_of(test: doctest.DocTest) -> str:
+    """What an example gave instead, or the exception that it raised; empty where it is right."""
+    said: list[str] = []
+    doctest.DocTestRunner(Checker(), verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE).run(test, out=said.append)
+    return "".join(said)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of_a_module_run(name: str, names: dict[str, Any]) -> None:
+    module = importlib.import_module(name)
+    tests = [test for test in doctest.DocTestFinder().find(module, extraglobs=names) if test.examples]
+    assert tests
+    for test in tests:
+        assert not failures_of(test)
+
+
+def run_document(path: str, names: dict[str, Any]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / path).read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, path, "exec"), dict(names))
+
+
+def test_the_python_of_the_readme_finds_the_trace_equal(
+    names: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_document("README.md", names)
+    assert capsys.readouterr().out == "True None\n"
+
+
+def test_the_python_of_the_page_on_onnx_gives_the_class_of_a_recording(
+    names: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_onnx(names["network"], Path("student.onnx"))
+    for frames, predicted in zip(names["frames"], names["trace"].predictions, strict=True):
+        run_document("docs/onnx-netx.md", {"frames": frames[:, None]})
+        assert capsys.readouterr().out == f"{predicted}\n"
+
+
+def test_the_python_of_the_page_on_checking_makes_a_trace_of_ones_own(names: dict[str, Any]) -> None:
+    trace = names["trace"]
+    spikes = {"spikes1": trace.layers["lif1"].output, "spikes2": trace.layers["lif2"].output}
+    run_document(
+        "docs/checking.md",
+        {**spikes, "v": trace.layers["readout"]["v"], "classes": trace.predictions, "deploy": deploy, "Path": Path},
+    )
+    assert deploy.compare(trace, deploy.load_trace(Path("chip.trace")))
+
+
+@pytest.mark.parametrize(
+    ("example", "said"),
+    [
+        (">>> len(trace.labels)\n8", "Got:\n    9"),
+        (">>> deploy.load_everything()", "AttributeError"),
+        (">>> trace.labels", ""),
+    ],
+)
+def test_an_example_that_rots_is_found(example: str, said: str, names: dict[str, Any]) -> None:
+    test = doctest.DocTestParser().get_doctest(example, {**names, "deploy": deploy}, "example", None, None)
+    told = failures_of(test)
+    assert said in told and bool(told) == bool(said)
