@@ -1,8 +1,8 @@
 """From a trained student to files that others can run. Imports both other wings.
 
->>> import export
->>> exported = export.export(export.Plan(run="runs/demo", to="nir"))
->>> exported.model, exported.trace, exported.accuracy
+    import export
+    exported = export.export(export.Plan(run="runs/demo", to="nir"))
+    exported.model, exported.trace, exported.accuracy
 
 A name is loaded where it is first used: `import export` is light, and PyTorch comes with what needs it.
 """

@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import deploy
 from deploy.formats.onnx import write_onnx
 from deploy.grid.chips import LOIHI1
 from tests.builders import small_frames, write_model
+from tests.ckd.conftest import cache_of_the_tests, tiny_run
+
+__all__ = ["cache_of_the_tests", "tiny_run"]
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = [path for wing in ("ckd", "export", "deploy") for path in sorted((ROOT / wing).rglob("*.py"))]
@@ -62,8 +66,9 @@ def run_document(path: str, names: dict[str, Any]) -> None:
 
 
 def test_the_python_of_the_readme_finds_the_trace_equal(
-    names: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    names: dict[str, Any], tiny_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    shutil.copytree(tiny_run, "runs/nmnist")
     run_document("README.md", names)
     assert capsys.readouterr().out == "True None\n"
 

@@ -87,7 +87,7 @@ def shift_weighted_sum(a: Ints, weight_exp: int) -> Ints:
 
 
 def weight_step(low: float, high: float, bits: int = WEIGHT_BITS) -> int:
-    """The distance between neighbouring weights of a layer that spans [low, high].
+    """The distance between neighboring weights of a layer that spans [low, high].
 
     A layer of mixed sign spends one bit on the sign: eight bits give the EVEN values from -256 to 254. A layer of
     one sign keeps step 1 (-255..0 or 0..255). Fewer bits drop further low bits.

@@ -81,7 +81,7 @@ def _resolved(command: str) -> list[str]:
 
 
 def _draw(model: Path, picture: Path) -> None:
-    """One recording, trained beside simulated: a cell is a neuron at a step, coloured by who spiked."""
+    """One recording, trained beside simulated: a cell is a neuron at a step, colored by who spiked."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -95,24 +95,22 @@ def _draw(model: Path, picture: Path) -> None:
     trained = deploy.load_trace(model.with_suffix(".trace"))
     assert trained.frames is not None and trained.labels is not None
     simulated = deploy.run(deploy.load(model), trained.frames[:1], on="integer")
-    colours = {"silent": "#f3f4f6", "both spike": "#1f2937", "only trained": "#2563eb", "only simulated": "#ea580c"}
+    colors = {"silent": "#f3f4f6", "both spike": "#1f2937", "only trained": "#2563eb", "only simulated": "#ea580c"}
     layers = list(trained.spiking)
     figure, axes = plt.subplots(1, len(layers), figsize=(4 * len(layers), 4.6), layout="constrained", squeeze=False)
     for axis, layer in zip(axes[0], layers, strict=True):
         a, b = (trace.aligned("spikes", layer)[0].reshape(trained.steps, -1) for trace in (trained, simulated))
-        # 60 neurons that spike at least once, evenly spread over the layer: more would be a grey block.
+        # 60 neurons that spike at least once, evenly spread over the layer: more would be a gray block.
         active = np.flatnonzero((a | b).any(axis=0))
         shown = active[np.linspace(0, len(active) - 1, min(60, len(active))).astype(int)]
         cells = np.where(a & b, 1, np.where(a, 2, np.where(b, 3, 0)))[:, shown].T
         axis.pcolormesh(
-            cells, cmap=ListedColormap(list(colours.values())), vmin=0, vmax=3, edgecolors="w", linewidth=0.3
+            cells, cmap=ListedColormap(list(colors.values())), vmin=0, vmax=3, edgecolors="w", linewidth=0.3
         )
         axis.set_title(f"{layer}: {int((a != b).sum())} of {int(a.sum()):,} spikes differ", fontsize=10)
         axis.set_xlabel("time step")
     axes[0, 0].set_ylabel("neuron (60 of those that spike)")
-    figure.legend(
-        [Patch(color=c) for c in colours.values()], colours, loc="outside lower center", ncols=4, frameon=False
-    )
+    figure.legend([Patch(color=c) for c in colors.values()], colors, loc="outside lower center", ncols=4, frameon=False)
     label = trained.classes[int(trained.labels[0])]
     figure.suptitle(f"A recording of class {label}: trained in PyTorch beside the integer simulator", fontsize=11)
     figure.savefig(picture, dpi=110)

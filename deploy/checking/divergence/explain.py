@@ -133,7 +133,7 @@ def _input_causes(expected: Array, found: Array) -> list[Cause]:
 
 
 def _moved_between_steps(expected: Array, found: Array) -> str | None:
-    """Whether the same events fell into neighbouring steps, here and there one more or less where counts saturate."""
+    """Whether the same events fell into neighboring steps, here and there one more or less where counts saturate."""
     a, b = (frames.astype(np.int64) for frames in (expected, found))
     if not a.any() or not b.any():
         return None
@@ -144,7 +144,7 @@ def _moved_between_steps(expected: Array, found: Array) -> str | None:
     when = [float(np.average(np.arange(a.shape[1]), weights=counts)) for counts in by_step]
     way = "earlier" if when[1] < when[0] else "later"
     events = int(abs(a - b).sum()) // 2
-    return f"about {events:,} events fall into a neighbouring, mostly {way}, step: the binning differs"
+    return f"about {events:,} events fall into a neighboring, mostly {way}, step: the binning differs"
 
 
 def _found_nearby(a: Array, b: Array) -> float:

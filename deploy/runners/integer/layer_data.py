@@ -8,7 +8,7 @@ from deploy.network import Array
 class Scatter(NamedTuple):
     """A synapse as seen from its inputs: what an event adds, and where.
 
-    An event reaches `taps` rows of the output and in each some neighbouring places, whose channels lie side by side:
+    An event reaches `taps` rows of the output and in each some neighboring places, whose channels lie side by side:
     one run of weights. weight (blocks, rows, run) int16; one row for each way in which an input can lie relative to the
     strides. Sums are int16 and kept with a margin, so that no event has to ask whether it lies at a border: rows of
     `line` numbers, of which a row of the output is a part that begins at `left`.
@@ -37,7 +37,7 @@ class Synapse(NamedTuple):
     """Weights and geometry of a convolution, in the order in which they are read.
 
     weight (groups * blocks, rows, lanes) int16: row (ki * kernel_w + kj) * in_channels / groups + c holds what input
-    channel c adds through tap (ki, kj). The columns of a kernel are `pieces` runs of `span` neighbouring ones: one run
+    channel c adds through tap (ki, kj). The columns of a kernel are `pieces` runs of `span` neighboring ones: one run
     unless the kernel is dilated. After `limit` rows a sum could leave int16. No synapse at all has kernel_h 0.
 
     What weights have in common as a power of two is in `exponent`, so that sums stay small.

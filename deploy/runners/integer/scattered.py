@@ -27,7 +27,7 @@ NO_SCATTER = Scatter(
 
 
 def reach(node: Conv) -> int:
-    """How many neighbouring places of an output row an event reaches at most."""
+    """How many neighboring places of an output row an event reaches at most."""
     return -(-node.weight.shape[3] // node.stride[1])
 
 

@@ -16,7 +16,7 @@ LANES = (8, 16, 32, 64, 128)
 """How many output channels are summed together: widths that vector registers hold whole."""
 
 WIDTHS = (8, 16, 32, 48, 64, 96, 128, 192)
-"""How many weights are added at once: channels, or channels at several neighbouring places."""
+"""How many weights are added at once: channels, or channels at several neighboring places."""
 
 _instructions: Any = intrinsic
 
