@@ -29,9 +29,11 @@ def run_command(command: Callable[[], int], *also: type[Exception]) -> int:
 
 
 class RichReporter:
-    """A progress bar a stage, on stderr."""
+    """A progress bar a stage, on stderr. `out` is the run folder, once it is there."""
 
     def __init__(self, *, shown: bool = True) -> None:
+        self.shown = shown
+        self.out: Path | None = None
         self._progress = Progress(
             TextColumn("{task.description:<22}"),
             BarColumn(),
@@ -50,6 +52,9 @@ class RichReporter:
     def __exit__(self, *_: object) -> None:
         self._close()
         self._progress.stop()
+
+    def began(self, out: Path) -> None:
+        self.out = out
 
     def stage(self, title: str, total: int | None, done: int = 0) -> None:
         self._close()

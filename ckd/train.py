@@ -83,24 +83,23 @@ def _preset_of(arguments: list[str]) -> str:
 def _train(options: Options, config: Config) -> int:
     """Train with a progress bar, and show the results."""
     from ckd.console import RichReporter, results_table
-    from ckd.runs.folder import free_folder, is_run
     from ckd.training.parallel import is_first_process
     from ckd.training.pipeline import resume_run, train_run
 
-    shown = is_first_process()
-    out = options.resume or options.out or free_folder(config.preset, config.seed)
+    reporter = RichReporter(shown=is_first_process())
     try:
-        with RichReporter(shown=shown) as reporter:
+        with reporter:
             if options.resume:
-                summary = resume_run(out, reporter=reporter)
+                summary = resume_run(options.resume, reporter=reporter)
             else:
-                summary = train_run(config, out, overwrite=options.overwrite, reporter=reporter)
+                summary = train_run(config, options.out, overwrite=options.overwrite, reporter=reporter)
     except KeyboardInterrupt:
-        if shown and is_run(out):
-            print(f"interrupted; python -m ckd.train --resume {out} goes on", file=sys.stderr)
+        goes_on = f"; python -m ckd.train --resume {reporter.out} goes on" if reporter.out else ""
+        if reporter.shown:
+            print(f"interrupted{goes_on}", file=sys.stderr)
         return 130
-    if shown:
-        results_table(summary, out)
+    if reporter.shown and reporter.out:
+        results_table(summary, reporter.out)
     return 0
 
 

@@ -6,11 +6,10 @@ import numpy as np
 from torch import nn
 
 from ckd.models.student import Student
-from deploy import grid
 from deploy.errors import UnsupportedError
-from deploy.network import Conv, Dense, Flatten, GridNeuron, Network
+from deploy.network import Flatten, Network
 from deploy.network.parameters import ParameterChange, compare_parameter
-from deploy.quantization.rounding import collect_layer
+from deploy.quantization.rounding import before_and_after, collect_layer
 from deploy.quantization.search import Quantization
 from export.grid_layers import GridClassifier, GridConv, GridLIF
 
@@ -73,14 +72,9 @@ def _report(network: Network, quantization: Quantization) -> tuple[ParameterChan
     """What became of each parameter of the float student, training on the grid included."""
     report = {(change.node, change.parameter): change for change in quantization.network.report}
     for layer in quantization.layers:
-        floating = collect_layer(quantization.prepared, layer.name)
-        neuron = network.nodes[layer.name]
-        assert isinstance(neuron, GridNeuron)
-        now = {(layer.name, "bias"): (floating.bias, neuron.bias / (layer.scale * (1 << grid.STATE_BITS)))}
-        for name, node in floating.synapses.items():
-            synapse = network.nodes[name]
-            assert isinstance(synapse, Conv | Dense)
-            now[name, "weight"] = (node.weight, synapse.weight * 2.0**synapse.weight_exp / layer.scale)
-        for key, (before, after) in now.items():
-            report[key] = compare_parameter(*key, before, after, note="trained on the grid")
+        neuron, synapses = network.nodes[layer.name], {name: network.nodes[name] for name in layer.synapses}
+        trained = replace(layer, neuron=neuron, synapses=synapses)
+        for which, values in before_and_after(collect_layer(quantization.prepared, layer.name), trained).items():
+            if which[1] in ("weight", "bias"):
+                report[which] = compare_parameter(*which, *values, note="trained on the grid")
     return tuple(report.values())

@@ -1,16 +1,13 @@
 """Which recordings train, validate and test, and which stills may be seen: decided by original image."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from ckd.config import Data
 from ckd.data.base import Source, Stills
-from ckd.errors import DatasetError, RunError
+from ckd.errors import DatasetError
 from ckd.events.types import Int
-from ckd.files import write_then_rename
 
 PARTS = ("train", "validation", "test")
 
@@ -75,15 +72,3 @@ def training_stills(stills: Stills, source: Source, split: Split) -> Stills:
     """Those of the source's `stills` whose original image no validation or test recording films."""
     held_out = np.concatenate([source.image_ids[split.rows(part, source)] for part in ("validation", "test")])
     return stills.take(np.flatnonzero(~np.isin(stills.image_ids, held_out)))
-
-
-def write_split(path: Path, split: Split) -> None:
-    with write_then_rename(path) as temporary:
-        temporary.write_text(json.dumps({part: getattr(split, part) for part in PARTS}, indent=1))
-
-
-def read_split(path: Path) -> Split:
-    try:
-        return Split(**{part: tuple(names) for part, names in json.loads(path.read_text()).items()})
-    except (OSError, ValueError, TypeError) as error:
-        raise RunError(f"{path}: cannot be read as a split ({error}); train the run again") from None

@@ -8,6 +8,7 @@ summary.json           written last: a folder without it is unfinished
 """
 
 import json
+import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from ckd.config import Config, config_from_dict, config_to_dict
 from ckd.data.base import Source, binning_of
 from ckd.data.sources import open_source
-from ckd.data.split import Split, read_split
+from ckd.data.split import Split
 from ckd.errors import ConfigError, RunError
 from ckd.events import Binning, Frames
 from ckd.events.types import Int
@@ -25,6 +26,8 @@ from ckd.models.build import build_student
 from ckd.models.student import Student
 from ckd.models.weights import read_weights
 from ckd.runs.migration import FORMAT, migrated_config
+
+SPLIT, SUMMARY = "split.json", "summary.json"
 
 
 @dataclass(frozen=True)
@@ -72,15 +75,13 @@ def load_run(path: Path | str, *, student: str = "student") -> Run:
             f"{path}: the weights in {student}.safetensors do not fit the network that config.yaml describes; "
             "one of the two files was changed, train the run again"
         ) from None
-    return Run(path, config, network.eval(), read_split(path / "split.json"), binning, classes, summary)
+    return Run(path, config, network.eval(), read_split(path), binning, classes, summary)
 
 
 def read_summary(path: Path) -> dict[str, Any]:
     """summary.json of a finished run. Raises RunError."""
     read_config(path)
-    return _read_json(
-        path / "summary.json", missing="the run is unfinished; continue it with python -m ckd.train --resume"
-    )
+    return _read_json(path / SUMMARY, missing="the run is unfinished; continue it with python -m ckd.train --resume")
 
 
 def free_folder(preset: str, seed: int) -> Path:
@@ -98,7 +99,7 @@ def refuse_taken(path: Path, *, overwrite: bool) -> None:
     if path.is_dir() and any(path.iterdir()) and not ours:
         raise RunError(f"--out {path}: holds files that are no run's, which stay untouched; give another folder")
     if ours and not overwrite:
-        if not (path / "summary.json").is_file():
+        if not (path / SUMMARY).is_file():
             raise RunError(f"--out {path}: an unfinished run; continue it with --resume {path}, or give --overwrite")
         raise RunError(f"--out {path}: exists already; give another folder, or --overwrite")
 
@@ -135,24 +136,42 @@ def read_config(path: Path) -> Config:
         raise RunError(str(error)) from None
 
 
+def create_run(path: Path, config: Config, split: Split) -> None:
+    """Begin a run folder; a run's that lies there goes, or weights left in it would pass for this one's."""
+    if is_run(path):
+        shutil.rmtree(path)
+    path.mkdir(parents=True, exist_ok=True)
+    write_config(path, config)
+    _write_json(path / SPLIT, vars(split))
+
+
 def write_config(path: Path, config: Config) -> None:
     import yaml
 
-    with write_then_rename(path / "config.yaml") as temporary:
-        temporary.write_text(yaml.safe_dump({"format": FORMAT, **config_to_dict(config)}, sort_keys=False))
+    _write(path / "config.yaml", yaml.safe_dump({"format": FORMAT, **config_to_dict(config)}, sort_keys=False))
 
 
-def upgrade_config(path: Path) -> None:
-    """Write the config.yaml of an earlier format anew, so that the folder is of one format when a run goes on in it."""
-    import yaml
+def read_split(path: Path) -> Split:
+    """Which recordings a run trained, validated and tested on. Raises RunError."""
+    file = path / SPLIT
+    try:
+        return Split(**{part: tuple(names) for part, names in _read_json(file, missing="train the run again").items()})
+    except (TypeError, AttributeError) as error:
+        raise RunError(f"{file}: cannot be read as a split ({error}); train the run again") from None
 
-    if yaml.safe_load((path / "config.yaml").read_text())["format"] != FORMAT:
-        write_config(path, read_config(path))
+
+def write_summary(path: Path, summary: dict[str, Any]) -> None:
+    """The end of a run: from now on it is finished."""
+    _write_json(path / SUMMARY, summary)
 
 
-def write_json(path: Path, values: dict[str, Any]) -> None:
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    _write(path, json.dumps(values, indent=1) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
     with write_then_rename(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=1) + "\n")
+        temporary.write_text(text)
 
 
 def _read_json(path: Path, *, missing: str) -> dict[str, Any]:

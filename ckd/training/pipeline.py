@@ -1,7 +1,6 @@
 """A run from its configuration to its summary: data, teacher, distilled student, undistilled student."""
 
 import platform
-import shutil
 import time
 from dataclasses import replace
 from importlib.metadata import version
@@ -12,11 +11,20 @@ from lightning_fabric import Fabric
 
 from ckd.config import Config
 from ckd.data.material import Material, prepare
-from ckd.data.split import read_split, write_split
 from ckd.errors import RunError
 from ckd.models.distributed import process_count
 from ckd.runs.curves import draw_curves
-from ckd.runs.folder import free_folder, is_run, read_config, refuse_taken, upgrade_config, write_config, write_json
+from ckd.runs.folder import (
+    SPLIT,
+    SUMMARY,
+    create_run,
+    free_folder,
+    read_config,
+    read_split,
+    refuse_taken,
+    write_config,
+    write_summary,
+)
 from ckd.training.checkpoint import remove_checkpoint
 from ckd.training.determinism import deterministic_algorithms
 from ckd.training.measure import measure
@@ -59,7 +67,7 @@ def resume_run(out: Path, *, reporter: Reporter | None = None) -> dict[str, Any]
         RunError: the folder is no run's, cannot be read, or its run is finished.
     """
     config = read_config(out)
-    if (out / "summary.json").is_file():
+    if (out / SUMMARY).is_file():
         raise RunError(f"--resume {out}: this run is finished")
     return _carry_out(config, out, reporter or Silent(), resume=True)
 
@@ -71,20 +79,15 @@ def _carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) -
     # Each process may have chosen a folder for itself: that of the first counts.
     out = fabric.broadcast(out)
     reporter.stage("reading and filming", None)
-    split_file = out / "split.json"
-    split = read_split(split_file) if resume and split_file.is_file() else None
+    split = read_split(out) if resume and (out / SPLIT).is_file() else None
     material = prepare(config.data, config.method, seed=config.seed, split=split)
     networks = RunNetworks(config, out, material, fabric, reporter, resume=resume)
     networks.check()
-    if fabric.is_global_zero and resume:
-        upgrade_config(out)
+    if fabric.is_global_zero and not resume:
+        create_run(out, config, material.split)
     elif fabric.is_global_zero:
-        if is_run(out):
-            # Asked for with --overwrite; weights left in it would pass for this run's.
-            shutil.rmtree(out)
-        out.mkdir(parents=True, exist_ok=True)
-        write_config(out, config)
-        write_split(split_file, material.split)
+        write_config(out, config)  # the folder may be of an earlier format
+    reporter.began(out)
     fabric.barrier()
     with deterministic_algorithms(config.machine.deterministic):
         results = _train_and_test(config, networks, material, fabric)
@@ -104,7 +107,7 @@ def _carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) -
     }  # fmt: skip
     if fabric.is_global_zero:
         draw_curves(out)
-        write_json(out / "summary.json", summary)
+        write_summary(out, summary)
         remove_checkpoint(out)
     return summary
 

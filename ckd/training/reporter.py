@@ -1,10 +1,15 @@
 """Who is told how far a run has come."""
 
+from pathlib import Path
 from typing import Protocol
 
 
 class Reporter(Protocol):
     """Shows progress: one stage at a time."""
+
+    def began(self, out: Path) -> None:
+        """The run folder `out` is there; from now on an interrupted run can go on."""
+        ...
 
     def stage(self, title: str, total: int | None, done: int = 0) -> None:
         """A stage of `total` parts begins (None: nobody can say), `done` of them done already."""
@@ -18,5 +23,6 @@ class Reporter(Protocol):
 class Silent:
     """Shows nothing."""
 
+    def began(self, out: Path) -> None: ...
     def stage(self, title: str, total: int | None, done: int = 0) -> None: ...
     def advance(self, done: int) -> None: ...

@@ -39,7 +39,7 @@ class GridLayer:
     scale: float
     neuron: GridNeuron
     synapses: Mapping[str, Dense | Conv]
-    changes: tuple[ParameterChange, ...]
+    changes: tuple[ParameterChange, ...] = ()
 
 
 def collect_layer(network: Network, name: str) -> FloatLayer:
@@ -113,53 +113,62 @@ def round_layer(layer: FloatLayer, scale: float, bits: int, *, clip: float = 1.0
         GridError: a value that the grid cannot hold.
     """
     fitting = _fitting_scales(layer, bits)
-    synapses, changes = {}, []
+    synapses, saturated = {}, {}
     for name, node in layer.synapses.items():
         exponent = ceil(log2(scale / clip / fitting[name]) - 1e-9)
-        unit = scale / 2.0**exponent
-        rounded = grid.round_weights(node.weight * unit, bits)
+        wanted = node.weight * (scale / 2.0**exponent)
         low, high = grid.weight_range(float(node.weight.min()), float(node.weight.max()), bits)
-        beyond = (node.weight * unit < low - 0.5) | (node.weight * unit > high + 0.5)
-        change = compare_parameter(name, "weight", node.weight, rounded / unit, saturated=int(beyond.sum()))
-        changes.append(change)
-        synapses[name] = replace(node, weight=rounded.astype(np.int32), weight_exp=exponent)
-    neuron, neuron_changes = _round_neuron(layer, scale)
-    return GridLayer(
-        name=layer.name, scale=scale, neuron=neuron, synapses=synapses, changes=(*changes, *neuron_changes)
+        saturated[name, "weight"] = int(((wanted < low - 0.5) | (wanted > high + 0.5)).sum())
+        rounded = grid.round_weights(wanted, bits).astype(np.int32)
+        synapses[name] = replace(node, weight=rounded, weight_exp=exponent)
+    neuron, beyond = _round_neuron(layer, scale)
+    saturated |= {(layer.name, parameter): count for parameter, count in beyond.items()}
+    rounded = GridLayer(name=layer.name, scale=scale, neuron=neuron, synapses=synapses)
+    changes = tuple(
+        compare_parameter(
+            *which, *values, saturated=saturated.get(which, 0), note=layer.note if which[1] == "bias" else ""
+        )
+        for which, values in before_and_after(layer, rounded).items()
     )
+    return replace(rounded, changes=changes)
 
 
-def _round_neuron(layer: FloatLayer, scale: float) -> tuple[GridNeuron, list[ParameterChange]]:
-    neuron, name = layer.neuron, layer.name
-    state = scale * (1 << grid.STATE_BITS)
-    mantissa, exponent = grid.split_bias(layer.bias * state)
-    bias = mantissa << exponent
-    limit = grid.BIAS_MANTISSA_MAX << grid.BIAS_EXPONENT_MAX
-    beyond = int((np.abs(layer.bias * state) > limit).sum())
-    changes = [compare_parameter(name, "bias", layer.bias, bias / state, saturated=beyond, note=layer.note)]
+def before_and_after(layer: FloatLayer, rounded: GridLayer) -> dict[tuple[str, str], tuple[Array, Array]]:
+    """By node and parameter, its values before and on the grid, both in the units of the float network."""
+    neuron, on_grid, state = layer.neuron, rounded.neuron, rounded.scale * (1 << grid.STATE_BITS)
+    values: dict[tuple[str, str], tuple[Array, Array]] = {}
+    for name, node in layer.synapses.items():
+        synapse = rounded.synapses[name]
+        values[name, "weight"] = node.weight, synapse.weight * 2.0**synapse.weight_exp / rounded.scale
+    values[layer.name, "bias"] = layer.bias, on_grid.bias / state
+    values[layer.name, "keep"] = neuron.keep, 1 - on_grid.dv / grid.DECAY_ONE
+    if layer.decays_current and neuron.current_keep is not None:
+        values[layer.name, "current_keep"] = neuron.current_keep, 1 - (on_grid.du + 1) / grid.DECAY_ONE
+    if neuron.threshold is not None and on_grid.vth is not None:
+        values[layer.name, "threshold"] = neuron.threshold - neuron.reset, on_grid.vth / rounded.scale
+    return values
 
+
+def _round_neuron(layer: FloatLayer, scale: float) -> tuple[GridNeuron, dict[str, int]]:
+    """The neurons, and by parameter how many of its values hit the end of their range."""
+    neuron, name, saturated = layer.neuron, layer.name, {}
+    bias = layer.bias * (scale * (1 << grid.STATE_BITS))
+    mantissa, exponent = grid.split_bias(bias)
+    saturated["bias"] = int((np.abs(bias) > grid.BIAS_MANTISSA_MAX << grid.BIAS_EXPONENT_MAX).sum())
     dv = _decay(name, "potential", neuron.keep, lowest=0)
-    changes.append(compare_parameter(name, "keep", neuron.keep, 1 - dv / grid.DECAY_ONE))
     du = np.array(grid.DU_IMMEDIATE)
     if layer.decays_current:
         assert neuron.current_keep is not None
         du = _decay(name, "current", neuron.current_keep, lowest=1) - 1
-        changes.append(compare_parameter(name, "current_keep", neuron.current_keep, 1 - (du + 1) / grid.DECAY_ONE))
     vth = None
     if neuron.threshold is not None:
         threshold = np.asarray(neuron.threshold - neuron.reset, np.float64)
         if np.any(threshold < 0):
             raise GridError(f"{name}: threshold lies {-threshold.min():g} below the reset; the grid holds 0 and above")
-        vth = np.minimum(np.rint(threshold * scale), grid.VTH_MAX)
-        over = int((threshold * scale > grid.VTH_MAX + 0.5).sum())
-        changes.append(compare_parameter(name, "threshold", threshold, vth / scale, saturated=over))
-        vth = vth.astype(np.int32)
-    return (
-        GridNeuron(
-            shape=neuron.shape, du=du.astype(np.int32), dv=dv.astype(np.int32), vth=vth, bias=bias.astype(np.int32)
-        ),
-        changes,
-    )
+        vth = np.minimum(np.rint(threshold * scale), grid.VTH_MAX).astype(np.int32)
+        saturated["threshold"] = int((threshold * scale > grid.VTH_MAX + 0.5).sum())
+    bias = (mantissa << exponent).astype(np.int32)
+    return GridNeuron(shape=neuron.shape, du=du.astype(np.int32), dv=dv.astype(np.int32), vth=vth, bias=bias), saturated
 
 
 def _decay(name: str, what: str, keep: Array, *, lowest: int) -> Array:

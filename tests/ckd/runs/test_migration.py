@@ -16,6 +16,7 @@ from ckd.runs.metrics import read_metrics
 from ckd.train import main, parse
 from ckd.training.checkpoint import read_checkpoint
 from ckd.training.pipeline import resume_run, train_run
+from ckd.training.reporter import Silent
 from tests.ckd.conftest import TINY
 
 FORMAT_1 = """
@@ -65,7 +66,7 @@ def test_curves_are_drawn_of_metrics_that_say_step(tmp_path: Path) -> None:
     assert (tmp_path / "curves.png").stat().st_size > 10_000
 
 
-class Impatient:
+class Impatient(Silent):
     """Interrupts a run when the distilled student has seen so many batches."""
 
     def __init__(self, patience: int) -> None:
