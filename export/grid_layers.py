@@ -19,7 +19,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from ckd.models.neuron import LIF, current_gradient
 from deploy import grid
 from deploy.errors import UnsupportedError
-from deploy.network import Conv, Dense
+from deploy.network import Conv, Dense, GridNeuron, exactly
 from deploy.quantization.rounding import FloatLayer, GridLayer
 
 
@@ -99,7 +99,7 @@ class GridLIF(LIF):
     vth: Tensor
 
     def __init__(self, floating: FloatLayer, layer: GridLayer, alpha: float) -> None:
-        neuron = layer.neuron
+        neuron = exactly(layer.name, layer.neuron, "fine-tuning", GridNeuron)
         assert neuron.vth is not None
         if floating.decays_current or neuron.dv.size > 1 or neuron.vth.size > 1:
             raise UnsupportedError(f"{layer.name}: a student's neurons share one decay and threshold, without current")

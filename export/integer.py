@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError
-from deploy.network import Array, Conv, Dense, GridNeuron, Network, Shape, SumPool
+from deploy.network import Array, Conv, Dense, GridNeuron, Network, Shape, SumPool, exactly
 from deploy.network.counts import largest_counts
 from deploy.runners.walk import Walk
 
@@ -62,7 +62,7 @@ class IntegerNetwork(nn.Module):
                 if isinstance(node, Dense | Conv | SumPool)
             }
         )
-        self.neurons = nn.ModuleDict({name: _Neurons(network.nodes[name]) for name in network.neurons})
+        self.neurons = nn.ModuleDict({name: _Neurons(name, node) for name, node in network.neurons.items()})
 
     def forward(self, frames: Tensor, *, schedule: str = "synchronous", states: bool = False) -> Activity:
         """Run frames.
@@ -160,11 +160,11 @@ class _Neurons(nn.Module):
     bias: Tensor
     threshold: Tensor | None
 
-    def __init__(self, node: object) -> None:
+    def __init__(self, name: str, neuron: object) -> None:
         super().__init__()
-        assert isinstance(node, GridNeuron)
-        for name in ("du", "dv", "bias"):
-            self.register_buffer(name, torch.as_tensor(getattr(node, name)).long(), persistent=False)
+        node = exactly(name, neuron, "the torch module", GridNeuron)
+        for key in ("du", "dv", "bias"):
+            self.register_buffer(key, torch.as_tensor(getattr(node, key)).long(), persistent=False)
         threshold = None if node.vth is None else torch.as_tensor(node.vth).long() << grid.STATE_BITS
         self.register_buffer("threshold", threshold, persistent=False)
 

@@ -18,6 +18,7 @@ from deploy.network.nodes import (
     Scale,
     Shape,
     SumPool,
+    exactly,
 )
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "Scale",
     "Shape",
     "SumPool",
+    "exactly",
 ]

@@ -1,12 +1,14 @@
 """The nodes of a network: plain numpy arrays and what they mean. Each does one thing."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.errors import UnsupportedError
 from deploy.grid import DU_IMMEDIATE, STATE_BITS
 
 Array = NDArray[Any]
@@ -85,7 +87,16 @@ class Delay:
 
 @dataclass(frozen=True, kw_only=True)
 class Neuron(ABC):
-    """A layer of neurons with a state: what floats and integers have in common. `bias` broadcasts against `shape`."""
+    """A layer of neurons with a state: what floats and integers have in common. `bias` broadcasts against `shape`.
+
+    A new kind of neuron is a subclass of `FloatNeuron`, of `GridNeuron`, or one of each. Whoever steps, writes or
+    rounds neurons of one kind alone asks for it with `exactly`, so that a kind it does not know is refused by name.
+
+    groups: the parameters by what they set, the first of each the one to show; what differs between two networks is
+        told by these.
+    """
+
+    groups: ClassVar[Mapping[str, tuple[str, ...]]]
 
     shape: Shape
     bias: Array
@@ -122,6 +133,14 @@ class FloatNeuron(Neuron):
     keep = 1 - dt / tau (1: integrate and fire). A soft reset does not exist here: NIR cannot say it.
     """
 
+    groups: ClassVar = {
+        "current-decay": ("current_keep", "current_gain"),
+        "potential-decay": ("keep", "gain"),
+        "threshold": ("threshold",),
+        "bias": ("bias",),
+        "reset": ("reset",),
+    }
+
     keep: Array
     gain: Array
     threshold: Array | None
@@ -149,6 +168,8 @@ class GridNeuron(Neuron):
     bias is in units of the state (2^-6 of a weight). vth None: a readout, whose output is v and which never spikes.
     """
 
+    groups: ClassVar = {"current-decay": ("du",), "potential-decay": ("dv",), "threshold": ("vth",), "bias": ("bias",)}
+
     du: Array
     dv: Array
     vth: Array | None
@@ -168,3 +189,16 @@ class GridNeuron(Neuron):
 
 Node = Input | Output | Dense | Conv | SumPool | Scale | Flatten | Delay | Neuron
 Edge = tuple[str, str]
+Kind = TypeVar("Kind", bound=Neuron)
+
+
+def exactly(name: str, node: object, what: str, *kinds: type[Kind]) -> Kind:
+    """`node`, which is of one of these kinds and of no subclass of them.
+
+    Raises:
+        UnsupportedError: any other, which `what` would take for one of them and get wrong.
+    """
+    if type(node) not in kinds:
+        known = " and ".join(kind.__name__ for kind in kinds)
+        raise UnsupportedError(f"{name}: a {type(node).__name__}, and {what} knows {known} alone; use another")
+    return node  # pyright: ignore[reportReturnType]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from deploy.grid import DECAY_ONE, STATE_BITS
-from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network, Node
+from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network, Node, exactly
 from deploy.passes.synapses import synapse_scales
 
 
@@ -23,6 +23,7 @@ def to_float(network: Network) -> Network:
                 factor = 2.0 ** (node.weight_exp - scales[name])
                 nodes[name] = replace(node, weight=_float(node.weight * factor), weight_exp=0)
             case GridNeuron():
+                node = exactly(name, node, "the way back to floats", GridNeuron)
                 nodes[name] = _neuron(node, network.scale_bits[name])
             case _:
                 nodes[name] = node

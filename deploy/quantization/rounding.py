@@ -8,7 +8,7 @@ import numpy as np
 
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError
-from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network
+from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network, exactly
 from deploy.network.parameters import ParameterChange, compare_parameter
 
 STATE_MARGIN = 4.0
@@ -48,8 +48,7 @@ def collect_layer(network: Network, name: str) -> FloatLayer:
     Raises:
         UnsupportedError: gains that differ within a channel, which no convolution can absorb.
     """
-    neuron = network.nodes[name]
-    assert isinstance(neuron, FloatNeuron)
+    neuron = exactly(name, network.nodes[name], "the quantizer", FloatNeuron)
     gain = _per_channel(name, neuron.gain * (1.0 if neuron.current_gain is None else neuron.current_gain), neuron)
     bias, synapses, note = np.asarray(neuron.bias, np.float64), {}, ""
     arriving = np.zeros(())

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.network import Array, FloatNeuron, GridNeuron, Network, Shape
+from deploy.network import Array, FloatNeuron, GridNeuron, Network, Shape, exactly
 from deploy.network.frames import require_frames
 from deploy.network.ops import apply
 from deploy.passes.to_float import to_float
@@ -89,9 +89,8 @@ class _Float32:
 
     def __post_init__(self) -> None:
         self.layers = {
-            name: _Layer.of(node, self.recordings)
+            name: _Layer.of(exactly(name, node, "the float runner", FloatNeuron), self.recordings)
             for name, node in self.network.neurons.items()
-            if isinstance(node, FloatNeuron)
         }
         self.kept = {kind: {} for kind in KEPT}
 

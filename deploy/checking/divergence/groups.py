@@ -1,13 +1,13 @@
 """The groups of parameters in which two networks differ, and how to take a group from one into the other."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
 
 import numpy as np
 
-from deploy.network import Array, Conv, Delay, Dense, FloatNeuron, GridNeuron, Network, Neuron, Node
+from deploy.network import Array, Conv, Delay, Dense, Network, Neuron, Node
 
 FIELDS: dict[type, dict[str, tuple[str, ...]]] = {
     Dense: {"weight": ("weight", "bias"), "weight-exponent": ("weight_exp",)},
@@ -16,16 +16,9 @@ FIELDS: dict[type, dict[str, tuple[str, ...]]] = {
         "weight-exponent": ("weight_exp",),
         "geometry": ("stride", "padding", "dilation", "groups"),
     },
-    GridNeuron: {"current-decay": ("du",), "potential-decay": ("dv",), "threshold": ("vth",), "bias": ("bias",)},
-    FloatNeuron: {
-        "current-decay": ("current_keep", "current_gain"),
-        "potential-decay": ("keep", "gain"),
-        "threshold": ("threshold",),
-        "bias": ("bias",),
-        "reset": ("reset",),
-    },
     Delay: {"delay": ("steps",)},
 }
+"""Of nodes without a state; a neuron names its own (`Neuron.groups`)."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +38,7 @@ def differing_groups(a: Network, b: Network) -> list[Group]:
         if one is None or other is None or type(one) is not type(other) or _resized(one, other):
             found.append(Group(name, "node"))
             continue
-        for kind, fields in FIELDS.get(type(one), {"node": tuple(vars(one))}).items():
+        for kind, fields in _fields(one).items():
             if not all(_same(getattr(one, field), getattr(other, field)) for field in fields):
                 found.append(Group(name, kind))
     if set(a.edges) != set(b.edges):
@@ -66,7 +59,7 @@ def take(groups: Iterable[Group], source: Network, into: Network) -> Network:
             else:
                 del nodes[group.node]
         else:
-            fields = FIELDS[type(nodes[group.node])][group.kind]
+            fields = _fields(nodes[group.node])[group.kind]
             values = {field: getattr(source.nodes[group.node], field) for field in fields}
             nodes[group.node] = replace(nodes[group.node], **values)  # pyright: ignore[reportArgumentType]
     return into.replace(nodes=nodes, edges=edges)
@@ -84,6 +77,10 @@ def subsets(groups: list[Group], largest: int = 3) -> Iterator[tuple[Group, ...]
         yield from combinations(groups, size)
     if len(groups) > largest:
         yield tuple(groups)
+
+
+def _fields(node: Node) -> Mapping[str, tuple[str, ...]]:
+    return node.groups if isinstance(node, Neuron) else FIELDS.get(type(node), {"node": tuple(vars(node))})
 
 
 def _resized(one: Node, other: Node) -> bool:

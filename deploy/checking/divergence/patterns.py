@@ -4,7 +4,7 @@ import numpy as np
 
 from deploy.checking.divergence.groups import Group
 from deploy.checking.divergence.hypotheses.synapse import weight_variants
-from deploy.network import Array, Conv, Delay, Dense, FloatNeuron, Network, Neuron
+from deploy.network import Array, Conv, Delay, Dense, Network, Neuron
 
 FEW = 3
 
@@ -71,10 +71,7 @@ def _gains(expected: Array, found: Array) -> bool:
 
 
 def _constants(kind: str, one: Neuron, other: Neuron) -> tuple[str, str]:
-    fields = {"current-decay": "du", "potential-decay": "dv", "threshold": "vth", "bias": "bias"}
-    if isinstance(one, FloatNeuron):
-        fields = {"current-decay": "current_keep", "potential-decay": "keep", "threshold": "threshold", "bias": "bias"}
-    field = fields.get(kind, "reset")
+    field = one.groups[kind][0]
     raw = getattr(one, field), getattr(other, field)
     if raw[0] is None or raw[1] is None:
         return kind, f"{field} is {raw[1]} instead of {raw[0]}"

@@ -13,7 +13,7 @@ import numpy as np
 from deploy.checking.divergence.rules import RIGHT, Rules, State, step
 from deploy.errors import UnsupportedError
 from deploy.grid import shift_weighted_sum
-from deploy.network import Array, Conv, Dense, Network, Neuron, Shape
+from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network, Neuron, Shape, exactly
 from deploy.network.ops import apply
 from deploy.runners.walk import Walk, offsets
 from deploy.traces.trace import Trace
@@ -123,7 +123,8 @@ class _Exact:
         return computed if recorded is None else recorded
 
     def _walk_layer(self, name: str, x: Array, recorded: Array | None) -> Array:
-        node, rules = self._setup.network.neurons[name], self._setup.rules.get(name, RIGHT)
+        node = exactly(name, self._setup.network.neurons[name], "the replay", GridNeuron, FloatNeuron)
+        rules = self._setup.rules.get(name, RIGHT)
         if rules.carries_state:
             if x.shape[1] != self._setup.frames.shape[1]:
                 raise UnsupportedError(f"{name}: a state carried over recordings is only followed layer by layer")

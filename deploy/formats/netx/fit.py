@@ -6,7 +6,7 @@ import numpy as np
 
 from deploy import grid
 from deploy.formats.netx.limits import BIAS_UNIT
-from deploy.network import Conv, Dense, GridNeuron, Network, Node
+from deploy.network import Conv, Dense, GridNeuron, Network, Node, exactly
 from deploy.network.parameters import ParameterChange, compare_parameter
 from deploy.passes.synapses import synapses_into
 
@@ -20,9 +20,8 @@ def fit_to_netx(network: Network) -> Network:
     nodes: dict[str, Node] = dict(network.nodes)
     changes: list[ParameterChange] = []
     for name, neuron in network.neurons.items():
-        assert isinstance(neuron, GridNeuron)
         scale = 2.0 ** network.scale_bits.get(name, 0)
-        nodes[name], changed = _round_bias(name, neuron, scale)
+        nodes[name], changed = _round_bias(name, exactly(name, neuron, "netx", GridNeuron), scale)
         changes += changed
         for synapse in synapses_into(network, name, through_time=True):
             node = nodes[synapse]

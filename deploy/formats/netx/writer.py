@@ -16,7 +16,7 @@ from deploy import grid
 from deploy.errors import GridError, UnsupportedError
 from deploy.formats.metadata import to_metadata
 from deploy.formats.netx.limits import BIAS_UNIT, WAY_OUT, refuse_bias
-from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Input, Network, Node, Output
+from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Input, Network, Node, Output, exactly
 from deploy.passes.fold_pooling import fold_pooling
 
 
@@ -63,7 +63,7 @@ def _layers(network: Network) -> list[tuple[str, dict[str, Any]]]:
                 neuron = network.nodes[cells]
                 if not isinstance(neuron, GridNeuron):
                     raise UnsupportedError(f"{name} -> {cells}: in netx neurons follow every synapse at once")
-                layers.append(_layer(name, node, cells, neuron))
+                layers.append(_layer(name, node, cells, exactly(cells, neuron, "netx", GridNeuron)))
             case GridNeuron():
                 if not isinstance(before, Dense | Conv):
                     raise UnsupportedError(f"{name}: netx has no neurons without a synapse; add one of weight 1")

@@ -24,6 +24,7 @@ from deploy.network import (
     Output,
     Scale,
     SumPool,
+    exactly,
 )
 from deploy.network.counts import largest_counts
 
@@ -85,6 +86,7 @@ class _Writer:
             self._output(name)
         elif isinstance(node, Neuron):
             parts = integers if isinstance(node, GridNeuron) else floats
+            node = exactly(name, node, "ONNX", GridNeuron, FloatNeuron)
             spikes = parts.add_neuron(graph, name, node, self._arriving(name))  # pyright: ignore[reportArgumentType]
             if spikes is not None:
                 graph.values[name] = spikes

@@ -6,7 +6,7 @@ import numpy as np
 
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError
-from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network, Neuron, Shape
+from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network, Neuron, Shape, exactly
 from deploy.runners.lava.plan import Connection, connections, lava_order, lava_shape, to_lava
 
 Arrays = dict[str, Array]
@@ -30,11 +30,10 @@ def population(name: str, network: Network, *, held: bool, arrays: Arrays) -> di
         GridError: a bias that is no mantissa << exponent.
         UnsupportedError: what a Lava LIF cannot do.
     """
-    node = network.neurons[name]
+    node = exactly(name, network.neurons[name], "Lava", GridNeuron, FloatNeuron)
     if isinstance(node, GridNeuron):
         values, exponent = _grid_neuron(name, node)
     else:
-        assert isinstance(node, FloatNeuron)
         values, exponent = _float_neuron(name, node), 0
     constant = _constant_input(name, network)
     if held or np.any(constant):

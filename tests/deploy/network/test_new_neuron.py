@@ -1,0 +1,76 @@
+"""A kind of neuron that a place does not know is refused there by name, never taken for the one it resembles."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deploy.checking.divergence.groups import differing_groups
+from deploy.checking.divergence.replay import Setup, replay
+from deploy.errors import UnsupportedError
+from deploy.formats.netx import fit_to_netx, write_netx
+from deploy.formats.nir import write_nir
+from deploy.formats.onnx import write_onnx
+from deploy.network import Dense, FloatNeuron, GridNeuron, Network
+from deploy.passes.to_float import to_float
+from deploy.quantization.rounding import collect_layer
+from deploy.runners import floating, integer
+from deploy.runners.lava import fixed as lava
+from tests.builders import FRAMES, small
+
+
+@dataclass(frozen=True, kw_only=True)
+class OddGrid(GridNeuron):
+    """One that nobody knows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OddFloat(FloatNeuron):
+    """The same in floats."""
+
+
+def on_grid() -> Network:
+    values = {"du": np.array(4095), "dv": np.array(400), "vth": np.array(100), "bias": np.array(0)}
+    return small(lif=OddGrid(shape=(2,), **values)).replace(scale_bits={"lif": 4})
+
+
+def in_floats(bias: float = 0) -> Network:
+    one, zero = np.ones((), np.float32), np.zeros((), np.float32)
+    lif = OddFloat(shape=(2,), keep=one / 2, gain=one, bias=zero + np.float32(bias), threshold=one)
+    return small(fc=Dense(weight=np.ones((2, 3), np.float32)), lif=lif, output=small().nodes["output"])
+
+
+def _torch(network: Network, _: Path) -> object:
+    return pytest.importorskip("export.integer").IntegerNetwork(network)
+
+
+PLACES: dict[str, tuple[Callable[[], Network], Callable[[Network, Path], object]]] = {
+    "integer": (on_grid, lambda network, _: integer.run(network, FRAMES)),
+    "float": (in_floats, lambda network, _: floating.run(network, FRAMES)),
+    "lava": (on_grid, lambda network, folder: lava.prepare(network, FRAMES, folder)),
+    "lava-float": (in_floats, lambda network, folder: lava.prepare(network, FRAMES, folder, floating=True)),
+    "torch": (on_grid, _torch),
+    "nir": (on_grid, lambda network, folder: write_nir(network, folder / "a.nir")),
+    "nir, floats": (in_floats, lambda network, folder: write_nir(network, folder / "a.nir")),
+    "onnx": (on_grid, lambda network, folder: write_onnx(network, folder / "a.onnx")),
+    "onnx, floats": (in_floats, lambda network, folder: write_onnx(network, folder / "a.onnx")),
+    "netx": (on_grid, lambda network, folder: write_netx(network, folder / "a.net")),
+    "fit to netx": (on_grid, lambda network, _: fit_to_netx(network)),
+    "to float": (on_grid, lambda network, _: to_float(network)),
+    "quantizer": (in_floats, lambda network, _: collect_layer(network, "lif")),
+    "replay": (on_grid, lambda network, _: replay(Setup(network=network, frames=FRAMES))),
+    "replay, floats": (in_floats, lambda network, _: replay(Setup(network=network, frames=FRAMES))),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_it_is_refused_by_name(place: str, tmp_path: Path) -> None:
+    make, use = PLACES[place]
+    with pytest.raises(UnsupportedError, match=r"lif: a Odd(Grid|Float), and .* knows .* alone"):
+        use(make(), tmp_path)
+
+
+def test_what_differs_is_told_by_its_groups() -> None:
+    assert [(group.node, group.kind) for group in differing_groups(in_floats(), in_floats(bias=1))] == [("lif", "bias")]
