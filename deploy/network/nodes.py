@@ -92,8 +92,7 @@ class Neuron(ABC):
     A new kind of neuron is a subclass of `FloatNeuron`, of `GridNeuron`, or one of each. Whoever steps, writes or
     rounds neurons of one kind alone asks for it with `exactly`, so that a kind it does not know is refused by name.
 
-    groups: the parameters by what they set, the first of each the one to show; what differs between two networks is
-        told by these.
+    groups: the parameters by what they set; what differs between two networks is told by these.
     """
 
     groups: ClassVar[Mapping[str, tuple[str, ...]]]

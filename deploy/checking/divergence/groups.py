@@ -39,7 +39,7 @@ def differing_groups(a: Network, b: Network) -> list[Group]:
             found.append(Group(name, "node"))
             continue
         for kind, fields in _fields(one).items():
-            if not all(_same(getattr(one, field), getattr(other, field)) for field in fields):
+            if not all(same_value(getattr(one, field), getattr(other, field)) for field in fields):
                 found.append(Group(name, kind))
     if set(a.edges) != set(b.edges):
         found.append(Group("", "wiring"))
@@ -88,7 +88,7 @@ def _resized(one: Node, other: Node) -> bool:
     return isinstance(one, Neuron) and one.shape != other.shape  # pyright: ignore
 
 
-def _same(one: object, other: object) -> bool:
+def same_value(one: object, other: object) -> bool:
     if one is None or other is None:
         return one is other
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deploy.checking.divergence.groups import Group
+from deploy.checking.divergence.groups import Group, same_value
 from deploy.checking.divergence.hypotheses.synapse import weight_variants
 from deploy.network import Array, Conv, Delay, Dense, Network, Neuron
 
@@ -71,7 +71,7 @@ def _gains(expected: Array, found: Array) -> bool:
 
 
 def _constants(kind: str, one: Neuron, other: Neuron) -> tuple[str, str]:
-    field = one.groups[kind][0]
+    field = next(field for field in one.groups[kind] if not same_value(getattr(one, field), getattr(other, field)))
     raw = getattr(one, field), getattr(other, field)
     if raw[0] is None or raw[1] is None:
         return kind, f"{field} is {raw[1]} instead of {raw[0]}"

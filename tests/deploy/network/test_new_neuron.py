@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from deploy.checking.divergence.groups import differing_groups
+from deploy.checking.divergence.patterns import describe
 from deploy.checking.divergence.replay import Setup, replay
 from deploy.errors import UnsupportedError
 from deploy.formats.netx import fit_to_netx, write_netx
@@ -36,9 +37,9 @@ def on_grid() -> Network:
     return small(lif=OddGrid(shape=(2,), **values)).replace(scale_bits={"lif": 4})
 
 
-def in_floats(bias: float = 0) -> Network:
-    one, zero = np.ones((), np.float32), np.zeros((), np.float32)
-    lif = OddFloat(shape=(2,), keep=one / 2, gain=one, bias=zero + np.float32(bias), threshold=one)
+def in_floats(bias: float = 0, gain: float = 1) -> Network:
+    one, factor, shift = (np.asarray(value, np.float32) for value in (1, gain, bias))
+    lif = OddFloat(shape=(2,), keep=one / 2, gain=factor, bias=shift, threshold=one)
     return small(fc=Dense(weight=np.ones((2, 3), np.float32)), lif=lif, output=small().nodes["output"])
 
 
@@ -74,3 +75,9 @@ def test_it_is_refused_by_name(place: str, tmp_path: Path) -> None:
 
 def test_what_differs_is_told_by_its_groups() -> None:
     assert [(group.node, group.kind) for group in differing_groups(in_floats(), in_floats(bias=1))] == [("lif", "bias")]
+
+
+def test_the_second_parameter_of_a_group_is_told_where_it_alone_differs() -> None:
+    (group,) = differing_groups(in_floats(), in_floats(gain=2))
+    kind, text = describe(group, in_floats(), in_floats(gain=2))
+    assert (kind, text) == ("potential-decay", "gain is 2 instead of 1 (off by +1)")
