@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.errors import UnsupportedError
-from deploy.grid import DU_IMMEDIATE, STATE_BITS
+from deploy.grid import DU_IMMEDIATE, STATE_BITS, saturate, unsaturated_voltage, unwrapped_current, wrap24
+from deploy.network.state import NEVER, State, Step
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -120,6 +121,35 @@ class Neuron(ABC):
         """Whether the layer never spikes: its output is the potential itself."""
         return self.firing_potential is None
 
+    @abstractmethod
+    def rest(self, recordings: int) -> State:
+        """The state before the first step."""
+
+    @abstractmethod
+    def step(self, state: State, a: Array, recorded: Array | None = None) -> Step:
+        """One step in plain numpy: what the kernels of the runners do faster, and all there is of other kinds.
+
+        Args:
+            state: from the step before.
+            a: (R, *shape) what the synapses bring.
+            recorded: (R, *shape) bool, the spikes that really happened: the reset follows these instead of its own.
+        """
+
+    def run(self, state: State, x: Array) -> tuple[list[Step], dict[str, Array]]:
+        """The steps of x (R, T, *shape), and what they gave: "spikes", "u" and "v", each (R, T, *shape)."""
+        steps: list[Step] = []
+        for t in range(x.shape[1]):
+            steps.append(self.step(steps[-1].state if steps else state, x[:, t]))
+        given = {"spikes": [s.spikes for s in steps], "u": [s.state.u for s in steps], "v": [s.state.v for s in steps]}
+        return steps, {kind: np.stack(values, axis=1) for kind, values in given.items()}
+
+    def _fire(self, state: State, u: Array, v: Array, reset: Array | int, recorded: Array | None) -> Step:
+        threshold = self.firing_potential
+        spikes = np.zeros(v.shape, bool) if threshold is None else v > threshold
+        happened = spikes if recorded is None else recorded
+        after = np.where(happened, reset, v).astype(v.dtype)
+        return Step(State(u, after, np.where(happened, 1, state.age + 1)), v, spikes)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FloatNeuron(Neuron):
@@ -159,6 +189,20 @@ class FloatNeuron(Neuron):
     def leaks(self) -> bool:
         return bool(np.all(self.keep < 1))
 
+    def rest(self, recordings: int) -> State:
+        return _rest((recordings, *self.shape), np.float32)
+
+    def step(self, state: State, a: Array, recorded: Array | None = None) -> Step:
+        u = a.astype(np.float32)
+        if self.current_keep is not None:
+            gain = 1 if self.current_gain is None else self.current_gain
+            u = (self.current_keep * state.u + gain * u).astype(np.float32)
+        return self._fire(state, u, self.driven(state, u), self.reset, recorded)
+
+    def driven(self, state: State, u: Array) -> Array:
+        """The potential before the reset."""
+        return (self.keep * state.v + self.gain * u + self.bias).astype(np.float32)
+
 
 @dataclass(frozen=True, kw_only=True)
 class GridNeuron(Neuron):
@@ -184,6 +228,25 @@ class GridNeuron(Neuron):
     @property
     def leaks(self) -> bool:
         return bool(np.all(self.dv > 0))
+
+    def rest(self, recordings: int) -> State:
+        return _rest((recordings, *self.shape), np.int64)
+
+    def step(self, state: State, a: Array, recorded: Array | None = None) -> Step:
+        arriving = unwrapped_current(state.u, a.astype(np.int64), np.asarray(self.du, np.int64))
+        u = wrap24(arriving)
+        driven = self.driven(state, u)
+        v = saturate(driven)
+        overflows = int(np.count_nonzero(u != arriving) + np.count_nonzero(v != driven))
+        return self._fire(state, u, v, 0, recorded)._replace(overflows=overflows)
+
+    def driven(self, state: State, u: Array) -> Array:
+        """The potential before it saturates and is reset."""
+        return unsaturated_voltage(state.v, u, np.asarray(self.bias, np.int64), np.asarray(self.dv, np.int64))
+
+
+def _rest(shape: Shape, dtype: type) -> State:
+    return State(np.zeros(shape, dtype), np.zeros(shape, dtype), np.full(shape, NEVER))
 
 
 Node = Input | Output | Dense | Conv | SumPool | Scale | Flatten | Delay | Neuron

@@ -9,9 +9,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.network import Array, FloatNeuron, GridNeuron, Network, Shape, exactly
+from deploy.network import Array, FloatNeuron, GridNeuron, Network, Shape
 from deploy.network.frames import require_frames
 from deploy.network.ops import apply
+from deploy.network.state import State
 from deploy.passes.to_float import to_float
 from deploy.runners.walk import Walk, offsets
 from deploy.traces.layers import record_layers
@@ -84,13 +85,14 @@ class _Float32:
     network: Network
     recordings: int
     keep: int
-    layers: dict[str, "_Layer"] = field(init=False)
+    layers: dict[str, "_Layer | _Stepped"] = field(init=False)
     kept: dict[str, dict[str, list[Array]]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.layers = {
-            name: _Layer.of(exactly(name, node, "the float runner", FloatNeuron), self.recordings)
+            name: (_Layer if type(node) is FloatNeuron else _Stepped).of(node, self.recordings)
             for name, node in self.network.neurons.items()
+            if isinstance(node, FloatNeuron)
         }
         self.kept = {kind: {} for kind in KEPT}
 
@@ -116,8 +118,7 @@ class _Float32:
         self.kept[kind].setdefault(name, []).append(values)
 
     def reset(self, name: str) -> None:
-        self.layers[name].u[:] = 0
-        self.layers[name].v[:] = 0
+        self.layers[name].reset()
 
     def flatten(self, x: Array) -> Array:
         return x.reshape(*x.shape[:2], -1)
@@ -157,6 +158,10 @@ class _Layer:
         u, v = (np.zeros((recordings, size), np.float32) for _ in range(2))
         return cls(parameters, not node.is_readout, node.has_current, u, v)
 
+    def reset(self) -> None:
+        self.u[:] = 0
+        self.v[:] = 0
+
     def __call__(self, x: Array, keep: int) -> tuple[Array, Array, Array]:
         """Spikes as 0 and 1 (of a readout: potentials) of x (R, T, ...), and u and v of the first `keep` recordings."""
         flat = np.ascontiguousarray(x, np.float32).reshape(*x.shape[:2], -1)
@@ -165,6 +170,29 @@ class _Layer:
         _euler(flat, self.parameters, self.spiking, self.decays_current, self.u, self.v, out, u_out, v_out)
         kept = (keep, *x.shape[1:])
         return out.reshape(x.shape), u_out.reshape(kept), v_out.reshape(kept)
+
+
+@dataclass
+class _Stepped:
+    """The same for neurons of a kind that `_euler` does not know: their own steps, in numpy."""
+
+    node: FloatNeuron
+    recordings: int
+    spiking: bool
+    state: State
+
+    @classmethod
+    def of(cls, node: FloatNeuron, recordings: int) -> "_Stepped":
+        return cls(node, recordings, not node.is_readout, node.rest(recordings))
+
+    def reset(self) -> None:
+        self.state = self.node.rest(self.recordings)
+
+    def __call__(self, x: Array, keep: int) -> tuple[Array, Array, Array]:
+        steps, given = self.node.run(self.state, x)
+        self.state = steps[-1].state
+        out = given["spikes"].astype(np.float32) if self.spiking else given["v"]
+        return out, given["u"][:keep], given["v"][:keep]
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")

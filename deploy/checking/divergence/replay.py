@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from deploy.checking.divergence.rules import RIGHT, Rules, State, step
+from deploy.checking.divergence.rules import RIGHT, Rules, step
 from deploy.errors import UnsupportedError
 from deploy.grid import shift_weighted_sum
 from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network, Neuron, Shape, exactly
 from deploy.network.ops import apply
+from deploy.network.state import State
 from deploy.runners.walk import Walk, offsets
 from deploy.traces.trace import Trace
 
@@ -123,8 +124,9 @@ class _Exact:
         return computed if recorded is None else recorded
 
     def _walk_layer(self, name: str, x: Array, recorded: Array | None) -> Array:
-        node = exactly(name, self._setup.network.neurons[name], "the replay", GridNeuron, FloatNeuron)
-        rules = self._setup.rules.get(name, RIGHT)
+        node, rules = self._setup.network.neurons[name], self._setup.rules.get(name, RIGHT)
+        if rules != RIGHT:
+            node = exactly(name, node, "the replay of a mistake", GridNeuron, FloatNeuron)
         if rules.carries_state:
             if x.shape[1] != self._setup.frames.shape[1]:
                 raise UnsupportedError(f"{name}: a state carried over recordings is only followed layer by layer")
@@ -145,7 +147,7 @@ class _Exact:
         return self.kept["spikes"][name][-1]
 
     def _start(self, node: Neuron, rules: Rules, recordings: int) -> State:
-        state = State.rest(recordings, node)
+        state = node.rest(recordings)
         for _ in range(rules.early_steps):
             state = step(node, rules, state, np.zeros_like(state.u)).state
         return state

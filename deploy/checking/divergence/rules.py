@@ -4,12 +4,13 @@ The first lines of each function are `deploy.grid`; every switch is a mistake th
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
 from deploy import grid
 from deploy.network import Array, FloatNeuron, GridNeuron, Neuron
+from deploy.network.state import State, Step
 
 Reset = Literal["zero", "soft", "none", "late", "soft-late"]
 Rounding = Literal["zero", "floor", "nearest"]
@@ -41,28 +42,6 @@ class Rules:
 RIGHT = Rules()
 
 
-class State(NamedTuple):
-    """u, v and how long ago each neuron spiked (large: never); arrays (R, *shape)."""
-
-    u: Array
-    v: Array
-    age: Array
-
-    @classmethod
-    def rest(cls, recordings: int, node: Neuron) -> "State":
-        dtype = np.int64 if isinstance(node, GridNeuron) else np.float32
-        u, v = (np.zeros((recordings, *node.shape), dtype) for _ in range(2))
-        return cls(u, v, np.full((recordings, *node.shape), 1 << 20, np.int64))
-
-
-class Step(NamedTuple):
-    """One step of a layer: the state after it, the potential before the reset, and the spikes that it calls for."""
-
-    state: State
-    potential: Array
-    spikes: Array
-
-
 def step(node: Neuron, rules: Rules, state: State, a: Array, recorded: Array | None = None) -> Step:
     """One step of a layer.
 
@@ -73,6 +52,8 @@ def step(node: Neuron, rules: Rules, state: State, a: Array, recorded: Array | N
         a: (R, *shape) what the synapses bring.
         recorded: (R, *shape) bool, the spikes that really happened: the reset follows these instead of its own.
     """
+    if rules == RIGHT:
+        return node.step(state, a, recorded)
     u = _current(node, rules, state.u, a)
     v = _potential(node, rules, state.v, u)
     threshold = node.firing_potential

@@ -15,6 +15,7 @@ from deploy.errors import GridError
 from deploy.grid import shift_weighted_sum
 from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Input, Network, Shape, SumPool
 from deploy.network.ops import apply
+from deploy.network.state import State
 from deploy.runners.integer.bounds import arriving, largest_values, stays_within
 from deploy.runners.integer.kernels import SUM_LIMIT, step_layer
 from deploy.runners.integer.layer_data import Synapse
@@ -43,6 +44,7 @@ class IntegerArithmetic:
     def __init__(self, network: Network, prepared: Prepared, recordings: int, states: bool) -> None:
         self._network, self._states, self._prepared = network, states, prepared
         self.layers = {name: Layer.of(name, network, prepared, recordings) for name in network.neurons}
+        self._stepped: dict[str, State] = {}
         self._largest_count = 0
         self._bounds = cache(lambda count: largest_values(network, prepared.gains, count))
         self._kept: dict[str, dict[str, list[Array]]] = {"spikes": {}, "u": {}, "v": {}}
@@ -73,6 +75,8 @@ class IntegerArithmetic:
     def neurons(self, name: str, x: Values) -> Array:
         layer, node = self.layers[name], self._network.nodes[name]
         assert isinstance(node, GridNeuron)
+        if type(node) is not GridNeuron:
+            return self._step_by_step(name, node, x)
         inputs, largest, synapse, base = self._into_kernel(name, x)
         recordings, steps, channels, places = *inputs.shape[:2], node.shape[0], prod(node.shape[1:])
         within = stays_within(node, arriving(self._network, name, self.bounds))
@@ -99,6 +103,7 @@ class IntegerArithmetic:
 
     def reset(self, name: str) -> None:
         self.layers[name].reset()
+        self._stepped.pop(name, None)
 
     def flatten(self, x: Values) -> Array:
         settled = self._settled(x)
@@ -122,6 +127,19 @@ class IntegerArithmetic:
 
     def join(self, parts: Sequence[Values]) -> Array:
         return np.concatenate([self._settled(part) for part in parts], axis=1)
+
+    def _step_by_step(self, name: str, node: GridNeuron, x: Values) -> Array:
+        """Neurons of a kind that the kernels do not know: their own steps, in numpy."""
+        sums = _channel_first(self._settled(x))
+        steps, given = node.run(self._stepped.get(name) or node.rest(len(sums)), sums)
+        self._stepped[name] = steps[-1].state
+        self.layers[name].overflow[0, 0] += sum(step.overflows for step in steps)
+        if not node.is_readout:
+            self._keep("spikes", name, given["spikes"])
+        for kind in ("u", "v"):
+            if self._states or (kind == "v" and node.is_readout):
+                self._keep(kind, name, given[kind].astype(np.int32))
+        return _channel_last(given["spikes"].view(np.uint8))
 
     def _keep(self, kind: str, name: str, values: Array) -> None:
         self._kept[kind].setdefault(name, []).append(values)

@@ -6,7 +6,7 @@ import numpy as np
 
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError
-from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Input, Network, Pair, Scale, Shape, SumPool, exactly
+from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Input, Network, Pair, Scale, Shape, SumPool
 from deploy.runners.integer.bounds import gains
 from deploy.runners.integer.kernels import TILE
 from deploy.runners.integer.layer_data import Cells, Synapse
@@ -193,7 +193,8 @@ class Layer:
 
     @classmethod
     def of(cls, name: str, network: Network, prepared: Prepared, recordings: int) -> "Layer":
-        node = exactly(name, network.nodes[name], "the integer runner", GridNeuron)
+        node = network.nodes[name]
+        assert isinstance(node, GridNeuron)
         height, width, channels = _places(node.shape)
         fused = next((source for source in network.sources(name) if prepared.synapses.get(source)), "")
         found = prepared.synapses.get(fused)
