@@ -1,5 +1,6 @@
 """The exceptions of the deploy wing. Each message says what, its value, what is allowed and the way out."""
 
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -36,3 +37,9 @@ def shown(value: Any) -> str:
     plain = value.tolist() if hasattr(value, "tolist") else value
     text = " ".join(repr(plain).split())
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def listed(entries: Iterable[str]) -> str:
+    """The entries of a table in a message or a help text: "a, b or c"."""
+    *most, last = entries
+    return f"{', '.join(most)} or {last}" if most else last

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from deploy.commands.shared import require_file_name
-from deploy.errors import DeployError, TraceError
+from deploy.errors import DeployError, TraceError, listed
 from deploy.grid import WEIGHT_BITS
+from deploy.grid.chips import CHIPS
 from deploy.traces.trace import Trace, load_trace
 from export.formats import FORMATS
 from export.plan import CHIP_NAMES, Plan
@@ -24,9 +25,9 @@ def refuse_early(plan: Plan) -> None:
     if plan.chip not in CHIP_NAMES:
         raise DeployError(f"--chip {plan.chip}: not known; use one of {', '.join(CHIP_NAMES)}")
     if plan.chip == "none" and not form.holds_floats:
-        raise DeployError(f"{form.name} holds integers: give --to {form.name} a chip, --chip loihi1 or loihi2")
+        raise DeployError(f"{form.name} holds integers: give --to {form.name} a chip, --chip {listed(CHIPS)}")
     if plan.chip == "none" and plan.finetune:
-        raise DeployError("--finetune trains on the grid: give --chip loihi1 or loihi2")
+        raise DeployError(f"--finetune trains on the grid: give --chip {listed(CHIPS)}")
     if plan.finetune < 0:
         raise DeployError(f"--finetune (={plan.finetune}) must be a number of iterations, 0 for none")
     if not 1 <= plan.weight_bits <= WEIGHT_BITS:

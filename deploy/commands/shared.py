@@ -1,7 +1,6 @@
 """Options that several commands have, and what they mean: which model, recordings, simulators and chip."""
 
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from deploy.commands.recordings import Recordings, choose_recordings
-from deploy.errors import DeployError
+from deploy.errors import DeployError, listed
 from deploy.formats.files import load
 from deploy.formats.model_file import ModelFile
 from deploy.grid.chips import CHIPS
@@ -20,11 +19,6 @@ SLOW_RECORDINGS = 10
 """Recordings that a slow simulator gets unless the user says how many."""
 
 
-def _listed(entries: Iterable[str]) -> str:
-    *most, last = entries
-    return f"{', '.join(most)} or {last}"
-
-
 Model = Annotated[Path, tyro.conf.Positional]
 Simulator = Annotated[
     str,
@@ -33,7 +27,7 @@ Simulator = Annotated[
         help="The simulator: " + "; ".join(f"{runner.name} ({runner.help})" for runner in RUNNERS.values()),
     ),
 ]
-ChipName = Annotated[str, tyro.conf.arg(metavar="NAME", help=f"The chip: {_listed(CHIPS)}.")]
+ChipName = Annotated[str, tyro.conf.arg(metavar="NAME", help=f"The chip: {listed(CHIPS)}.")]
 _SLOW = ", ".join(runner.name for runner in RUNNERS.values() if runner.slow)
 Count = Annotated[
     int | None,

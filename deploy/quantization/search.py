@@ -42,7 +42,7 @@ def quantize(
         weight_bits: bits per weight, 1 to 8.
         method: how the scale of each layer is chosen: "max" (no weight saturates), "percentile" (99.9 % of them do
             not), or "spike-error" (the scale whose spikes differ least from the float network's).
-        chip: its name; both chips share this arithmetic, and loihi1 takes binary frames only.
+        chip: its name (`deploy.grid.chips`); all share this arithmetic, some take binary frames only.
 
     Returns:
         A network on the grid whose `report` tells, parameter by parameter, what changed.
