@@ -15,12 +15,12 @@ from deploy.checking.divergence.story import story
 from deploy.errors import RunnerError
 from deploy.formats.nir import read_nir, write_nir
 from deploy.pytest_plugin import AssertSame
-from deploy.runners.table import run
+from deploy.runners.table import find_runner, run
 from deploy.traces.trace import load_trace
 from tests.equivalence.networks import convolutional, frames_for
 
 SLOW = 3
-"""Recordings for simulators that take about a hundred steps a second."""
+"""Recordings for a slow simulator."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def reference(model: Path, ckd_trace: Path | None) -> Path:
 
 
 def test_what_runs_is_what_was_trained(model: Path, reference: Path, ckd_runner: str) -> None:
-    recordings = SLOW if ckd_runner.startswith("lava") else None
+    recordings = SLOW if find_runner(ckd_runner).slow else None
     try:
         checked = check(model, on=ckd_runner, trace=reference, recordings=recordings)
     except RunnerError as error:
