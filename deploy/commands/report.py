@@ -7,6 +7,7 @@ from deploy.checking.check import check
 from deploy.commands import DIFFERENT, EQUAL
 from deploy.commands.shared import ChipName, OfTwoRuns, recording_limit, refuse_to_replace
 from deploy.errors import UnsupportedError
+from deploy.grid.chips import find_chip
 from deploy.mapping.layout import Mapping, map_network
 from deploy.report.page import write_report
 
@@ -27,6 +28,7 @@ class Report(OfTwoRuns):
     """The page. Default: the model's name with .html."""
 
     def execute(self) -> int:
+        chip = find_chip(self.chip)  # before the check has run for an hour
         subject = self.other or self.model
         out = self.out or subject.with_suffix(".html")
         refuse_to_replace(out, subject)
@@ -38,7 +40,7 @@ class Report(OfTwoRuns):
         if network is not None:
             trace = checked.found if checked.found.frames is not None else checked.expected
             try:
-                mapping = map_network(network, self.chip, trace if trace.frames is not None else None)
+                mapping = map_network(network, chip, trace if trace.frames is not None else None)
             except UnsupportedError as error:
                 print(f"no fit and energy: {error}")
         write_report(checked, out, mapping=mapping, name=subject.name)

@@ -69,9 +69,9 @@ class OfTwoRuns:
     """A command that holds one run against another."""
 
     model: Model
-    """The reference: a .nir file with its .trace beside it, or a .trace file."""
+    """The reference: a model file with its .trace beside it, or a .trace file."""
     other: Annotated[Path | None, tyro.conf.Positional] = None
-    """What is checked: a .nir or .trace file. Default: the reference model."""
+    """What is checked: a model file or a .trace file. Default: the reference model."""
     on: Simulator = "integer"
     against: str | None = None
     """Run the reference on this simulator too, in place of its recorded trace."""

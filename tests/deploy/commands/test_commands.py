@@ -223,6 +223,10 @@ def test_an_unknown_runner_lists_the_known_ones(model: Path, capsys: pytest.Capt
     assert "'brian' is not known" in refused(capsys, "check", "absent.nir", "--on", "brian")
 
 
+def test_an_unknown_chip_is_refused_before_the_check_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "loihi1" in refused(capsys, "report", "absent.nir", "--chip", "tpu")
+
+
 def test_frames_of_another_sensor_are_refused(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "frames.npy", np.zeros((1, 3, 2, 9, 9), np.uint8))
     assert "(1, 3, 2, 9, 9)" in refused(capsys, "run", model, "--frames", tmp_path / "frames.npy")
