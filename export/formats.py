@@ -1,13 +1,20 @@
-"""The formats of an export, one row each. A new one is a file that writes it, and a row here."""
+"""The formats of an export, one row each. A new one is a row here, once `deploy.formats.files` knows its ending."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.formats.files import save
 from deploy.formats.netx import fit_to_netx
 from deploy.network import Network
-from export import to_netx, to_nir, to_onnx
+from export import to_onnx
 from export.content import Content
+
+
+def write_model(content: Content, model: Path) -> list[Path]:
+    """Write the student in the format of its file's ending, and its trace; gives the files."""
+    save(content.network, model)
+    return [model, content.save_trace(model)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +25,8 @@ class Format:
     ending: of its model files.
     stem: the model file's name, without ending, where none is given.
     help: what it writes, for the help of the command.
-    write: writes the model to this path and its trace beside it, and whatever else belongs to it; gives all files,
-        the trace last.
+    write: writes the model to this path and its trace beside it; where more belongs to it, a function of its own. Gives
+        all files, the trace last.
     fit: the nearest network on the grid that the format can hold.
     refuse: raises DeployError where this path cannot be written, before anything costs time.
     holds_floats: whether a student that is not on the grid can be written.
@@ -30,7 +37,7 @@ class Format:
     ending: str
     stem: str
     help: str
-    write: Callable[[Content, Path], list[Path]]
+    write: Callable[[Content, Path], list[Path]] = write_model
     fit: Callable[[Network], Network] = lambda network: network
     refuse: Callable[[Path], None] = lambda model: None
     holds_floats: bool = True
@@ -40,7 +47,7 @@ class Format:
 FORMATS = {
     form.name: form
     for form in (
-        Format(name="nir", ending=".nir", stem="student", help="read by most simulators", write=to_nir.write),
+        Format(name="nir", ending=".nir", stem="student", help="read by most simulators"),
         Format(
             name="onnx",
             ending=".onnx",
@@ -56,7 +63,6 @@ FORMATS = {
             # Rounding for netx makes another network, which needs a trace of its own.
             stem="student_netx",
             help="lava-dl's networks, with rounded biases",
-            write=to_netx.write,
             fit=fit_to_netx,
             holds_floats=False,
         ),

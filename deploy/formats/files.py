@@ -40,14 +40,14 @@ def load(
     """Read a model file.
 
     Args:
-        path: .nir, .onnx or .net; any other ending is taken for NIR.
+        path: its ending names the format, one of `FORMATS`; any other is taken for NIR.
         dt: seconds a step, where the file does not say it. step_us: the same in microseconds. steps: of a recording.
 
     Returns:
-        the network of a .nir file; for others the file itself, which its own simulator runs.
+        the network; of a format that only its own simulator runs, the file itself.
 
     Raises:
-        ModelError: missing, damaged, or not written by ckd-export.
+        ModelError: missing, damaged, or by another tool where only files of ckd-export are read.
         UnsupportedError: something that cannot be run as it stands.
     """
     path = Path(path)
