@@ -1,4 +1,4 @@
-"""Thirty faults, injected one at a time into an exported model or a runner: is each found, placed and named?
+"""Faults, injected one at a time into an exported model or a runner: is each found, placed and named?
 
     python -m benchmarks.faults                    prints the table of docs/faults.md
 
@@ -170,7 +170,12 @@ RUNNERS = [
     Fault("current reset by a spike", ("current-reset",), SPIKING, Faults(clears_current=True)),
     Fault("refractory step", ("refractory",), SPIKING, Faults(pause=1)),
     Fault("bias runs before the input", ("early-start",), EVERYWHERE, Faults(bias_skew=True)),
-    Fault("convolution for correlation", ("kernel-flipped",), ("lif1",), Faults(flipped="conv1")),
+    Fault(
+        "convolution for correlation",
+        ("kernel-flipped",),
+        ("lif1",),
+        Faults(reads=node("conv1", weight=lambda w: w[..., ::-1, ::-1])),
+    ),
     Fault("polarity transposed", ("polarity",), ("input",), Faults(frames=lambda f: f[:, :, ::-1])),
     Fault("x and y swapped", ("input-axes",), ("input",), Faults(frames=lambda f: f.swapaxes(3, 4))),
     Fault("counts cut to 0 and 1", ("input-counts",), ("input",), Faults(frames=lambda f: f.clip(0, 1))),

@@ -17,7 +17,7 @@ from deploy.traces.trace import Trace
 
 @dataclass(frozen=True, kw_only=True)
 class Faults:
-    """What this runner gets wrong; the defaults are right. `dead` is (layer, flat neuron), `matrix` edits a synapse."""
+    """What this runner gets wrong; the defaults are right. `reads` and `frames`: what it makes of those it is given."""
 
     at_equal: bool = False
     soft: bool = False
@@ -28,20 +28,15 @@ class Faults:
     clears_current: bool = False
     pause: int = 0
     bias_skew: bool = False
-    no_exponent: bool = False
-    no_bias: str | None = None
-    dead: tuple[str, int] | None = None
-    flipped: str | None = None
+    reads: Callable[[Network], Network] | None = None
     frames: Callable[[Array], Array] | None = None
-    states: int = 1 << 30
 
 
 def run(network: Network, frames: Array, faults: Faults) -> Trace:
     """Run (R, T, ...) frames, one recording and step after the other; the trace holds u and v of all recordings."""
+    network = network if faults.reads is None else faults.reads(network)
     fed = frames if faults.frames is None else faults.frames(frames)
-    synapses = {
-        name: _matrix(network, name, faults) for name, n in network.nodes.items() if isinstance(n, Dense | Conv)
-    }
+    synapses = {name: _matrix(network, name) for name, n in network.nodes.items() if isinstance(n, Dense | Conv)}
     kept: dict[str, dict[str, list[Array]]] = {name: {"spikes": [], "u": [], "v": []} for name in network.neurons}
     cells: dict[str, _Cells] = {}
     for recording in fed:
@@ -56,7 +51,7 @@ def run(network: Network, frames: Array, faults: Faults) -> Trace:
                 if isinstance(node, Input):
                     now[name] = frame.astype(np.int64).ravel()
                 elif name in synapses:
-                    exponent = 0 if faults.no_exponent else getattr(node, "weight_exp", 0)
+                    exponent = getattr(node, "weight_exp", 0)
                     total: Array = synapses[name] @ x
                     now[name] = total << exponent if exponent >= 0 else total >> -exponent
                 elif isinstance(node, GridNeuron):
@@ -79,9 +74,7 @@ class _Cells:
         flat = lambda value: np.broadcast_to(np.asarray(value, np.int64), node.shape).ravel()  # noqa: E731
         self.du, self.dv, self.bias = flat(node.du), flat(node.dv), flat(node.bias)
         self.vth = None if node.vth is None else flat(node.vth) << 6
-        self.faults, self.name = faults, name
-        if faults.no_bias == name:
-            self.bias = np.zeros_like(self.bias)
+        self.faults = faults
         self.u = np.zeros(len(self.du), np.int64)
         self.v = np.zeros_like(self.u)
         self.since = np.full_like(self.u, 99)
@@ -107,8 +100,6 @@ class _Cells:
             v = np.where(self.since == 1, 0, v)
         spike = v >= self.vth if f.at_equal else v > self.vth
         spike &= self.since > f.pause
-        if f.dead is not None and f.dead[0] == self.name:
-            spike[f.dead[1]] = False
         self.since = np.where(spike, 1, self.since + 1)
         if f.clears_current:
             self.u = np.where(spike, 0, self.u)
@@ -117,13 +108,13 @@ class _Cells:
         return spike.astype(np.int64)
 
 
-def _matrix(network: Network, name: str, faults: Faults) -> Array:
+def _matrix(network: Network, name: str) -> Array:
     """The synapse as a matrix (outputs, inputs), tap by tap."""
     node = network.nodes[name]
     if isinstance(node, Dense):
         return node.weight.astype(np.int64)
     assert isinstance(node, Conv)
-    weight = node.weight[..., ::-1, ::-1] if faults.flipped == name else node.weight
+    weight = node.weight
     inputs, outputs = network.shapes[network.sources(name)[0]], network.shapes[name]
     matrix = np.zeros((*outputs, *inputs), np.int64)
     per_group, groups = weight.shape[1], node.groups
