@@ -1,7 +1,6 @@
 """The float runner: any float network in float32, forward Euler as NIR's equations stand, layer-synchronous."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -9,12 +8,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.network import Array, FloatNeuron, GridNeuron, Network, Shape
+from deploy.network import Array, FloatNeuron, GridNeuron, Network
 from deploy.network.frames import require_frames
 from deploy.network.ops import apply
 from deploy.network.state import State
 from deploy.passes.to_float import to_float
-from deploy.runners.walk import Walk, offsets
+from deploy.runners.walk import ArrayArithmetic, Walk, offsets
 from deploy.traces.layers import record_layers
 from deploy.traces.prediction import predict
 from deploy.traces.trace import Trace, join_traces, software_versions
@@ -79,7 +78,7 @@ def _run_batch(network: Network, frames: Array, keep: int) -> Trace:
 
 
 @dataclass
-class _Float32:
+class _Float32(ArrayArithmetic):
     """The arithmetic of a walk over arrays (R, T, ...)."""
 
     network: Network
@@ -119,21 +118,6 @@ class _Float32:
 
     def reset(self, name: str) -> None:
         self.layers[name].reset()
-
-    def flatten(self, x: Array) -> Array:
-        return x.reshape(*x.shape[:2], -1)
-
-    def zeros(self, shape: Shape, like: Array, steps: int) -> Array:
-        return np.zeros((len(like), steps, *shape), np.float32)
-
-    def add(self, values: Sequence[Array]) -> Array:
-        return sum(values[1:], start=values[0])
-
-    def cut(self, x: Array, start: int, stop: int) -> Array:
-        return x[:, start:stop]
-
-    def join(self, parts: Sequence[Array]) -> Array:
-        return np.concatenate(parts, axis=1)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,14 @@ reset_offset a layer).
 
 from collections import deque
 from collections.abc import Container, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike
 
 from deploy.errors import UnsupportedError
 from deploy.network import (
+    Array,
     Conv,
     Delay,
     Dense,
@@ -70,6 +74,27 @@ class Arithmetic(Protocol[Values]):
     def join(self, parts: Sequence[Values]) -> Values:
         """Steps after steps."""
         ...
+
+
+class ArrayArithmetic:
+    """What is the same in every arithmetic over numpy arrays (R, T, ...); `dtype` is that of silence."""
+
+    dtype: ClassVar[DTypeLike] = np.float32
+
+    def flatten(self, x: Array) -> Array:
+        return x.reshape(*x.shape[:2], -1)
+
+    def zeros(self, shape: Shape, like: Array, steps: int) -> Array:
+        return np.zeros((len(like), steps, *shape), self.dtype)
+
+    def add(self, values: Sequence[Array]) -> Array:
+        return sum(values[1:], start=values[0])
+
+    def cut(self, x: Array, start: int, stop: int) -> Array:
+        return x[:, start:stop]
+
+    def join(self, parts: Sequence[Array]) -> Array:
+        return np.concatenate(parts, axis=1)
 
 
 class Walk(Generic[Values]):

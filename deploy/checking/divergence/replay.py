@@ -13,10 +13,10 @@ import numpy as np
 from deploy.checking.divergence.rules import RIGHT, Rules, step
 from deploy.errors import UnsupportedError
 from deploy.grid import shift_weighted_sum
-from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network, Neuron, Shape, exactly
+from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network, Neuron, exactly
 from deploy.network.ops import apply
 from deploy.network.state import State
-from deploy.runners.walk import Walk, offsets
+from deploy.runners.walk import ArrayArithmetic, Walk, offsets
 from deploy.traces.trace import Trace
 
 
@@ -82,8 +82,10 @@ KEPT = ("spikes", "sums", "u", "potential", "v")
 """What is kept of a layer, in the order of `_walk_layer`."""
 
 
-class _Exact:
+class _Exact(ArrayArithmetic):
     """The arithmetic of a walk in numpy: exact sums in float64, states in int64 (floats: float32)."""
+
+    dtype = np.uint8
 
     def __init__(self, setup: Setup, recordings: int, along: Trace | None, only: frozenset[str] | None) -> None:
         self._setup, self._recordings, self._only = setup, recordings, only
@@ -155,21 +157,9 @@ class _Exact:
     def reset(self, name: str) -> None:
         self._states.pop(name, None)
 
-    def flatten(self, x: Array) -> Array:
-        return x.reshape(*x.shape[:2], -1)
-
-    def zeros(self, shape: Shape, like: Array, steps: int) -> Array:
-        return np.zeros((len(like), steps, *shape), np.uint8)
-
     def add(self, values: Sequence[Array]) -> Array:
         dtype = np.float32 if values[0].dtype.kind == "f" else np.int64
         return sum((value.astype(dtype) for value in values[1:]), start=values[0].astype(dtype))
-
-    def cut(self, x: Array, start: int, stop: int) -> Array:
-        return x[:, start:stop]
-
-    def join(self, parts: Sequence[Array]) -> Array:
-        return np.concatenate(parts, axis=1)
 
 
 def _feeding(network: Network, layers: frozenset[str]) -> frozenset[str]:
