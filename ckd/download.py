@@ -6,57 +6,16 @@ Example:
 """
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
 import tyro
 
 from ckd.console import run_command
+from ckd.data.folders import LAYOUTS
 from ckd.errors import DatasetError
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What to fetch, and where to."""
-
-    dataset: tyro.conf.Positional[Literal["n-caltech101", "cifar10-dvs", "cep-dvs"]]
-    root: tyro.conf.Positional[Path]
-    """Folder that becomes --data-root."""
-
-
-def main(arguments: list[str] | None = None) -> int:
-    return run_command(lambda: _main(sys.argv[1:] if arguments is None else arguments))
-
-
-def _main(arguments: list[str]) -> int:
-    options = tyro.cli(Options, prog="python -m ckd.download", description=__doc__, args=arguments)
-    download(options.dataset, options.root)
-    print(f"ready: python -m ckd.train --preset {options.dataset} --data-root {options.root}")
-    return 0
-
-
-def download(dataset: str, root: Path) -> None:
-    """Fetch recordings and stills below `root`.
-
-    Raises:
-        DatasetError: a library is missing, the download failed, or nobody offers the data set for download.
-    """
-    if dataset == "cep-dvs":
-        raise DatasetError(
-            "cep-dvs: no library offers it; ask its authors, then put events into ROOT/event/<class>/<file> and images "
-            "into ROOT/rgb/<class>/<file>"
-        )
-    fetch = {"n-caltech101": _n_caltech101, "cifar10-dvs": _cifar10_dvs}[dataset]
-    try:
-        fetch(root)
-    except ImportError as error:
-        raise DatasetError(f"{dataset}: needs {error.name}: pip install 'ckd[events,vision]'") from None
-    except (OSError, RuntimeError) as error:
-        raise DatasetError(
-            f"{dataset}: cannot be downloaded here ({type(error).__name__}: {error}); download it on another machine "
-            f"with the same command and copy {root}"
-        ) from None
 
 
 def _n_caltech101(root: Path) -> None:
@@ -82,6 +41,51 @@ def _cifar10_dvs(root: Path) -> None:
         folder = root / "cifar10" / name
         folder.mkdir(parents=True, exist_ok=True)
         image.save(folder / f"{counts[name]:05d}.png")
+
+
+FETCH: dict[str, Callable[[Path], None]] = {"n-caltech101": _n_caltech101, "cifar10-dvs": _cifar10_dvs}
+"""What fetches a data set below a folder, by the data set's name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to fetch, and where to."""
+
+    dataset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar=f"{{{','.join(FETCH)}}}")]
+    """Data set."""
+    root: tyro.conf.Positional[Path]
+    """Folder that becomes --data-root."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return run_command(lambda: _main(sys.argv[1:] if arguments is None else arguments))
+
+
+def _main(arguments: list[str]) -> int:
+    options = tyro.cli(Options, prog="python -m ckd.download", description=__doc__, args=arguments)
+    download(options.dataset, options.root)
+    print(f"ready: python -m ckd.train --preset {options.dataset} --data-root {options.root}")
+    return 0
+
+
+def download(dataset: str, root: Path) -> None:
+    """Fetch recordings and stills below `root`.
+
+    Raises:
+        DatasetError: a library is missing, the download failed, or nobody offers the data set for download.
+    """
+    if dataset not in FETCH:
+        obtain = LAYOUTS[dataset].obtain if dataset in LAYOUTS else f"known are {', '.join(FETCH)}"
+        raise DatasetError(f"{dataset}: no library offers it; {obtain}")
+    try:
+        FETCH[dataset](root)
+    except ImportError as error:
+        raise DatasetError(f"{dataset}: needs {error.name}: pip install 'ckd[events,vision]'") from None
+    except (OSError, RuntimeError) as error:
+        raise DatasetError(
+            f"{dataset}: cannot be downloaded here ({type(error).__name__}: {error}); download it on another machine "
+            f"with the same command and copy {root}"
+        ) from None
 
 
 if __name__ == "__main__":

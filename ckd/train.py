@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from ckd.config import Config, load_preset
+from ckd.config import Config, load_preset, preset_names
 from ckd.console import run_command
 from ckd.errors import ConfigError
 
@@ -50,6 +50,8 @@ def parse(arguments: list[str]) -> tuple[Options, Config]:
     """Command line to options and configuration: the preset's values where nothing else is said."""
     import tyro
 
+    from ckd.data.sources import SOURCES
+
     preset = _preset_of(arguments)
     defaults = load_preset(preset)
 
@@ -61,7 +63,7 @@ def parse(arguments: list[str]) -> tuple[Options, Config]:
     command = tyro.cli(
         Command,
         prog="python -m ckd.train",
-        description=__doc__,
+        description=f"{__doc__}\nPresets: {', '.join(preset_names())}.\nData sets: {', '.join(SOURCES)}.",
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes,),
     )

@@ -6,15 +6,13 @@ from typing import Literal
 from ckd.config.bounds import POSITIVE, bounded, check_numbers
 from ckd.errors import ConfigError
 
-DatasetName = Literal["digits", "nmnist", "n-caltech101", "cep-dvs", "cifar10-dvs", "folder"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
     """Recordings and stills."""
 
-    dataset: DatasetName = "digits"
-    """Which data set, or `folder` for recordings and images of one's own."""
+    dataset: str = "digits"
+    """Which data set of those named above, or `folder` for recordings and images of one's own."""
     data_root: str | None = None
     """Folder with the recordings and stills; the embedded digits need none."""
     labels_per_class: int | float | None = bounded(3, least=POSITIVE, whole="number, or a share under 1")

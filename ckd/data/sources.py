@@ -7,6 +7,7 @@ from ckd.data.base import Source
 from ckd.data.digits import Digits
 from ckd.data.folders import LAYOUTS, Folders
 from ckd.data.nmnist import NMNIST
+from ckd.errors import DatasetError
 
 SOURCES: dict[str, Callable[[Data], Source]] = {"digits": Digits, "nmnist": NMNIST, **dict.fromkeys(LAYOUTS, Folders)}
 
@@ -15,6 +16,8 @@ def open_source(data: Data) -> Source:
     """The data set that a configuration names.
 
     Raises:
-        DatasetError: it is missing or incomplete. RecordingError: a recording of it is.
+        DatasetError: there is none of this name, or it is missing or incomplete. RecordingError: a recording of it is.
     """
+    if data.dataset not in SOURCES:
+        raise DatasetError(f"--dataset {data.dataset}: unknown; known are {', '.join(SOURCES)}")
     return SOURCES[data.dataset](data)

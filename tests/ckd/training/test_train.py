@@ -113,6 +113,7 @@ def test_a_dry_run_prints_shapes_and_trains_nothing(tmp_path: Path, capsys: pyte
     [
         (["--preset", "no-such"], "no-such"),
         (["--preset"], "--preset"),
+        (["--dataset", "mnist"], "--dataset mnist: unknown; known are digits, nmnist"),
         (["--preset", "nmnist"], "--data-root"),
         (["--preset", "nmnist", "--data-root", "/no/such/folder"], "/no/such/folder"),
         (["--labels-per-class", "0"], "labels-per-class"),
