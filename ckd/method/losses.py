@@ -1,4 +1,4 @@
-"""The losses of cross knowledge distillation, one function a formula. T time steps, N samples, K classes.
+"""The losses of cross knowledge distillation, a function a formula, and their sum. T time steps, N samples, K classes.
 
 Sources: [paper] Ye et al., ICME 2025, arXiv 2507.09269; [KT] He et al., AAAI 2024; [TET] Deng et al., ICLR 2022.
 """
@@ -7,6 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ckd.config import Method
+from ckd.method.batches import Batch
+from ckd.method.branches import BranchOutputs
+from ckd.models.distributed import gathered
 from ckd.models.precision import at_least_float32
 
 EPSILON = 1e-7
@@ -80,3 +84,44 @@ def _centered_gram(features: Tensor) -> Tensor:
 def alignment_loss(cka: Tensor, a: Tensor) -> Tensor:
     """Domain alignment, mean_t sigmoid(a_t) (1 - |CKA_t|), of (T,) and (T,) [paper, KT]."""
     return (torch.sigmoid(a) * (1 - cka.abs())).mean()
+
+
+def branch_losses(
+    outputs: BranchOutputs, batch: Batch, a: Tensor, method: Method, *, teacher: Tensor | None, weight: float
+) -> dict[str, Tensor]:
+    """Every term of L_all by its name in metrics.jsonl, their weighted sum as "loss", and with alignment "cka" (T,).
+
+        L_all = L_cls-e + L_cls-s + W L_KD + align_weight L_DA
+
+    Where the static branch is off, L_all is the terms of the event branch alone.
+
+    Args:
+        outputs: of both branches.
+        batch: with its labels.
+        a: (T,) step weights a_t.
+        method: which parts are on.
+        teacher: (N, K) logits of the stills, or None where W is zero.
+        weight: W, the distillation weight of this iteration.
+    """
+
+    def class_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+        if not method.tet:
+            return mean_logit_loss(logits, labels)
+        return tet_loss(logits, labels, weights=weights, lam=method.tet_lam)
+
+    event, mixed = outputs
+    shared = method.temporal_weights and mixed is not None
+    weighted = {"event": (1.0, class_loss(event.logits, batch.event_labels, event_weights(a) if shared else None))}
+    watched: dict[str, Tensor] = {}
+    if mixed is not None:
+        assert batch.mixed_labels is not None
+        weighted["static"] = (1.0, class_loss(mixed.logits, batch.mixed_labels))
+        if teacher is not None:
+            weighted["kd"] = (weight, distillation_loss(mixed.logits, teacher, temperature=method.kd_temperature))
+        if method.align_weight > 0:
+            cka = linear_cka(gathered(mixed.potential.flatten(2)), gathered(event.potential.flatten(2)))
+            watched["cka"] = cka
+            aligned = alignment_loss(cka, a if method.temporal_weights else torch.ones_like(a))
+            weighted["align"] = (method.align_weight, aligned)
+    loss = sum((factor * term for factor, term in weighted.values()), start=event.logits.new_zeros(()))
+    return {"loss": loss, **{name: term for name, (_, term) in weighted.items()}, **watched}

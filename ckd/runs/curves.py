@@ -5,6 +5,9 @@ from typing import Any
 
 from ckd.runs.metrics import read_metrics
 
+BESIDE_TERMS = {"stage", "iteration", "P", "W", "lr", "spike_rate", "synaptic_operations", "cka"}
+"""What a record of metrics.jsonl holds beside the loss, its terms, and what is measured on validation recordings."""
+
 
 def draw_curves(run: Path) -> None:
     """curves.png: loss terms, schedules, validation accuracy and spike rates against the iteration."""
@@ -15,9 +18,8 @@ def draw_curves(run: Path) -> None:
     (losses, accuracies), (schedules, rates) = figure.subplots(2, 2)
     for stage, records in stages.items():
         style = "-" if stage == "student" else ":"
-        for term in ("loss", "event", "static", "kd", "align"):
-            if term in records[0] and (stage == "student" or term == "loss"):
-                losses.plot(*_curve(records, term), style, label=f"{stage}: {term}", lw=0.8)
+        for term in _terms(records[0]) if stage == "student" else ("loss",):
+            losses.plot(*_curve(records, term), style, label=f"{stage}: {term}", lw=0.8)
         measured = [record for record in records if "validation_accuracy" in record]
         accuracies.plot(*_curve(measured, "validation_accuracy"), style + "o", label=stage)
         for layer in measured[0]["spike_rate"] if measured else ():
@@ -38,6 +40,11 @@ def draw_curves(run: Path) -> None:
         axis.legend(fontsize=7)
     losses.set_yscale("log")
     figure.savefig(run / "curves.png", dpi=110)
+
+
+def _terms(record: dict[str, Any]) -> list[str]:
+    """The loss and its terms, whatever they are named."""
+    return [name for name in record if name not in BESIDE_TERMS and not name.startswith("validation_")]
 
 
 def _curve(records: list[dict[str, Any]], name: str) -> tuple[list[int], list[Any]]:

@@ -14,7 +14,8 @@ from ckd.config import Config, Training
 from ckd.events import Frames
 from ckd.events.types import Int
 from ckd.method.batches import Batch, BatchMaker
-from ckd.method.branches import Branches, branch_losses
+from ckd.method.branches import Branches
+from ckd.method.losses import branch_losses
 from ckd.method.schedule import schedules
 from ckd.models.distributed import local_share, process_count
 from ckd.models.student import Student

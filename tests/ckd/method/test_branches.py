@@ -13,8 +13,15 @@ from ckd.config import Augment, Config, Method, load_preset
 from ckd.data.base import Stills
 from ckd.data.material import StillPool
 from ckd.method.batches import BatchMaker
-from ckd.method.branches import Branches, branch_losses, kept_statistics
-from ckd.method.losses import alignment_loss, distillation_loss, event_weights, linear_cka, tet_loss
+from ckd.method.branches import Branches, kept_statistics
+from ckd.method.losses import (
+    alignment_loss,
+    branch_losses,
+    distillation_loss,
+    event_weights,
+    linear_cka,
+    tet_loss,
+)
 from ckd.method.schedule import schedules
 from ckd.models.student import Neuron, Student, build_vgg
 from ckd.training.engine import Hooks, Progress, train_student
