@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,15 +65,9 @@ class Source(ABC):
 
 
 def binning_of(data: Data) -> Binning:
-    """How a configuration's recordings become frames."""
-    return Binning(
-        step_us=data.step_us,
-        steps=data.time_steps,
-        height=data.size,
-        width=data.size,
-        max_count=data.max_count,
-        sensor=data.sensor,
-    )
+    """How a configuration's recordings become frames. A field that both have is taken over by its name."""
+    shared = {field.name: getattr(data, field.name) for field in fields(Binning) if hasattr(data, field.name)}
+    return Binning(steps=data.time_steps, height=data.size, width=data.size, **shared)
 
 
 def data_root(data: Data) -> Path:

@@ -32,6 +32,10 @@ class Binning:
         if not 1 <= self.max_count <= 255:
             raise ValueError(f"binning: max_count (={self.max_count}) must lie between 1 and 255")
 
+    def start(self, first: int) -> int:
+        """When step 0 begins, in microseconds, in a recording whose first event is at `first`."""
+        return first
+
     @property
     def frame_shape(self) -> tuple[int, int, int]:
         """(polarities, height, width); channel 0 holds falling light, channel 1 rising light."""

@@ -25,10 +25,10 @@ def to_frames(events: Events, binning: Binning, *, name: str = "recording") -> F
         raise RecordingError(f"{name}: holds no events; nothing can be classified from it, remove it")
     events = np.ascontiguousarray(events, EVENT_DTYPE)
     frames = np.zeros((binning.steps, *binning.frame_shape), np.uint8)
-    if count_frames(events, int(events["t"][0]), binning, frames, name=name):
+    if count_frames(events, binning.start(int(events["t"][0])), binning, frames, name=name):
         # Not in order of time after all: looking for the first event costs another pass.
         frames[:] = 0
-        count_frames(events, int(events["t"].min()), binning, frames, name=name)
+        count_frames(events, binning.start(int(events["t"].min())), binning, frames, name=name)
     return frames
 
 

@@ -54,7 +54,7 @@ def stream_frames(path: Path | str, binning: Binning, block: int = 100) -> Itera
     frames = np.zeros((block, *binning.frame_shape), np.uint8)
     start, last = None, 0
     for events in stream_events(path):
-        start = int(events["t"][0]) if start is None else start
+        start = binning.start(int(events["t"][0])) if start is None else start
         while len(events):
             here = np.searchsorted(events["t"], start + block * binning.step_us)
             count_frames(events[:here], start, binning, frames, name=str(path))
