@@ -11,8 +11,8 @@ from deploy.network import Shape
 class ModelFile:
     """A model in the format of one simulator, which runs the file itself.
 
-    runner: the only name of `deploy.runners.RUNNERS` that takes it. layers: names of the neuron layers, in order of
-    execution. on_grid: whether it holds integers. The rest is as in `Network`.
+    runner: the only name of `deploy.runners.table.RUNNERS` that takes it. layers: names of the neuron layers, in order
+    of execution. on_grid: whether it holds integers. The rest is as in `Network`.
     """
 
     path: Path

@@ -164,10 +164,10 @@ def _round_neuron(layer: FloatLayer, scale: float) -> tuple[GridNeuron, dict[str
         threshold = np.asarray(neuron.threshold - neuron.reset, np.float64)
         if np.any(threshold < 0):
             raise GridError(f"{name}: threshold lies {-threshold.min():g} below the reset; the grid holds 0 and above")
-        vth = np.minimum(np.rint(threshold * scale), grid.VTH_MAX).astype(np.int32)
+        vth = np.asarray(np.minimum(np.rint(threshold * scale), grid.VTH_MAX), np.int32)
         saturated["threshold"] = int((threshold * scale > grid.VTH_MAX + 0.5).sum())
-    bias = (mantissa << exponent).astype(np.int32)
-    return GridNeuron(shape=neuron.shape, du=du.astype(np.int32), dv=dv.astype(np.int32), vth=vth, bias=bias), saturated
+    du, dv, bias = (np.asarray(values, np.int32) for values in (du, dv, mantissa << exponent))
+    return GridNeuron(shape=neuron.shape, du=du, dv=dv, vth=vth, bias=bias), saturated
 
 
 def _decay(name: str, what: str, keep: Array, *, lowest: int) -> Array:

@@ -18,6 +18,10 @@ from deploy.traces.trace import Trace
 class Runner:
     """One simulator.
 
+    Its function gives a trace of every layer's spikes, of u and v after the reset for the first `states` recordings
+    (int32 of integers, float32 of floats) and of v of a readout for all; with `digests` also checksums of both for all.
+    It counts how often u wrapped or v saturated, and refuses a network or frames that it cannot take.
+
     name: what `--on` takes.
     module: of `deploy.runners`, and its function, called as function(network, frames, states=..., digests=...).
     takes: networks on the grid, float networks, or either.

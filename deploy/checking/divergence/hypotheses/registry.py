@@ -9,7 +9,8 @@ from deploy.traces.trace import Trace
 
 
 class Candidate(NamedTuple):
-    """One way a hypothesis may hold: what to say, and the run that it predicts."""
+    """One way a hypothesis may hold: what to say ("kind|text" names another kind than the hypothesis), and the run that
+    it predicts."""
 
     text: str
     setup: Setup
