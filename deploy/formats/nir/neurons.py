@@ -14,7 +14,7 @@ import nir
 import numpy as np
 
 from deploy.errors import UnsupportedError
-from deploy.network import Array, FloatNeuron
+from deploy.network import Array, FloatNeuron, exactly
 
 NirNeuron = nir.IF | nir.LIF | nir.CubaLIF | nir.I | nir.LI | nir.CubaLI | nir.Threshold
 ONE_TOLERANCE = 2.0**-21
@@ -54,6 +54,7 @@ def to_nir(name: str, node: FloatNeuron, dt: float, *, bias_on_synapse: bool) ->
     Raises:
         UnsupportedError: NIR has no such neuron.
     """
+    node = exactly(name, node, "NIR", FloatNeuron)
     shape = node.shape
     fire: dict[str, Any] = {}
     if node.threshold is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from deploy.errors import GridError, UnsupportedError
 from deploy.formats.nir import scales
 from deploy.grid import DECAY_ONE, DU_IMMEDIATE
-from deploy.network import Array, Conv, Dense, GridNeuron, Shape
+from deploy.network import Array, Conv, Dense, GridNeuron, Shape, exactly
 
 
 def is_coded(metadata: Mapping[str, Any]) -> bool:
@@ -39,6 +39,7 @@ def decode_synapse(
 
 def encode_neuron(name: str, node: GridNeuron, k: int, dt: float, *, bias_in_leak: bool) -> nir.NIRNode:
     """The NIR neuron with the same dynamics; the bias goes into v_leak or is left to a synapse."""
+    node = exactly(name, node, "NIR", GridNeuron)
     shape = node.shape
     zero = np.zeros(shape, np.float32)
     arrays = {"du": node.du, "dv": node.dv, "vth": node.vth, "bias": node.bias}

@@ -26,7 +26,6 @@ from deploy.network import (
     Scale,
     Shape,
     SumPool,
-    exactly,
 )
 from deploy.passes.synapses import synapse_scales
 
@@ -87,10 +86,9 @@ def _encode(network: Network, name: str, biases: Biases, scales: dict[str, int])
         case Delay():
             return nir.Delay(delay=np.full(shape, node.steps * network.dt, np.float32))
         case FloatNeuron():
-            node = exactly(name, node, "NIR", FloatNeuron)
             return neurons.to_nir(name, node, network.dt, bias_on_synapse=name in biases.moved)
         case GridNeuron():
-            node, k = exactly(name, node, "NIR", GridNeuron), network.scale_bits[name]
+            k = network.scale_bits[name]
             return on_grid.encode_neuron(name, node, k, network.dt, bias_in_leak=name not in biases.moved)
         case _:
             raise UnsupportedError(f"{name}: NIR has no {type(node).__name__}")

@@ -1,4 +1,4 @@
-"""A kind of neuron that a place does not know is stepped by its own rule or refused by name, never mistaken."""
+"""A kind of neuron that a place does not know steps itself there or is refused by name, never taken for another."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
