@@ -8,11 +8,10 @@ import nir
 import numpy as np
 
 from deploy.errors import ModelError, UnsupportedError
+from deploy.formats.nir.neurons import NirNeuron
 from deploy.network import Edge, FloatNeuron, Input, Network, Neuron, Scale, Shape
 from deploy.network.idioms import add_readout
 from deploy.network.shapes import output_shape
-
-STATEFUL = (nir.IF, nir.LIF, nir.CubaLIF, nir.I, nir.LI, nir.CubaLI, nir.Threshold, nir.Delay)
 
 
 def check_connections(nodes: Mapping[str, nir.NIRNode], edges: Iterable[Edge]) -> None:
@@ -47,7 +46,7 @@ def check_connections(nodes: Mapping[str, nir.NIRNode], edges: Iterable[Edge]) -
 
 
 def _takes_time(node: nir.NIRNode) -> bool:
-    return isinstance(node, STATEFUL) and not (isinstance(node, nir.Delay) and not np.any(node.delay))
+    return isinstance(node, NirNeuron | nir.Delay) and not (isinstance(node, nir.Delay) and not np.any(node.delay))
 
 
 def fit_shapes(network: Network, output: Shape | None, lift: bool) -> Network:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import nir
 import numpy as np
@@ -18,7 +18,7 @@ from deploy.network.idioms import mean_name
 from deploy.passes.synapses import synapses_into
 
 Parsed = dict[str, nir.NIRNode]
-TIMED = (nir.IF, nir.LIF, nir.CubaLIF, nir.I, nir.LI, nir.CubaLI, nir.Delay)
+TIMED = (*(kind for kind in get_args(neurons.NirNeuron) if kind is not nir.Threshold), nir.Delay)
 """NIR nodes whose parameters are in seconds."""
 
 
