@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.errors import UnsupportedError
+from deploy.errors import ModelError, UnsupportedError
 from deploy.grid import DU_IMMEDIATE, STATE_BITS, saturate, unsaturated_voltage, unwrapped_current, wrap24
 from deploy.network.state import NEVER, State, Step
 
@@ -159,7 +159,11 @@ class FloatNeuron(Neuron):
         v = keep * v + gain * u + bias                   membrane potential
         spike = v > threshold,  v = reset where spike    threshold None: a readout, whose output is v itself
 
-    keep = 1 - dt / tau (1: integrate and fire). A soft reset does not exist here: NIR cannot say it.
+    keep = 1 - dt / tau (1: integrate and fire). A soft reset does not exist here: NIR cannot say it. current_gain None:
+    1.
+
+    Raises:
+        ModelError: current_gain without current_keep.
     """
 
     groups: ClassVar = {
@@ -177,6 +181,10 @@ class FloatNeuron(Neuron):
     current_keep: Array | None = None
     current_gain: Array | None = None
 
+    def __post_init__(self) -> None:
+        if self.current_keep is None and self.current_gain is not None:
+            raise ModelError("current_gain without current_keep, so there is no current; give both, or scale gain")
+
     @property
     def firing_potential(self) -> Array | None:
         return self.threshold
@@ -184,6 +192,11 @@ class FloatNeuron(Neuron):
     @property
     def has_current(self) -> bool:
         return self.current_keep is not None
+
+    @property
+    def input_gain(self) -> Array:
+        """`current_gain`, or 1."""
+        return np.ones((), np.float32) if self.current_gain is None else self.current_gain
 
     @property
     def leaks(self) -> bool:
@@ -195,8 +208,7 @@ class FloatNeuron(Neuron):
     def step(self, state: State, a: Array, recorded: Array | None = None) -> Step:
         u = a.astype(np.float32)
         if self.current_keep is not None:
-            gain = 1 if self.current_gain is None else self.current_gain
-            u = (self.current_keep * state.u + gain * u).astype(np.float32)
+            u = (self.current_keep * state.u + self.input_gain * u).astype(np.float32)
         return self._fire(state, u, self.driven(state, u), self.reset, recorded)
 
     def driven(self, state: State, u: Array) -> Array:

@@ -42,8 +42,8 @@ def _forward(network: Network, name: str, factor: Array) -> Changes | None:
                 changes[target] = replace(node, weight=_times(node.weight, factor))
             case Conv() if _per_channel(factor):
                 changes[target] = replace(node, weight=_times(node.weight, _of_inputs(factor, node)))
-            case FloatNeuron() if node.current_gain is not None:
-                changes[target] = replace(node, current_gain=_gain(node.current_gain, factor))
+            case FloatNeuron() if node.has_current:
+                changes[target] = replace(node, current_gain=_gain(node.input_gain, factor))
             case FloatNeuron():
                 changes[target] = replace(node, gain=_gain(node.gain, factor))
             case Flatten() | Delay() | SumPool():

@@ -49,7 +49,7 @@ def collect_layer(network: Network, name: str) -> FloatLayer:
         UnsupportedError: gains that differ within a channel, which no convolution can absorb.
     """
     neuron = exactly(name, network.nodes[name], "the quantizer", FloatNeuron)
-    gain = _per_channel(name, neuron.gain * (1.0 if neuron.current_gain is None else neuron.current_gain), neuron)
+    gain = _per_channel(name, neuron.gain * neuron.input_gain, neuron)
     bias, synapses, note = np.asarray(neuron.bias, np.float64), {}, ""
     arriving = np.zeros(())
     for source in network.sources(name):

@@ -133,7 +133,7 @@ class _Layer:
     @classmethod
     def of(cls, node: FloatNeuron, recordings: int) -> "_Layer":
         absent = np.zeros((), np.float32)
-        values = (node.keep, node.gain, node.bias, node.threshold, node.reset, node.current_keep, node.current_gain)
+        values = (node.keep, node.gain, node.bias, node.threshold, node.reset, node.current_keep, node.input_gain)
         size = prod(node.shape)
         parameters = tuple(
             np.ascontiguousarray(np.broadcast_to(absent if value is None else value, node.shape), np.float32).ravel()

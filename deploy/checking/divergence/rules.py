@@ -81,8 +81,7 @@ def step(node: Neuron, rules: Rules, state: State, a: Array, recorded: Array | N
 def _current(node: Neuron, rules: Rules, u: Array, a: Array) -> Array:
     if isinstance(node, FloatNeuron):
         x = a.astype(np.float32)
-        gain = 1.0 if node.current_gain is None else node.current_gain
-        return x if node.current_keep is None else (node.current_keep * u + gain * x).astype(np.float32)
+        return x if node.current_keep is None else (node.current_keep * u + node.input_gain * x).astype(np.float32)
     assert isinstance(node, GridNeuron)
     kept = grid.DECAY_ONE - rules.current_convention - np.asarray(node.du, np.int64)
     return grid.wrap24(_shift(u * kept, rules) + a.astype(np.int64) * (1 << grid.STATE_BITS))

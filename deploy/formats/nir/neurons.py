@@ -72,10 +72,10 @@ def to_nir(name: str, node: FloatNeuron, dt: float, *, bias_on_synapse: bool) ->
     tau = _tau(name, "keep (beta)", node.keep, dt)
     leak = np.zeros(()) if bias_on_synapse else node.bias / (1 - keep)
     common: dict[str, Any] = {"r": _spread(gain * tau / dt, shape), "v_leak": _spread(leak, shape), **fire}
-    if node.current_keep is None or node.current_gain is None:
+    if node.current_keep is None:
         return nir.LIF(tau=_spread(tau, shape), **common) if fire else nir.LI(tau=_spread(tau, shape), **common)
     tau_syn = _tau(name, "current_keep (alpha)", node.current_keep, dt)
-    w_in = _spread(node.current_gain.astype(np.float64) * tau_syn / dt, shape)
+    w_in = _spread(node.input_gain.astype(np.float64) * tau_syn / dt, shape)
     current: dict[str, Any] = {"tau_syn": _spread(tau_syn, shape), "tau_mem": _spread(tau, shape), "w_in": w_in}
     return nir.CubaLIF(**current, **common) if fire else nir.CubaLI(**current, **common)
 

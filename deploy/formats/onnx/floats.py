@@ -36,9 +36,7 @@ def add_neuron(graph: Graph, name: str, node: FloatNeuron, x: str) -> str:
     parameters: dict[str, Array] = {"keep": node.keep, "gain": node.gain, "bias": node.bias}
     decays, readout = node.has_current, node.is_readout
     if node.current_keep is not None:
-        one = np.ones((), FLOAT)
-        gain = one if node.current_gain is None else node.current_gain
-        parameters = {"current_keep": node.current_keep, "current_gain": gain, **parameters}
+        parameters = {"current_keep": node.current_keep, "current_gain": node.input_gain, **parameters}
     if node.threshold is not None:
         parameters |= {"threshold": node.threshold, "reset": node.reset}
     states = [graph.state(f"{name}.{kind}", node.shape, FLOAT) for kind in (("u", "v") if decays else ("v",))]

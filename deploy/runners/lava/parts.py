@@ -122,8 +122,7 @@ def _gain(node: Neuron, factor: float) -> Array | None:
         if factor != 1.0:
             raise UnsupportedError(f"a Scale by {factor} on the grid: fold it into the weights (deploy.quantize does)")
         return None
-    current_gain = 1.0 if node.current_gain is None or node.current_keep is None else node.current_gain
-    return np.asarray(node.gain, np.float64) * current_gain * factor
+    return np.asarray(node.gain, np.float64) * node.input_gain * factor
 
 
 def _constant_input(name: str, network: Network) -> Array:

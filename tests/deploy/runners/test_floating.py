@@ -1,5 +1,6 @@
 """The float runner against plain loops of NIR's equations, against PyTorch and against snnTorch."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from deploy.errors import FramesError
+import deploy
+from deploy.errors import FramesError, ModelError
 from deploy.network import Conv, Delay, Dense, FloatNeuron, Input, Network, Node, Output, SumPool
 from deploy.network.ops import apply
 from deploy.runners import floating
+from deploy.traces.compare import compare
+from tests.builders import small
 from tests.deploy.formats.nir_graphs import DT, chain, conv2d, full, graph, lif, reread, spikes
 
 N = 40
@@ -295,3 +299,17 @@ def test_an_analog_layer_inside_passes_its_potential_on(tmp_path: Path) -> None:
     # v_i = 1, 2, 3, 4; half of it arrives: 0.5; 0.45 + 1 > 0.9; 1.5; 2.
     assert trace.layers["i"]["v"][0, :, 0].tolist() == [1, 2, 3, 4]
     assert trace.layers["lif"].output[0, :, 0].tolist() == [False, True, True, True]
+
+
+def test_a_current_that_says_no_gain_has_gain_1_everywhere(tmp_path: Path) -> None:
+    one = np.ones((), np.float32)
+    lif = FloatNeuron(shape=(2,), keep=one / 2, gain=one, bias=0 * one, threshold=8 * one, current_keep=one / 2)
+    network = small(fc=Dense(weight=np.full((2, 3), 2, np.float32)), lif=lif)
+    frames = np.random.default_rng(0).integers(0, 2, (4, 20, 3), dtype=np.uint8)
+    deploy.save(network, tmp_path / "said.nir")
+    wanted = floating.run(network.replace(nodes={**network.nodes, "lif": replace(lif, current_gain=one)}), frames)
+    assert wanted.layers["lif"].output.any()
+    assert compare(wanted, floating.run(network, frames))
+    assert compare(wanted, deploy.run(deploy.load(tmp_path / "said.nir"), frames, on="float"))
+    with pytest.raises(ModelError, match="current_gain without current_keep"):
+        replace(lif, current_keep=None, current_gain=one)
