@@ -143,11 +143,13 @@ def join_layers(parts: Sequence[LayerRecord]) -> LayerRecord:
     some."""
     if len(parts) == 1:
         return parts[0]
-    first, joined = parts[0], {}
+    joined = {}
     for kind in KINDS:
-        if kind in first:
-            joined[kind] = np.concatenate([part[kind] for part in parts if kind in part])
-    return first.replace(**joined, overflows=sum(part.overflows for part in parts))
+        lacking = (i for i, part in enumerate(parts) if part.held(kind) < part.shape[0])
+        upto = next(lacking, len(parts)) + 1
+        if kind in parts[0]:
+            joined[kind] = np.concatenate([part[kind] for part in parts[:upto] if kind in part])
+    return parts[0].replace(**joined, overflows=sum(part.overflows for part in parts))
 
 
 def record_layers(

@@ -4,6 +4,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,21 @@ class Trace:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not self.layers:
+            raise TraceError("a trace needs at least one layer")
         for name, layer in self.layers.items():
             if not isinstance(layer, LayerRecord):
                 raise TraceError(
                     f"layer {name!r} is a {type(layer).__name__}; give a deploy.LayerRecord of its spikes, or of its v"
                 )
-        if not self.layers:
-            raise TraceError("a trace needs at least one layer")
+            if layer.shape[:2] != (self.recordings, self._length):
+                raise TraceError(
+                    f"layer {name!r} is of shape {layer.shape}; all have ({self.recordings}, {self._length}, ...): as "
+                    "many recordings as there are predictions, and as many steps as the first layer"
+                )
+        for what, given in (("frames", self.frames), ("labels", self.labels), ("names", self.names or None)):
+            if given is not None and len(given) != self.recordings:
+                raise TraceError(f"{len(given)} {what} of {self.recordings} predictions; give one a recording, or none")
 
     @property
     def recordings(self) -> int:
@@ -54,7 +63,12 @@ class Trace:
     @cached_property
     def steps(self) -> int:
         """T, the steps of input."""
-        return next(iter(self.layers.values())).shape[1] - max(layer.offset for layer in self.layers.values())
+        return self._length - max(layer.offset for layer in self.layers.values())
+
+    @property
+    def _length(self) -> int:
+        """T'."""
+        return next(iter(self.layers.values())).shape[1]
 
     @property
     def spiking(self) -> dict[str, LayerRecord]:
@@ -131,13 +145,26 @@ def load_trace(path: Path | str) -> Trace:
 
 
 def join_traces(parts: Sequence[Trace], **metadata: Any) -> Trace:
-    """The recordings of several traces of one network, one after the other; `metadata` sets fields of the whole."""
+    """The recordings of several traces of one network, one after the other; `metadata` sets fields of the whole.
+
+    Frames, labels and names are there where every part has them.
+    """
     return replace(
         parts[0],
         layers={name: join_layers([part.layers[name] for part in parts]) for name in parts[0].layers},
-        predictions=np.concatenate([part.predictions for part in parts]),
-        **metadata,
+        **{
+            "predictions": np.concatenate([part.predictions for part in parts]),
+            "frames": _concatenated([part.frames for part in parts]),
+            "labels": _concatenated([part.labels for part in parts]),
+            "names": tuple(chain(*(part.names for part in parts))) if all(part.names for part in parts) else (),
+            **metadata,
+        },
     )
+
+
+def _concatenated(values: Sequence[Array | None]) -> Array | None:
+    there = [value for value in values if value is not None]
+    return np.concatenate(there) if len(there) == len(values) else None
 
 
 def software_versions(*packages: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from deploy.errors import UnsupportedError
+from deploy.errors import FramesError, UnsupportedError
 from deploy.network import Array, Network
 from deploy.network.frames import require_frames
 from deploy.runners.integer.arithmetic import IntegerArithmetic, Values
@@ -90,6 +90,7 @@ class Simulator:
             raise UnsupportedError(
                 "the integer simulator runs networks on the grid; put this one there: ckd-deploy compile"
             )
+        self._shape, self._recordings = network.input_shape, recordings
         self._arithmetic = IntegerArithmetic(network, prepared or Prepared.of(network), recordings, states)
         self._walk = Walk[Values](network, self._arithmetic, schedule)
 
@@ -103,7 +104,16 @@ class Simulator:
         return {name: spikes[:, 0] for name, spikes in self.advance(frame[:, None])["spikes"].items()}
 
     def advance(self, frames: Array) -> dict[str, dict[str, Array]]:
-        """Take the steps of frames (R, T, *input_shape); gives "spikes", "u", "v": (R, T, ...) by neuron name."""
+        """Take the steps of frames (R, T, *input_shape); gives "spikes", "u", "v": (R, T, ...) by neuron name.
+
+        Raises:
+            FramesError: frames that the network does not take, or not of the R recordings whose states are kept.
+        """
+        require_frames(frames, self._shape)
+        if len(frames) != self._recordings:
+            raise FramesError(
+                f"frames of {len(frames)} recordings; this simulator keeps the state of {self._recordings}"
+            )
         self._walk.advance(frames, frames.shape[1])
         return self._arithmetic.take()
 

@@ -267,5 +267,11 @@ def test_what_the_grid_does_not_have_is_refused_by_name() -> None:
     with pytest.raises(GridError, match="dense: weights are float64"):
         integer.Simulator(floating, 1)
     dense = chain(input=Input(shape=(2,)), dense=Dense(weight=np.ones((1, 2), int)), lif=cells(1), output=Output())
-    with pytest.raises(GridError, match="counts from 0 to 255, these reach from 0 to 256"):
+    with pytest.raises(FramesError, match="hold 256; allowed are whole numbers from 0 to 255"):
         integer.Simulator(dense, 1).step(np.array([[0, 256]]))
+
+
+def test_a_simulator_refuses_other_recordings_than_it_keeps_the_state_of(camera_network: Network) -> None:
+    simulator = integer.Simulator(camera_network, recordings=2)
+    with pytest.raises(FramesError, match="frames of 5 recordings; this simulator keeps the state of 2"):
+        simulator.advance(np.zeros((5, 3, *camera_network.input_shape), np.uint8))

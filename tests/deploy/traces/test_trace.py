@@ -110,3 +110,28 @@ def test_a_failed_save_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         broken.save(tmp_path / "a.trace")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trace_whose_parts_are_of_other_sizes_is_refused() -> None:
+    trace = example()
+    lif, readout = trace.layers["lif1"], trace.layers["readout"]
+    for layers in (
+        {"lif1": lif.replace(spikes=lif.output[:1], v=None, v_digest=None), "readout": readout},
+        {"lif1": lif, "readout": readout.replace(v=readout.output[:, :4])},
+    ):
+        with pytest.raises(TraceError, match=r"is of shape .*; all have \(3, 5, ...\)"):
+            replace(trace, layers=layers)
+    with pytest.raises(TraceError, match="2 labels of 3 predictions"):
+        replace(trace, labels=np.arange(2))
+
+
+def test_joined_traces_keep_labels_and_end_states_where_one_lacks_them() -> None:
+    first, second, third = example(2, seed=0), example(2, seed=1), example(2, seed=2)
+    bare = replace(second, layers={**second.layers, "lif1": second.layers["lif1"].replace(v=None)})
+    whole = join_traces([first, bare, third])
+    assert whole.names == first.names + second.names + third.names and whole.frames is not None
+    assert whole.accuracy == np.mean(
+        np.concatenate([part.predictions == part.labels for part in (first, second, third)])
+    )
+    assert np.array_equal(whole.layers["lif1"]["v"], first.layers["lif1"]["v"])
+    assert join_traces([first, replace(second, labels=None)]).labels is None
