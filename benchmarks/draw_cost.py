@@ -20,7 +20,6 @@ from deploy.network import Conv
 from deploy.runners import integer
 
 SIZE, BATCH, STEPS = 34, 4, 40
-GREY = "0.5"
 
 
 def cost(channels: int, rate: float) -> tuple[float, int]:

@@ -35,7 +35,7 @@ class Arguments:
     bits: tuple[int, ...] = (8, 6, 4, 3)
     """Bits per weight."""
     finetune: int = 100
-    """Steps of training on the grid."""
+    """Iterations of training on the grid."""
     method: str = "spike-error"
     """How scales are chosen."""
 

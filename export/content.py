@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deploy.formats.files import save
 from deploy.network import Network
 from deploy.traces.trace import Trace
 
@@ -26,8 +27,13 @@ class Content:
     network: Network
     trace: Trace
 
-    def save_trace(self, model: Path) -> Path:
-        """Write the trace of the exported student beside its model file; gives the trace's path."""
-        path = model.with_suffix(".trace")
-        self.trace.save(path)
-        return path
+    def write(self, model: Path) -> list[Path]:
+        """Write the exported student and its trace; gives the files."""
+        return write_model(self.network, self.trace, model)
+
+
+def write_model(network: Network, trace: Trace, model: Path) -> list[Path]:
+    """Write a network in the format of its file's ending, and the trace beside it; gives the files."""
+    save(network, model)
+    trace.save(model.with_suffix(".trace"))
+    return [model, model.with_suffix(".trace")]

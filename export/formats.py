@@ -4,17 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.formats.files import save
 from deploy.formats.netx import fit_to_netx
 from deploy.network import Network
 from export import to_onnx
 from export.content import Content
-
-
-def write_model(content: Content, model: Path) -> list[Path]:
-    """Write the student in the format of its file's ending, and its trace; gives the files."""
-    save(content.network, model)
-    return [model, content.save_trace(model)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +30,7 @@ class Format:
     ending: str
     stem: str
     help: str
-    write: Callable[[Content, Path], list[Path]] = write_model
+    write: Callable[[Content, Path], list[Path]] = Content.write
     fit: Callable[[Network], Network] = lambda network: network
     refuse: Callable[[Path], None] = lambda model: None
     holds_floats: bool = True

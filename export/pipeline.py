@@ -8,7 +8,6 @@ import numpy as np
 from ckd.runs.folder import Run, load_run
 from deploy.network import Array, Network
 from deploy.quantization.search import quantize_layers
-from deploy.traces.trace import Trace
 from export.content import Content
 from export.exported import Exported
 from export.finetune import finetune
@@ -49,8 +48,8 @@ def export(plan: Plan, *, stage: Stage = silent) -> Exported:
         files=tuple(files),
         chip=plan.chip,
         recordings=content.trace.recordings,
-        float_accuracy=_accuracy(content.float_trace),
-        accuracy=_accuracy(content.trace),
+        float_accuracy=content.float_trace.accuracy or 0.0,
+        accuracy=content.trace.accuracy or 0.0,
         rates={name: float(layer.output.mean()) for name, layer in content.trace.spiking.items()},
         overflows=content.trace.overflows,
         parameters=content.network.report,
@@ -70,7 +69,7 @@ def _content(plan: Plan, run: Run, stage: Stage) -> Content:
     if plan.chip != "none":
         network = plan.format.fit(_on_grid(plan, run, floating, stage))
         trace = record_quantized(network, frames, device=plan.device)
-    float_trace, trace = (each.labelled(labels, names) for each in (float_trace, trace))
+    float_trace, trace = (each.labeled(labels, names) for each in (float_trace, trace))
     return Content(run=run, floating=floating, float_trace=float_trace, network=network, trace=trace)
 
 
@@ -89,8 +88,3 @@ def _on_grid(plan: Plan, run: Run, floating: Network, stage: Stage) -> Network:
             device=plan.device,
             advance=advance,
         )
-
-
-def _accuracy(trace: Trace) -> float:
-    """The share of recordings, all of which have a label, whose prediction is right."""
-    return float(np.mean(trace.predictions == trace.labels))

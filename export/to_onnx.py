@@ -4,9 +4,8 @@ from pathlib import Path
 
 from deploy.errors import DeployError
 from deploy.extras import require_onnx
-from deploy.formats.nir import write_nir
-from deploy.formats.onnx import write_onnx
-from export.content import Content
+from deploy.formats.files import save
+from export.content import Content, write_model
 
 
 def refuse(model: Path) -> None:
@@ -29,11 +28,6 @@ def write(content: Content, model: Path) -> list[Path]:
         files.append(model.with_name(f"teacher{model.suffix}"))
         write_teacher(content.run, files[-1])
     floating = model.with_name(f"{model.stem}_float{model.suffix}")
-    write_onnx(content.floating, floating)
-    write_nir(content.floating, floating.with_suffix(".nir"))
-    content.float_trace.save(floating.with_suffix(".trace"))
-    files += [floating, floating.with_suffix(".nir"), floating.with_suffix(".trace")]
-    if content.network.on_grid:
-        write_onnx(content.network, model)
-        files += [model, content.save_trace(model)]
-    return files
+    save(content.floating, floating.with_suffix(".nir"))
+    files += [floating.with_suffix(".nir"), *write_model(content.floating, content.float_trace, floating)]
+    return [*files, *content.write(model)] if content.network.on_grid else files

@@ -100,7 +100,7 @@ def write_model(folder: Path) -> Path:
     network = small_network()
     write_nir(network, path)
     trace = integer.run(network, small_frames(), states=2, digests=True)
-    trace.labelled(np.arange(9) % 3, tuple(map(str, range(9)))).save(path.with_suffix(".trace"))
+    trace.labeled(np.arange(9) % 3, tuple(map(str, range(9)))).save(path.with_suffix(".trace"))
     return path
 
 

@@ -24,7 +24,7 @@ ROOMS = {
 }
 """A room imports only from rooms to its left. What stands here no more is a command, to the right of all rooms."""
 COMMANDS = {
-    "ckd": {"train", "evaluate", "compare", "download", "console"},
+    "ckd": {"train", "evaluate", "compare", "download"},
     "deploy": {"cli", "pytest_plugin"},
 }
 

@@ -1,6 +1,6 @@
 """Run a dense network in nengo-loihi's emulator: python nengo_loihi_mlp.py FOLDER, by an interpreter that has it.
 
-FOLDER as for brian2_mlp.py. The blocks are built directly; nengo-loihi's own discretiser puts them on the grid.
+FOLDER as for brian2_mlp.py. The blocks are built directly; nengo-loihi's own discretizer puts them on the grid.
 """
 
 import json

@@ -46,7 +46,7 @@ class Hooks:
     advance: Callable[[int], None] = lambda iteration: None
     log: Callable[[dict[str, Any]], None] = lambda record: None
     save: Callable[[Progress], None] | None = None
-    """Writes a checkpoint of all that `Progress` holds; None in tests and benchmarks that need none."""
+    """Writes a checkpoint of all that `Progress` holds; None: no checkpoints."""
     due: Callable[[], bool] = lambda: False
     """Asked after every iteration: is it time for a checkpoint?"""
 

@@ -151,7 +151,7 @@ def _run(network: Network | ModelFile, frames: Array, on: str, like: Trace) -> T
     if watched < len(frames):
         rest = run(network, frames[watched:], on=on)
         found = join_traces([found, rest], frames=frames, seconds=found.seconds + rest.seconds)
-    return found.labelled(None if like.labels is None else like.labels[: len(frames)], found.names)
+    return found.labeled(None if like.labels is None else like.labels[: len(frames)])
 
 
 def _decided_by_rounding(

@@ -49,7 +49,7 @@ class Compile(OnRecordings):
         ready = quantize(network, given.frames, weight_bits=self.weight_bits, chip=self.chip)
         wanted = run(network, given.frames, on="float")
         found = run(ready, given.frames, on="integer", states=min(KEEP_STATES, len(given.frames)), digests=True)
-        wanted, found = (trace.labelled(given.labels, given.names) for trace in (wanted, found))
+        wanted, found = (trace.labeled(given.labels, given.names) for trace in (wanted, found))
         save(ready, self.out)
         found.save(self.out.with_suffix(".trace"))
         figures = _figures(wanted, found)

@@ -47,9 +47,7 @@ def _show(mapping: Mapping) -> None:
     for heading in ("layer", "cores", "neurons", "synaptic memory", "axons in", "axons out"):
         table.add_column(heading, justify="left" if heading == "layer" else "right")
     for layer, count in mapping.cores_by_layer.items():
-        cores = [core.used(mapping.chip) for core in mapping.cores if core.layer == layer]
-        worst = {name: max((used[name] for used in cores), key=lambda pair: pair[0]) for name in cores[0]}
-        table.add_row(layer, str(count), *(_share(*pair) for pair in worst.values()))
+        table.add_row(layer, str(count), *(_share(*pair) for pair in mapping.fullest(layer).values()))
     console.print(table)
     for violation in mapping.violations:
         console.print(f"does not fit: {violation}", style="red", highlight=False, soft_wrap=True)

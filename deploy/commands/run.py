@@ -72,7 +72,7 @@ class Run(OnRecordings):
                 trace = run(chosen, given.frames, on=on)
             else:
                 trace = cluster.run(chosen, given.frames, address=self.cluster, on=on)
-            traces.append(trace.labelled(given.labels, given.names))
+            traces.append(trace.labeled(given.labels, given.names))
         return traces
 
 

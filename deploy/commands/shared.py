@@ -32,7 +32,9 @@ _SLOW = ", ".join(runner.name for runner in RUNNERS.values() if runner.slow)
 Count = Annotated[
     int | None,
     tyro.conf.arg(
-        metavar="N", help=f"How many recordings, the first of every class; default all, for {_SLOW} {SLOW_RECORDINGS}."
+        metavar="N",
+        help="How many recordings: of --events the first of every class, else the first ones. Default: all, "
+        f"on {_SLOW} {SLOW_RECORDINGS}.",
     ),
 ]
 

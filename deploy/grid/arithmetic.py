@@ -71,11 +71,6 @@ def unsaturated_voltage(v: Ints, u: Ints, bias: Ints, dv: Ints) -> Ints:
     return toward_zero(v * (DECAY_ONE - dv), DECAY_BITS) + u + bias
 
 
-def step_current(u: Ints, a: Ints, du: Ints) -> Ints:
-    """The current after a step."""
-    return wrap24(unwrapped_current(u, a, du))
-
-
 def step_voltage(v: Ints, u: Ints, bias: Ints, dv: Ints) -> Ints:
     """The potential after a step, before the spike."""
     return saturate(unsaturated_voltage(v, u, bias, dv))

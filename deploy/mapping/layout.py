@@ -30,6 +30,11 @@ class Mapping:
     def cores_by_layer(self) -> dict[str, int]:
         return dict(Counter(core.layer for core in self.cores))
 
+    def fullest(self, layer: str) -> dict[str, Any]:
+        """By resource, (used, limit) of that core of a layer which uses most of it."""
+        cores = [core.used(self.chip) for core in self.cores if core.layer == layer]
+        return {name: max((used[name] for used in cores), key=lambda pair: pair[0]) for name in cores[0]}
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {

@@ -206,10 +206,15 @@ class FloatNeuron(Neuron):
         return _rest((recordings, *self.shape), np.float32)
 
     def step(self, state: State, a: Array, recorded: Array | None = None) -> Step:
-        u = a.astype(np.float32)
-        if self.current_keep is not None:
-            u = (self.current_keep * state.u + self.input_gain * u).astype(np.float32)
+        u = self.current(state, a)
         return self._fire(state, u, self.driven(state, u), self.reset, recorded)
+
+    def current(self, state: State, a: Array) -> Array:
+        """The current after a step."""
+        x = a.astype(np.float32)
+        if self.current_keep is None:
+            return x
+        return (self.current_keep * state.u + self.input_gain * x).astype(np.float32)
 
     def driven(self, state: State, u: Array) -> Array:
         """The potential before the reset."""

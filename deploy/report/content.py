@@ -148,10 +148,9 @@ def _confusion(labels: Array, predictions: Array, count: int) -> Array:
 def _mapping(mapping: Mapping) -> dict[str, Any]:
     rows = []
     for layer, count in mapping.cores_by_layer.items():
-        cores = [core.used(mapping.chip) for core in mapping.cores if core.layer == layer]
-        worst = {name: max((used[name] for used in cores), key=lambda pair: pair[0]) for name in cores[0]}
         shown = [
-            {"used": used, "of": limit, "share": used / limit if limit else None} for used, limit in worst.values()
+            {"used": used, "of": limit, "share": used / limit if limit else None}
+            for used, limit in mapping.fullest(layer).values()
         ]
         rows.append({"layer": layer, "cores": count, "tables": shown})
     guess = mapping.estimate

@@ -11,7 +11,7 @@ from deploy.network import Array
 from deploy.traces.trace import Trace
 
 
-def write_nir_data(trace: Trace, path: Path, *, dt: float) -> None:
+def write_nir_data(trace: Trace, path: Path | str, *, dt: float) -> None:
     """Write every layer's spikes, and of a readout its potential, each with its own offset taken off.
 
     A node's observables are "spikes" (R, T, neurons) bool and "v" (R, T, neurons); neurons are flat, channel first.

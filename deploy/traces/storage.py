@@ -31,8 +31,8 @@ Contents = tuple[dict[str, Any], dict[str, Any], dict[str, LayerRecord]]
 def write(path: Path, meta: dict[str, Any], whole: dict[str, Array | None], layers: Mapping[str, LayerRecord]) -> None:
     """Write a trace; a crash leaves no half-written file behind."""
     # The file says "shifts" where everything else says offset; a new word would be a new version of the format.
-    meta["shifts"] = {name: layer.offset for name, layer in layers.items()}
-    meta["overflows"] = {name: layer.overflows for name, layer in layers.items()}
+    shifts = {name: layer.offset for name, layer in layers.items()}
+    meta = meta | {"shifts": shifts, "overflows": {name: layer.overflows for name, layer in layers.items()}}
     with write_then_rename(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["ckd_trace"] = FORMAT_VERSION
         file.attrs["meta"] = json.dumps(meta, default=dict)

@@ -114,7 +114,7 @@ class Trace:
             frames=None if self.frames is None else self.frames[rows],
         )
 
-    def labelled(self, labels: Array | None, names: tuple[str, ...] = ()) -> "Trace":
+    def labeled(self, labels: Array | None, names: tuple[str, ...] = ()) -> "Trace":
         """The same with the classes that its recordings show, and their names."""
         return replace(self, labels=labels, names=names)
 

@@ -65,9 +65,7 @@ def test_every_layer_spikes(reference: Path) -> None:
 def test_no_state_leaves_its_24_bits_in_a_spiking_layer(reference: Path) -> None:
     trace = load_trace(reference)
     over = {layer: count for layer, count in trace.overflows.items() if count and layer in trace.spiking}
-    assert not over, (
-        f"u wrapped or v saturated in {over}: the chip's behaviour there is no longer that of the equations"
-    )
+    assert not over, f"u wrapped or v saturated in {over}: the chip's behavior there is no longer that of the equations"
 
 
 def test_running_twice_gives_the_same(model: Path, reference: Path, assert_same_spikes: AssertSame) -> None:

@@ -54,8 +54,8 @@ def step(node: Neuron, rules: Rules, state: State, a: Array, recorded: Array | N
     """
     if rules == RIGHT:
         return node.step(state, a, recorded)
-    u = _current(node, rules, state.u, a)
-    v = _potential(node, rules, state.v, u)
+    u = _current(node, rules, state, a)
+    v = _potential(node, rules, state, u)
     threshold = node.firing_potential
     if threshold is None:
         return Step(State(u, v, state.age), v, np.zeros(v.shape, bool))
@@ -78,22 +78,23 @@ def step(node: Neuron, rules: Rules, state: State, a: Array, recorded: Array | N
     return Step(State(u, after.astype(v.dtype), age), v, spikes)
 
 
-def _current(node: Neuron, rules: Rules, u: Array, a: Array) -> Array:
+def _current(node: Neuron, rules: Rules, state: State, a: Array) -> Array:
     if isinstance(node, FloatNeuron):
-        x = a.astype(np.float32)
-        return x if node.current_keep is None else (node.current_keep * u + node.input_gain * x).astype(np.float32)
+        return node.current(state, a)
     assert isinstance(node, GridNeuron)
     kept = grid.DECAY_ONE - rules.current_convention - np.asarray(node.du, np.int64)
-    return grid.wrap24(_shift(u * kept, rules) + a.astype(np.int64) * (1 << grid.STATE_BITS))
+    return grid.wrap24(_shift(state.u * kept, rules) + a.astype(np.int64) * (1 << grid.STATE_BITS))
 
 
-def _potential(node: Neuron, rules: Rules, v: Array, u: Array) -> Array:
+def _potential(node: Neuron, rules: Rules, state: State, u: Array) -> Array:
     if isinstance(node, FloatNeuron):
-        return (node.keep * v + node.gain * u + node.bias).astype(np.float32)
+        return node.driven(state, u)
     assert isinstance(node, GridNeuron)
     kept = grid.DECAY_ONE - np.asarray(node.dv, np.int64)
     arriving = u + np.asarray(node.bias, np.int64)
-    potential = _shift((v + arriving) * kept, rules) if rules.leak_last else _shift(v * kept, rules) + arriving
+    potential = (
+        _shift((state.v + arriving) * kept, rules) if rules.leak_last else _shift(state.v * kept, rules) + arriving
+    )
     if rules.saturate:
         potential = potential.clip(-grid.V_MAX, grid.V_MAX)
     return potential.clip(0) if rules.never_negative else potential

@@ -1,6 +1,6 @@
 """`read_nir`: any NIR graph as a `Network`."""
 
-import dataclasses
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -133,17 +133,7 @@ def _decode_grid(network: Network, parsed: Parsed) -> Network:
         metadata = _grid_metadata(name, parsed, "scale_bits", "weight_exp")
         raw = parsed[name]
         weight, exponent, biases[name] = on_grid.decode_synapse(name, node.weight, getattr(raw, "bias", None), metadata)
-        if isinstance(node, Dense):
-            decoded[name] = Dense(weight=weight, weight_exp=exponent)
-        else:
-            decoded[name] = Conv(
-                weight=weight,
-                weight_exp=exponent,
-                stride=node.stride,
-                padding=node.padding,
-                dilation=node.dilation,
-                groups=node.groups,
-            )
+        decoded[name] = replace(node, weight=weight, weight_exp=exponent, bias=None)
     scale_bits: dict[str, int] = {}
     for name, node in network.neurons.items():
         scale_bits[name] = int(_grid_metadata(name, parsed, "scale_bits")["scale_bits"])
@@ -177,7 +167,7 @@ def _binning(path: Path, known: Binning | None, shape: Shape, step_us: int | Non
             raise ModelError(f"{path}: {name} (={value}) must be at least 1")
     step_us, steps = step_us or (known and known.step_us), steps or (known and known.steps)
     if known is not None and step_us and steps:
-        return dataclasses.replace(known, step_us=step_us, steps=steps)
+        return replace(known, step_us=step_us, steps=steps)
     if step_us is None or steps is None:
         return None
     if len(shape) != 3 or shape[0] != 2:

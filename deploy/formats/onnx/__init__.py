@@ -3,7 +3,6 @@
 A host keeps the states: it feeds every output X.next back as the input X, and zeros at the first step.
 """
 
-from deploy.formats.onnx.reader import read
 from deploy.formats.onnx.writer import to_onnx, write_onnx
 
-__all__ = ["read", "to_onnx", "write_onnx"]
+__all__ = ["to_onnx", "write_onnx"]

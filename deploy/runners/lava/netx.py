@@ -44,14 +44,13 @@ def run(model: Network | ModelFile, frames: Array, *, states: int = 0, digests: 
     return replace(trace, classes=model.classes, binning=model.binning)
 
 
-def run_netx(path: Path, frames: Array, *, names: Sequence[str] = (), timeout: float = TIMEOUT) -> Trace:
+def run_netx(path: Path, frames: Array, *, names: Sequence[str]) -> Trace:
     """Run a netx file, pipelined: its k-th layer (the first is 1) works on step t - k.
 
     Args:
         path: the .net file.
         frames: (R, T, C, H, W) or (R, T, n) counts from 0 to 255.
-        names: of its layers, in the file's order; without them layer1, layer2, ...
-        timeout: seconds for the whole run.
+        names: of its layers, in the file's order.
 
     Returns:
         a Trace with the spikes of every layer, (R, T', C, H, W) or (R, T', n). A layer whose threshold no potential can
@@ -78,9 +77,9 @@ def run_netx(path: Path, frames: Array, *, names: Sequence[str] = (), timeout: f
             "unreachable": UNREACHABLE,
         }
         (folder / "plan.json").write_text(json.dumps(plan))
-        run_worker(WORKER, str(folder), timeout=timeout)
+        run_worker(WORKER, str(folder), timeout=TIMEOUT)
         count = json.loads((folder / "done.json").read_text())["layers"]
-        layers = list(names) or [f"layer{i + 1}" for i in range(count)]
+        layers = list(names)
         if len(layers) != count:
             raise RunnerError(f"{path}: {count} layers, but {len(layers)} names for them: {layers}")
         kept: dict[str, dict[str, Array]] = {"spikes": {}, "v": {}}

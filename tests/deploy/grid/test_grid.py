@@ -35,13 +35,13 @@ def test_a_voltage_step_decays_adds_and_saturates(v: int, u: int, bias: int, dv:
 
 
 def test_an_immediate_current_forgets_the_step_before() -> None:
-    u = grid.step_current(np.array([5000, -5000]), np.array([3, -3]), np.array(grid.DU_IMMEDIATE))
+    u = grid.wrap24(grid.unwrapped_current(np.array([5000, -5000]), np.array([3, -3]), np.array(grid.DU_IMMEDIATE)))
     assert u.tolist() == [192, -192]
 
 
 def test_a_decaying_current_keeps_its_share() -> None:
     # 1000 * (4096 - 2048) / 4096 = 500, and 1 << 6 = 64
-    assert grid.step_current(np.array(1000), np.array(1), np.array(2047)) == 564
+    assert grid.unwrapped_current(np.array(1000), np.array(1), np.array(2047)) == 564
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def test_energy_is_the_sum_of_counted_operations() -> None:
     assert guess.published
 
 
-def test_loihi_2_figures_are_labelled_unpublished() -> None:
+def test_loihi_2_figures_are_labeled_unpublished() -> None:
     network = dense(3, 2)
     trace = trace_of(network, np.ones((1, 2, 3), np.uint8), {"lif": np.ones((1, 2, 2), bool)})
     mapping = map_network(network, LOIHI2, trace)

@@ -213,7 +213,7 @@ def test_nodes_that_do_nothing_go() -> None:
     assert_same_function(network, dropped, rtol=0)
 
 
-def test_linear_neighbours_merge() -> None:
+def test_linear_neighbors_merge() -> None:
     nodes: dict[str, Node] = {
         "s1": Scale(factor=values(2, 3, 4)),
         "s2": Scale(factor=np.float32(2)),  # pyright: ignore[reportArgumentType]

@@ -5,6 +5,6 @@ A hypothesis is the cause when the run that it predicts is, bit for bit, the one
 
 # Each module registers its own; the order is that in which they are tried.
 from deploy.checking.divergence.hypotheses import inputs, neuron, solved, synapse, timing  # noqa: F401
-from deploy.checking.divergence.hypotheses.registry import HYPOTHESES, Candidate, Hypothesis, hypothesis
+from deploy.checking.divergence.hypotheses.registry import HYPOTHESES, Candidate
 
-__all__ = ["HYPOTHESES", "Candidate", "Hypothesis", "hypothesis"]
+__all__ = ["HYPOTHESES", "Candidate"]
