@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from ckd.errors import RunError
 from ckd.files import write_then_rename
 from ckd.runs.migration import FORMAT, migrated_checkpoint
 from ckd.training.engine import Progress
@@ -31,13 +32,23 @@ def read_checkpoint(run: Path) -> Checkpoint:
     """The checkpoint of a run; that of its very beginning where there is none yet.
 
     Raises:
-        RunError: of a format that this version does not read.
+        RunError: damaged, or of a format that this version does not read.
     """
     file = run / FILE
     if not file.is_file():
         return Checkpoint()
-    values = migrated_checkpoint(torch.load(file, map_location="cpu", weights_only=True), file)
-    return Checkpoint(**{**values, "progress": Progress(**values["progress"])})
+    try:
+        stored = torch.load(file, map_location="cpu", weights_only=True)
+        values = migrated_checkpoint(stored, file)
+        return Checkpoint(**{**values, "progress": Progress(**values["progress"])})
+    except RunError:
+        raise
+    except Exception as error:  # torch.load raises many kinds
+        reason = str(error).partition("\n")[0][:80]
+        raise RunError(
+            f"{file}: damaged ({reason}); remove it: what was finished stays, and the student that it belongs to "
+            "begins again"
+        ) from None
 
 
 def remove_checkpoint(run: Path) -> None:

@@ -80,12 +80,18 @@ def check(
         found, tested = load_trace(second), _network(_model(second)) or reference
     else:
         runs = _needed(_model(second) if second is not None else model, second or first)
-        if why and runs.on_grid and RUNNERS[on].gives == "floats" and _holds_integers(expected):
+        if why and runs.on_grid and RUNNERS[on].gives == "floats" and _numbers(expected) == "integers":
             raise RunnerError(
                 f"{trace_path}: holds integers, {on} gives floats, and a trace of one is not equal to the other; "
                 "check it --on integer or lava, or judge by likeness with --statistical"
             )
         found, tested = _run(runs, _given(frames, trace_path), on, expected), _network(runs) or reference
+    kinds = _numbers(expected), _numbers(found)
+    if why and None not in kinds and kinds[0] != kinds[1]:
+        raise RunnerError(
+            f"{trace_path} holds {kinds[0]}, {second or first} gives {kinds[1]}, and a trace of one is not equal to "
+            "the other; check two of a kind, or judge by likeness with --statistical"
+        )
     verdict = compare(expected, found, recordings=recordings)
     rounded = None
     apart = verdict.first is not None and not verdict.problems
@@ -119,10 +125,10 @@ def _network(model: Network | ModelFile | None) -> Network | None:
     return model
 
 
-def _holds_integers(trace: Trace) -> bool:
-    """Whether a trace is of a network on the grid: its potentials are integers."""
+def _numbers(trace: Trace) -> str | None:
+    """What the potentials of a trace are, "integers" of a network on the grid or "floats"; None where it holds none."""
     held = next((layer["v"] for layer in reversed(list(trace.layers.values())) if "v" in layer), None)
-    return held is not None and np.issubdtype(held.dtype, np.integer)
+    return None if held is None else "integers" if np.issubdtype(held.dtype, np.integer) else "floats"
 
 
 def _needed(network: Network | ModelFile | None, path: Path) -> Network | ModelFile:

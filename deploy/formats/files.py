@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from deploy.errors import ModelError
+from deploy.errors import DeployError, ModelError
 from deploy.formats.model_file import ModelFile
 from deploy.network import Network
 
@@ -52,13 +52,19 @@ def load(
     """
     path = Path(path)
     known = FORMATS.get(path.suffix, FORMATS[".nir"])
-    if not known.says_step:
-        return _function(known.read)(path, dt=dt, step_us=step_us, steps=steps)
-    if (dt, step_us, steps) != (None, None, None):
-        raise ModelError(f"{path}: a {path.suffix} file says its own step; leave out --dt, --step-us and --steps")
+    said: dict[str, Any] = {"dt": dt, "step_us": step_us, "steps": steps}
+    if known.says_step:
+        if said != dict.fromkeys(said):
+            raise ModelError(f"{path}: a {path.suffix} file says its own step; leave out --dt, --step-us and --steps")
+        said = {}
     if not path.is_file():
-        raise ModelError(f"{path}: no such file; ckd-export --to {known.export} writes one")
-    return _function(known.read)(path)
+        raise ModelError(f"{path}: no such model file; ckd-export --to {known.export} writes one")
+    try:
+        return _function(known.read)(path, **said)
+    except DeployError as error:
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{path}: {error}") from error
 
 
 def load_network(path: Path | str, **said: Any) -> Network:

@@ -40,7 +40,7 @@ class LayerRecord:
     overflows: how often u wrapped or v saturated; a sound network has none.
 
     Raises:
-        TraceError: neither spikes nor v is given.
+        TraceError: neither spikes nor v is given, or the spikes are no spikes.
     """
 
     def __init__(
@@ -59,6 +59,12 @@ class LayerRecord:
         self.offset, self.overflows = offset, overflows
         if self.gives not in self._kept:
             raise TraceError("a layer's record needs spikes, or v of a readout, which never spikes")
+        if len(self.shape) < 2:
+            raise TraceError(f"a layer's record of shape {self.shape}; allowed is (recordings, steps, ...)")
+        if isinstance(spikes, np.ndarray) and spikes.dtype != bool:
+            if not np.isin(spikes, (0, 1)).all():
+                raise TraceError(f"spikes of {spikes.dtype} hold other values than 0 and 1; give them as bool")
+            self._kept["spikes"] = spikes.astype(bool)
 
     @property
     def spikes(self) -> Array | None:

@@ -4,6 +4,8 @@ nir 1.0.8 trusts its file: 12 kB can cost 1.5 GB of memory, and HDF5 links and v
 What a file may hold is written here as named limits; everything else is refused with the path inside the file.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -40,13 +42,20 @@ def check_file(path: Path) -> None:
     path = Path(path)
     if not path.is_file():
         raise ModelError(f"{path}: no such model file; ckd-export --to nir RUN writes one")
+    with opened(path) as file:
+        node = file.get("node", getlink=True)
+        if node is None:
+            raise ModelError(f"{path}: an HDF5 file, but no NIR graph: it has no group 'node'")
+        _Walk(path).group(file, "", 0)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """The file, open to read; whatever HDF5 says of a damaged one is a ModelError."""
     try:
         with h5py.File(path, "r") as file:
-            node = file.get("node", getlink=True)
-            if node is None:
-                raise ModelError(f"{path}: an HDF5 file, but no NIR graph: it has no group 'node'")
-            _Walk(path).group(file, "", 0)
-    except OSError as error:
+            yield file
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{path}: not a NIR file, or a damaged one ({error}); export or copy it again") from error
 
 

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from deploy.errors import ModelError, UnsupportedError
-from deploy.formats.nir.guard import check_file
+from deploy.formats.nir.guard import check_file, opened
 
 Tree = dict[str, Any]
 
@@ -29,7 +29,7 @@ class FlatGraph:
 def load_graph(path: Path) -> FlatGraph:
     """Read a .nir file. Raises ModelError where it is broken, hostile, or no graph."""
     check_file(path)
-    with h5py.File(path, "r") as file:
+    with opened(path) as file:
         node = file["node"]
         if not isinstance(node, h5py.Group) or "nodes" not in node:
             raise ModelError(f"{path}: holds a single NIR node, not a graph; wrap it into nir.NIRGraph")

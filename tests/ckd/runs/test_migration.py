@@ -1,6 +1,7 @@
 """Run folders of an earlier format are read and go on as if this version had written them; unknown ones are refused."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,16 @@ def test_a_checkpoint_of_an_unknown_format_is_refused_with_a_way_out(
     assert f"{file}: checkpoint of format 3" in " ".join(said.split()) and "or remove the file" in said
     file.unlink()
     assert main(["--resume", str(interrupted)]) == 0
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda whole: whole[: len(whole) // 2], lambda whole: b"", lambda whole: b"\0" * 99]
+)
+def test_a_damaged_checkpoint_is_one_line_with_a_way_out(
+    interrupted: Path, damage: Callable[[bytes], bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = interrupted / "checkpoint.pt"
+    file.write_bytes(damage(file.read_bytes()))
+    assert main(["--resume", str(interrupted)]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
+    assert line.startswith(f"error: {file}: damaged") and "remove it" in line

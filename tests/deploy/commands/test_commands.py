@@ -160,6 +160,16 @@ def test_a_trace_from_a_chip_is_checked_over_the_recordings_asked_for(
 
 def test_integers_are_not_judged_against_floats(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "holds integers" in refused(capsys, "check", model, "--on", "float")
+    floats = model.with_name("floats.trace")
+    trace = load_trace(model.with_suffix(".trace"))
+    layers = {
+        name: layer.replace(**{kind: layer[kind].astype(np.float32) for kind in ("u", "v") if kind in layer})
+        for name, layer in trace.layers.items()
+    }
+    replace(trace, layers=layers).save(floats)
+    for pair in ((model, floats), (floats, model)):
+        assert "a trace of one is not equal to the other" in refused(capsys, "check", *pair)
+    assert "a trace of one is not equal to the other" in refused(capsys, "check", model, "--trace", floats)
 
 
 def test_a_missing_model_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -184,7 +184,7 @@ def test_floats_are_refused(tmp_path: Path) -> None:
 def test_a_missing_or_foreign_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunnerError, match=r"nowhere\.net: no such netx file"):
         run_netx(Path("nowhere.net"), np.ones((1, 2, 3), np.uint8), names=["lif"])
-    with pytest.raises(ModelError, match=r"nowhere\.net: no such file; ckd-export --to netx"):
+    with pytest.raises(ModelError, match=r"nowhere\.net: no such model file; ckd-export --to netx"):
         load(Path("nowhere.net"))
     path = tmp_path / "other.net"
     path.write_bytes(b"nothing")

@@ -10,9 +10,11 @@ import nir
 import numpy as np
 import pytest
 
+import deploy
 from deploy.errors import DeployError, ModelError
 from deploy.formats.nir import read_nir, write_nir
 from deploy.formats.nir.guard import check_file
+from tests.builders import write_model
 from tests.deploy.formats.nir_graphs import DT, chain, conv2d, cuba, lif, reread
 from tests.deploy.formats.test_nir_roundtrip import small
 
@@ -275,3 +277,19 @@ def test_garbage_in_any_place_is_read_or_refused_in_one_line(tmp_path: Path, kin
             assert "\n" not in str(error), place
             refused += 1
     assert refused > len(places) // 3
+
+
+def test_a_flipped_bit_anywhere_is_read_or_refused_and_never_a_traceback(tmp_path: Path) -> None:
+    model = write_model(tmp_path)
+    whole, rng = model.read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for at in [40, 706, 743, 854, 1076, 1409, 1446, 2001, *rng.integers(0, len(whole), 60)]:
+        bad = bytearray(whole)
+        bad[at] ^= 0x10
+        (tmp_path / "bad.nir").write_bytes(bad)
+        try:
+            deploy.load(tmp_path / "bad.nir")
+        except deploy.DeployError as error:
+            refused += 1
+            assert "bad.nir" in str(error), error
+    assert refused > 8

@@ -104,7 +104,7 @@ def test_a_file_of_another_tool_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"no model at all")
     with pytest.raises(ModelError, match=r"other\.onnx: not a valid ONNX file"):
         load(path)
-    with pytest.raises(ModelError, match=r"nowhere\.onnx: no such file; ckd-export --to onnx"):
+    with pytest.raises(ModelError, match=r"nowhere\.onnx: no such model file; ckd-export --to onnx"):
         load(tmp_path / "nowhere.onnx")
     with pytest.raises(ModelError, match="says its own step"):
         load(path, step_us=1000)
