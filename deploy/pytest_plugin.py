@@ -32,10 +32,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--ckd-on", default="integer", metavar="RUNNERS", help="simulators, as in integer,lava,onnx")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Options that name nothing end the session: no test need use them, and then nothing would have been checked."""
+    for option in ("--ckd-model", "--ckd-trace"):
+        name = config.getoption(option)
+        if name is not None and not Path(name).is_file():
+            raise pytest.UsageError(f"{option} {name}: no such file")
+    if config.getoption("--ckd-on") != "integer":
+        from deploy.runners.table import RUNNERS
+
+        unknown = [name for name in _runners(config) if name not in RUNNERS]
+        if unknown:
+            raise pytest.UsageError(f"--ckd-on {unknown[0]}: not known; use some of {', '.join(RUNNERS)}")
+
+
+def _runners(config: pytest.Config) -> list[str]:
+    return [name.strip() for name in str(config.getoption("--ckd-on")).split(",") if name.strip()]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "ckd_runner" in metafunc.fixturenames:
-        names = [name.strip() for name in str(metafunc.config.getoption("--ckd-on")).split(",") if name.strip()]
-        metafunc.parametrize("ckd_runner", names, scope="session")
+        metafunc.parametrize("ckd_runner", _runners(metafunc.config), scope="session")
 
 
 @pytest.fixture(scope="session")

@@ -70,9 +70,9 @@ def check(
         find_runner(name)  # before a trace of gigabytes is read
     require_some(recordings)
     trace_path = Path(trace) if trace else (first if first.suffix == ".trace" else first.with_suffix(".trace"))
-    expected = load_trace(trace_path)
     model = _model(first)
     reference = _network(model)
+    expected = load_trace(trace_path)
     frames = None if expected.frames is None else expected.frames[:recordings]
     if against is not None:
         expected = _run(_needed(model, first), _given(frames, trace_path), against, expected)

@@ -58,6 +58,8 @@ def read(path: Path) -> Contents:
         )
     with h5py.File(path, "r") as file:
         version = file.attrs.get("ckd_trace")
+        if version is None:
+            raise TraceError(f"{path}: an HDF5 file, but no trace; give a .trace file")
         if version != FORMAT_VERSION:
             raise TraceError(f"{path}: trace version {version}, this is version {FORMAT_VERSION}; export it again")
         meta: dict[str, Any] = json.loads(str(file.attrs["meta"]))

@@ -61,6 +61,19 @@ def test_the_shipped_checks_take_a_model_of_the_users(project: Path) -> None:
     assert "test_what_runs_is_what_was_trained[integer]" in bad.stdout
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--ckd-model", "nope.nir", "--ckd-model nope.nir: no such file"),
+        ("--ckd-trace", "nope.trace", "--ckd-trace nope.trace: no such file"),
+        ("--ckd-on", "integer,integr", "--ckd-on integr: not known; use some of integer, float"),
+    ],
+)
+def test_an_option_that_names_nothing_ends_the_session(project: Path, option: str, value: str, said: str) -> None:
+    done = pytest_in(project, option, value)
+    assert done.returncode == 4 and said in done.stderr and "passed" not in done.stdout
+
+
 OWN_OPTIONS = """
 def pytest_addoption(parser):
     for name in ("--model", "--on", "--trace-file"):

@@ -173,7 +173,8 @@ def test_integers_are_not_judged_against_floats(model: Path, capsys: pytest.Capt
 
 
 def test_a_missing_model_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "missing.nir" in refused(capsys, "run", tmp_path / "missing.nir")
+    for command in ("run", "check", "report"):
+        assert "missing.nir: no such model file" in refused(capsys, command, tmp_path / "missing.nir")
 
 
 def test_a_model_without_recordings_asks_for_them(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
