@@ -63,8 +63,7 @@ def load_run(path: Path | str, *, student: str = "student") -> Run:
         RunError: no such folder, unfinished, damaged, or written by another version.
     """
     path = Path(path)
-    config = read_config(path)
-    summary = read_summary(path)
+    config, summary, split = read_config(path), read_summary(path), read_split(path)
     binning = binning_of(config.data)
     classes = tuple(summary["classes"])
     network = build_student(config.student, size=config.data.size, classes=len(classes))
@@ -75,7 +74,7 @@ def load_run(path: Path | str, *, student: str = "student") -> Run:
             f"{path}: the weights in {student}.safetensors do not fit the network that config.yaml describes; "
             "one of the two files was changed, train the run again"
         ) from None
-    return Run(path, config, network.eval(), read_split(path), binning, classes, summary)
+    return Run(path, config, network.eval(), split, binning, classes, summary)
 
 
 def read_summary(path: Path) -> dict[str, Any]:

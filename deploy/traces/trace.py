@@ -149,17 +149,14 @@ def join_traces(parts: Sequence[Trace], **metadata: Any) -> Trace:
 
     Frames, labels and names are there where every part has them.
     """
-    return replace(
-        parts[0],
-        layers={name: join_layers([part.layers[name] for part in parts]) for name in parts[0].layers},
-        **{
-            "predictions": np.concatenate([part.predictions for part in parts]),
-            "frames": _concatenated([part.frames for part in parts]),
-            "labels": _concatenated([part.labels for part in parts]),
-            "names": tuple(chain(*(part.names for part in parts))) if all(part.names for part in parts) else (),
-            **metadata,
-        },
-    )
+    whole = {
+        "predictions": np.concatenate([part.predictions for part in parts]),
+        "frames": _concatenated([part.frames for part in parts]),
+        "labels": _concatenated([part.labels for part in parts]),
+        "names": tuple(chain(*(part.names for part in parts))) if all(part.names for part in parts) else (),
+        "layers": {name: join_layers([part.layers[name] for part in parts]) for name in parts[0].layers},
+    }
+    return replace(parts[0], **(whole | metadata))
 
 
 def _concatenated(values: Sequence[Array | None]) -> Array | None:
