@@ -32,6 +32,10 @@ class TraceError(DeployError):
     """A trace cannot be read, or two traces cannot be compared."""
 
 
+DAMAGED_HDF5 = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+"""What h5py raises of a damaged file, when it is opened or read."""
+
+
 def shown(value: Any) -> str:
     """A value, from a file say, on one short line of a message."""
     plain = value.tolist() if hasattr(value, "tolist") else value

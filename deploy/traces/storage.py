@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from ckd.files import write_then_rename
-from deploy.errors import TraceError
+from deploy.errors import DAMAGED_HDF5, TraceError
 from deploy.network import Array, Shape
 from deploy.traces.layers import KINDS, LayerRecord
 
@@ -100,7 +100,7 @@ class _InFile:
         try:
             with h5py.File(self.path, "r") as file:
                 yield _dataset(file, f"layers/{self.layer}/{self.kind}")
-        except (OSError, RuntimeError, ValueError) as error:
+        except DAMAGED_HDF5 as error:
             raise TraceError(
                 f"{self.path}: {self.layer}: {self.kind} cannot be read ({error}); record it again"
             ) from None
@@ -118,7 +118,8 @@ def _stored(path: Path, file: h5py.File, layer: str) -> dict[str, Any]:
 
 def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
     dataset = file[name]
-    assert isinstance(dataset, h5py.Dataset)
+    if not isinstance(dataset, h5py.Dataset):
+        raise TypeError(f"{name} is no data set")
     return dataset
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ckd.events import Binning
-from deploy.errors import TraceError
+from deploy.errors import DAMAGED_HDF5, TraceError
 from deploy.network import Array
 from deploy.traces import storage
 from deploy.traces.layers import LayerRecord, join_layers
@@ -140,7 +140,7 @@ def load_trace(path: Path | str) -> Trace:
         binning = meta.pop("binning")
         meta["names"], meta["classes"] = tuple(meta["names"]), tuple(meta["classes"])
         return Trace(layers=layers, binning=binning and Binning(**binning), **whole, **meta)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (*DAMAGED_HDF5, AttributeError) as error:
         raise TraceError(f"{path}: not a trace file, or a damaged one ({error}); record it again") from error
 
 
@@ -149,10 +149,11 @@ def join_traces(parts: Sequence[Trace], **metadata: Any) -> Trace:
 
     Frames, labels and names are there where every part has them.
     """
+    for kind in ("frames", "labels"):
+        if kind not in metadata:  # frames that are given would be copied for nothing
+            metadata[kind] = _concatenated([getattr(part, kind) for part in parts])
     whole = {
         "predictions": np.concatenate([part.predictions for part in parts]),
-        "frames": _concatenated([part.frames for part in parts]),
-        "labels": _concatenated([part.labels for part in parts]),
         "names": tuple(chain(*(part.names for part in parts))) if all(part.names for part in parts) else (),
         "layers": {name: join_layers([part.layers[name] for part in parts]) for name in parts[0].layers},
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 import h5py
 
-from deploy.errors import ModelError
+from deploy.errors import DAMAGED_HDF5, ModelError
 from deploy.formats.metadata import from_metadata
 from deploy.formats.model_file import ModelFile
 
@@ -24,7 +24,7 @@ def read(path: Path) -> ModelFile:
             kinds = [_value(file.get(f"layer/{i}/type")) for i in range(count)]
             shape = file.get("layer/0/shape")
             input_shape = () if not isinstance(shape, h5py.Dataset) else tuple(int(n) for n in shape[()])
-    except OSError as error:
+    except DAMAGED_HDF5 as error:
         raise ModelError(f"{path}: not an HDF5 file ({error}); ckd-export --to netx writes one") from error
     if kinds[:1] != ["input"] or not input_shape:
         raise ModelError(f"{path}: does not begin with an input layer that has a shape; export it with one")

@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from deploy.errors import ModelError
+from deploy.errors import DAMAGED_HDF5, ModelError
 
 MAX_DEPTH = 32
 """Groups inside groups; each nested NIR graph takes two."""
@@ -55,7 +55,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+    except DAMAGED_HDF5 as error:
         raise ModelError(f"{path}: not a NIR file, or a damaged one ({error}); export or copy it again") from error
 
 

@@ -12,9 +12,10 @@ import pytest
 
 import deploy
 from deploy.errors import DeployError, ModelError
+from deploy.formats.netx import fit_to_netx
 from deploy.formats.nir import read_nir, write_nir
 from deploy.formats.nir.guard import check_file
-from tests.builders import write_model
+from tests.builders import small_network
 from tests.deploy.formats.nir_graphs import DT, chain, conv2d, cuba, lif, reread
 from tests.deploy.formats.test_nir_roundtrip import small
 
@@ -279,17 +280,20 @@ def test_garbage_in_any_place_is_read_or_refused_in_one_line(tmp_path: Path, kin
     assert refused > len(places) // 3
 
 
-def test_a_flipped_bit_anywhere_is_read_or_refused_and_never_a_traceback(tmp_path: Path) -> None:
-    model = write_model(tmp_path)
+@pytest.mark.parametrize("ending", [".nir", ".net"])
+def test_a_flipped_bit_anywhere_is_read_or_refused_and_never_a_traceback(ending: str, tmp_path: Path) -> None:
+    model = tmp_path / f"model{ending}"
+    deploy.save(fit_to_netx(small_network()), model)
     whole, rng = model.read_bytes(), np.random.default_rng(0)
     refused = 0
     for at in [40, 706, 743, 854, 1076, 1409, 1446, 2001, *rng.integers(0, len(whole), 60)]:
         bad = bytearray(whole)
         bad[at] ^= 0x10
-        (tmp_path / "bad.nir").write_bytes(bad)
+        damaged = tmp_path / f"bad{ending}"
+        damaged.write_bytes(bad)
         try:
-            deploy.load(tmp_path / "bad.nir")
+            deploy.load(damaged)
         except deploy.DeployError as error:
             refused += 1
-            assert "bad.nir" in str(error), error
+            assert damaged.name in str(error), error
     assert refused > 8
