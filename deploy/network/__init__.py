@@ -2,6 +2,7 @@
 
 from deploy.network.graph import Network
 from deploy.network.nodes import (
+    RESET_MECHANISMS,
     Array,
     Conv,
     Delay,
@@ -15,13 +16,16 @@ from deploy.network.nodes import (
     Node,
     Output,
     Pair,
+    ResetMechanism,
     Scale,
     Shape,
     SumPool,
     exactly,
+    reset_in_words,
 )
 
 __all__ = [
+    "RESET_MECHANISMS",
     "Array",
     "Conv",
     "Delay",
@@ -36,8 +40,10 @@ __all__ = [
     "Node",
     "Output",
     "Pair",
+    "ResetMechanism",
     "Scale",
     "Shape",
     "SumPool",
     "exactly",
+    "reset_in_words",
 ]

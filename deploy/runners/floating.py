@@ -127,6 +127,8 @@ class _Layer:
     parameters: tuple[Float, ...]
     spiking: bool
     decays_current: bool
+    resets: tuple[bool, bool, bool]
+    """Whether spikes reset v at all, softly, and in the step after."""
     u: Float
     v: Float
 
@@ -140,7 +142,8 @@ class _Layer:
             for value in values
         )
         u, v = (np.zeros((recordings, size), np.float32) for _ in range(2))
-        return cls(parameters, not node.is_readout, node.has_current, u, v)
+        resets = (node.reset_mechanism != "none", node.reset_mechanism == "subtract", node.reset_delay)
+        return cls(parameters, not node.is_readout, node.has_current, resets, u, v)
 
     def reset(self) -> None:
         self.u[:] = 0
@@ -151,7 +154,8 @@ class _Layer:
         flat = np.ascontiguousarray(x, np.float32).reshape(*x.shape[:2], -1)
         out = np.empty_like(flat)
         u_out, v_out = np.empty((2, keep, *flat.shape[1:]), np.float32)
-        _euler(flat, self.parameters, self.spiking, self.decays_current, self.u, self.v, out, u_out, v_out)
+        kind = (self.spiking, self.decays_current, *self.resets)
+        _euler(flat, self.parameters, kind, self.u, self.v, out, u_out, v_out)
         kept = (keep, *x.shape[1:])
         return out.reshape(x.shape), u_out.reshape(kept), v_out.reshape(kept)
 
@@ -183,8 +187,7 @@ class _Stepped:
 def _euler(
     x: Float,
     parameters: tuple[Float, ...],
-    spiking: bool,
-    decays_current: bool,
+    kind: tuple[bool, bool, bool, bool, bool],
     u: Float,
     v: Float,
     out: Float,
@@ -193,6 +196,7 @@ def _euler(
 ) -> None:
     """The equations of `FloatNeuron`; multiplication and addition are not fused, so PyTorch gives the same bits."""
     keep, gain, bias, threshold, reset, current_keep, current_gain = parameters
+    spiking, decays_current, resets, softly, late = kind
     recordings, steps, size = x.shape
     for r in range(recordings):
         for t in range(steps):
@@ -201,10 +205,14 @@ def _euler(
                 if decays_current:
                     current = current_keep[i] * u[r, i] + current_gain[i] * current
                 potential = keep[i] * v[r, i] + gain[i] * current + bias[i]
+                if resets and late and spiking and v[r, i] > threshold[i]:
+                    potential = potential - reset[i] if softly else reset[i]
                 spike = spiking and potential > threshold[i]
                 out[r, t, i] = (np.float32(1) if spike else np.float32(0)) if spiking else potential
                 u[r, i] = current
-                v[r, i] = reset[i] if spike else potential
+                v[r, i] = potential
+                if spike and resets and not late:
+                    v[r, i] = potential - reset[i] if softly else reset[i]
             if r < len(u_out):
                 u_out[r, t] = u[r]
                 v_out[r, t] = v[r]
