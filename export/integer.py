@@ -162,11 +162,22 @@ class _Neurons(nn.Module):
 
     def __init__(self, name: str, neuron: object) -> None:
         super().__init__()
-        node = exactly(name, neuron, "the torch module", GridNeuron)
+        node = exactly(name, neuron, "the torch module", GridNeuron, every_reset=True)
         for key in ("du", "dv", "bias"):
             self.register_buffer(key, torch.as_tensor(getattr(node, key)).long(), persistent=False)
         threshold = None if node.vth is None else torch.as_tensor(node.vth).long() << grid.STATE_BITS
         self.register_buffer("threshold", threshold, persistent=False)
+        self._mechanism, self.resets_late = node.reset_mechanism, node.reset_delay
+
+    def spikes(self, v: Tensor) -> Tensor:
+        """Where potentials v lie above the threshold."""
+        return torch.zeros_like(v, dtype=torch.bool) if self.threshold is None else v > self.threshold
+
+    def reset(self, v: Tensor, spiked: Tensor) -> Tensor:
+        """v after the spikes that are to reset it."""
+        if self._mechanism == "zero":
+            return v.masked_fill(spiked, 0)
+        return v if self._mechanism == "none" or self.threshold is None else v - spiked * self.threshold
 
 
 class _TorchArithmetic:
@@ -201,10 +212,12 @@ class _TorchArithmetic:
             unwrapped = grid.unwrapped_current(u, a, cells.du)
             u = grid.wrap24(unwrapped)
             unsaturated = grid.unsaturated_voltage(v, u, cells.bias, cells.dv)
+            if cells.resets_late:
+                unsaturated = cells.reset(unsaturated, cells.spikes(v))
             v = grid.saturate(unsaturated)
             overflows += (unwrapped != u).count_nonzero() + (unsaturated != v).count_nonzero()
-            spike = torch.zeros_like(v, dtype=torch.bool) if cells.threshold is None else v > cells.threshold
-            v = v.masked_fill(spike, 0)
+            spike = cells.spikes(v)
+            v = v if cells.resets_late else cells.reset(v, spike)
             spikes.append(spike)
             us.append(u)
             vs.append(v)

@@ -43,7 +43,7 @@ class Compile(OnRecordings):
         if self.out.suffix != ".nir":
             raise DeployError(f"-o {self.out}: a model on the grid is a .nir file; give a name that ends so")
         refuse_to_replace(self.out, self.model)
-        network = load_network(self.model, dt=self.dt, step_us=self.step_us, steps=self.steps)
+        network = load_network(self.model, **self.said)
         given = self.choose(network)
         network = network.replace(classes=network.classes or given.classes)
         ready = quantize(network, given.frames, weight_bits=self.weight_bits, chip=self.chip)

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -12,7 +12,7 @@ from deploy.errors import DeployError, listed
 from deploy.formats.files import load
 from deploy.formats.model_file import ModelFile
 from deploy.grid.chips import CHIPS
-from deploy.network import Array, Network
+from deploy.network import RESET_MECHANISMS, Array, Network
 from deploy.runners.table import RUNNERS
 
 SLOW_RECORDINGS = 10
@@ -28,6 +28,7 @@ Simulator = Annotated[
     ),
 ]
 ChipName = Annotated[str, tyro.conf.arg(metavar="NAME", help=f"The chip: {listed(CHIPS)}.")]
+ResetName = Annotated[str, tyro.conf.arg(metavar="NAME", help=f"What a spike does: {listed(RESET_MECHANISMS)}.")]
 _SLOW = ", ".join(runner.name for runner in RUNNERS.values() if runner.slow)
 Count = Annotated[
     int | None,
@@ -56,9 +57,19 @@ class OnRecordings:
     """Step length in microseconds, where the file does not say it."""
     steps: int | None = None
     """Steps per recording, where the file does not say it."""
+    reset: ResetName | None = None
+    """What a spike does to the potential, where the file does not say it (NIR: zero)."""
+    reset_delay: bool = False
+    """The reset comes in the step after the spike, as snnTorch's default has it."""
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What the options say of a file that does not say it itself."""
+        names = ("dt", "step_us", "steps", "reset", "reset_delay")
+        return {name: getattr(self, name) for name in names}
 
     def load_model(self) -> Network | ModelFile:
-        return load(self.model, dt=self.dt, step_us=self.step_us, steps=self.steps)
+        return load(self.model, **self.said)
 
     def choose(self, network: Network | ModelFile, *simulators: str) -> Recordings:
         """The recordings that the options name, as many as are right for these simulators."""

@@ -35,13 +35,21 @@ FORMATS = {
 
 
 def load(
-    path: Path | str, *, dt: float | None = None, step_us: int | None = None, steps: int | None = None
+    path: Path | str,
+    *,
+    dt: float | None = None,
+    step_us: int | None = None,
+    steps: int | None = None,
+    reset: str | None = None,
+    reset_delay: bool = False,
 ) -> Network | ModelFile:
     """Read a model file.
 
     Args:
         path: its ending names the format, one of `FORMATS`; any other is taken for NIR.
         dt: seconds a step, where the file does not say it. step_us: the same in microseconds. steps: of a recording.
+        reset: what a spike does to the potential ("zero", "subtract", "none"), where the file does not say it.
+        reset_delay: whether that comes in the step after the spike, as snnTorch's default has it.
 
     Returns:
         the network; of a format that only its own simulator runs, the file itself.
@@ -52,10 +60,13 @@ def load(
     """
     path = Path(path)
     known = FORMATS.get(path.suffix, FORMATS[".nir"])
-    said: dict[str, Any] = {"dt": dt, "step_us": step_us, "steps": steps}
+    said: dict[str, Any] = {"dt": dt, "step_us": step_us, "steps": steps, "reset": reset, "reset_delay": reset_delay}
     if known.says_step:
-        if said != dict.fromkeys(said):
-            raise ModelError(f"{path}: a {path.suffix} file says its own step; leave out --dt, --step-us and --steps")
+        if any(said.values()):
+            raise ModelError(
+                f"{path}: a {path.suffix} file says its own step and resets; leave out --dt, --step-us, --steps "
+                "and --reset"
+            )
         said = {}
     if not path.is_file():
         raise ModelError(f"{path}: no such model file; ckd-export --to {known.export} writes one")

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from ckd.events import Binning
-from deploy.errors import ModelError, UnsupportedError, shown
+from deploy.errors import ModelError, shown
 from deploy.network import Network
 from deploy.network.parameters import ParameterChange
 
 FORMAT_VERSION = 1
-RESETS_TO_VALUE = ("zero", "hard", "value", "to_zero", "to_value")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +33,9 @@ class FileInfo:
 
 def to_metadata(network: Network) -> dict[str, Any]:
     """The metadata of the graph that holds `network`."""
-    metadata: dict[str, Any] = {"ckd_version": FORMAT_VERSION, "dt": network.dt, "reset": "zero"}
+    usual = all(node.is_readout or node.resets_at_once for node in network.neurons.values())
+    metadata: dict[str, Any] = {"ckd_version": FORMAT_VERSION, "dt": network.dt}
+    metadata["reset"] = "zero" if usual else "per node"  # a version that knows no other reset refuses the second
     if network.chip is not None:
         metadata["grid"] = network.chip
     if network.binning is not None:
@@ -52,14 +53,12 @@ def from_metadata(metadata: Mapping[str, Any]) -> FileInfo:
 
     Raises:
         ModelError: written by a version that this one does not know, or damaged.
-        UnsupportedError: a soft reset.
     """
     version = metadata.get("ckd_version")
     if version is not None and (not isinstance(version, int | np.integer) or version != FORMAT_VERSION):
         raise ModelError(
             f"metadata: file version {shown(version)}, this is version {FORMAT_VERSION}; export the network again"
         )
-    refuse_soft_reset("graph", metadata)
     if version is None:
         return FileInfo(dt=_step(metadata.get("dt")))
     try:
@@ -74,17 +73,6 @@ def from_metadata(metadata: Mapping[str, Any]) -> FileInfo:
         )
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise ModelError(f"metadata: cannot be read ({error!r:.60}); export the network again") from error
-
-
-def refuse_soft_reset(name: str, metadata: Any) -> None:
-    """NIR resets to a value. A file that says otherwise was written by an exporter that lost the difference."""
-    for key in ("reset", "reset_mechanism", "reset_method") if isinstance(metadata, Mapping) else ():
-        reset = metadata.get(key)
-        if isinstance(reset, str) and reset.lower() not in RESETS_TO_VALUE:
-            raise UnsupportedError(
-                f"{name}: {key} is {reset!r}; NIR and the chip reset to a value. Train with "
-                "reset_mechanism='zero' and export again"
-            )
 
 
 def _step(dt: Any) -> float | None:

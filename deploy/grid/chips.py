@@ -46,6 +46,7 @@ class Mesh:
 class Chip:
     """Limits of one chip, None where they are not published, and what an operation costs.
 
+    programmable_neurons: whether a neuron may be reset otherwise than to 0 in the step of its spike.
     figures_of: the chip for which energy and latency were published; another name than its own: an estimate.
     """
 
@@ -56,6 +57,7 @@ class Chip:
     axons_in: int | None
     axons_out: int | None
     graded_spikes: bool
+    programmable_neurons: bool
     max_delay: int | None
     energy: Energy
     latency: Latency
@@ -97,6 +99,7 @@ LOIHI1 = Chip(
     axons_in=4096,
     axons_out=4096,
     graded_spikes=False,
+    programmable_neurons=False,
     max_delay=62,
     energy=LOIHI1_ENERGY,
     latency=LOIHI1_LATENCY,
@@ -113,6 +116,7 @@ LOIHI2 = Chip(
     axons_in=None,
     axons_out=None,
     graded_spikes=True,
+    programmable_neurons=True,  # Davies et al., "Advancing Neuromorphic Computing with Loihi 2", Intel, 2021
     max_delay=None,
     energy=LOIHI1_ENERGY,
     latency=LOIHI1_LATENCY,

@@ -8,11 +8,11 @@ Layers are placed from the last to the first, since what leaves a core depends o
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil
+from math import ceil, prod
 
 from deploy.grid.chips import Chip
 from deploy.mapping.tiles import Link, Tile, axons_in, full_shape, links_into, memory_bits, reach
-from deploy.network import Delay, Network, Shape
+from deploy.network import Delay, Network, Shape, reset_in_words
 
 TABLES = ("neurons", "synaptic memory", "axons in", "axons out")
 
@@ -93,7 +93,7 @@ def partition(network: Network, chip: Chip) -> tuple[list[Core], list[Violation]
         violations.append(
             Violation(where=chip.name, limit="cores", value=len(cores), allowed=chip.cores, advice=advice)
         )
-    return cores, [*violations, *_delays(network, chip)]
+    return cores, [*violations, *_delays(network, chip), *_resets(network, chip)]
 
 
 def cuts(shape: Shape, chip: Chip) -> Iterator[list[Tile]]:
@@ -171,4 +171,20 @@ def _delays(network: Network, chip: Chip) -> list[Violation]:
         )
         for name, node in network.nodes.items()
         if isinstance(node, Delay) and node.steps > chip.max_delay
+    ]
+
+
+def _resets(network: Network, chip: Chip) -> list[Violation]:
+    if chip.programmable_neurons:
+        return []
+    return [
+        Violation(
+            where=name,
+            limit=f"neurons with {reset_in_words(node)}",
+            value=prod(node.shape),
+            allowed=0,
+            advice="train with a reset to 0 in the step of the spike, or use a chip of programmable neurons",
+        )
+        for name, node in network.neurons.items()
+        if not (node.is_readout or node.resets_at_once)
     ]

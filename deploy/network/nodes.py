@@ -164,6 +164,11 @@ class Neuron(ABC):
         return steps, {kind: np.stack(values, axis=1) for kind, values in given.items()}
 
     @property
+    def resets_at_once(self) -> bool:
+        """Whether the reset is the usual one, which every chip has: hard, in the step of the spike."""
+        return self.reset_mechanism == "zero" and not self.reset_delay
+
+    @property
     @abstractmethod
     def after_spike(self) -> Array:
         """What a hard reset makes of v, and what a soft one takes off."""
@@ -237,6 +242,11 @@ class FloatNeuron(Neuron):
     def rest_potential(self) -> Array:
         """Where a hard reset leaves v, in whose units thresholds and biases of the grid are counted; else 0."""
         return self.reset if self.reset_mechanism == "zero" else np.zeros((), np.float32)
+
+    @property
+    def takes_off_threshold(self) -> bool:
+        """Whether what a soft reset takes off is the threshold, as on every grid, up to the rounding of float32."""
+        return self.threshold is None or bool(np.allclose(self.reset, self.threshold, rtol=1e-6, atol=0))
 
     @property
     def has_current(self) -> bool:
@@ -350,7 +360,7 @@ def exactly(name: str, node: object, what: str, *kinds: type[Kind], every_reset:
         known = " and ".join(kind.__name__ for kind in kinds)
         raise UnsupportedError(f"{name}: a {type(node).__name__}, and {what} knows {known} alone; use another")
     assert isinstance(node, Neuron)
-    if not every_reset and not node.is_readout and (node.reset_delay or node.reset_mechanism != "zero"):
+    if not (every_reset or node.is_readout or node.resets_at_once):
         raise UnsupportedError(
             f"{name}: {reset_in_words(node)}, and {what} knows the hard reset at once alone; use another"
         )

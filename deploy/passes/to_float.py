@@ -23,7 +23,7 @@ def to_float(network: Network) -> Network:
                 factor = 2.0 ** (node.weight_exp - scales[name])
                 nodes[name] = replace(node, weight=_float(node.weight * factor), weight_exp=0)
             case GridNeuron():
-                node = exactly(name, node, "the way back to floats", GridNeuron)
+                node = exactly(name, node, "the way back to floats", GridNeuron, every_reset=True)
                 nodes[name] = _neuron(node, network.scale_bits[name])
             case _:
                 nodes[name] = node
@@ -33,12 +33,16 @@ def to_float(network: Network) -> Network:
 def _neuron(node: GridNeuron, k: int) -> FloatNeuron:
     immediate = not node.has_current
     one = np.ones((), np.float32)
+    threshold = None if node.vth is None else _float(node.vth * 2.0**-k)
     return FloatNeuron(
         shape=node.shape,
         keep=_float(1 - node.dv / DECAY_ONE),
         gain=one,
         bias=_float(node.bias * 2.0 ** -(k + STATE_BITS)),
-        threshold=None if node.vth is None else _float(node.vth * 2.0**-k),
+        threshold=threshold,
+        reset=threshold if node.reset_mechanism == "subtract" and threshold is not None else np.zeros((), np.float32),
+        reset_mechanism=node.reset_mechanism,
+        reset_delay=node.reset_delay,
         current_keep=None if immediate else _float(1 - (node.du + 1) / DECAY_ONE),
         current_gain=None if immediate else one,
     )

@@ -46,9 +46,15 @@ def collect_layer(network: Network, name: str) -> FloatLayer:
     """Gather neuron `name` and its synapses, each of which feeds this neuron alone.
 
     Raises:
-        UnsupportedError: gains that differ within a channel, which no convolution can absorb.
+        UnsupportedError: gains that differ within a channel, which no convolution can absorb; a soft reset by
+            something else than the threshold.
     """
-    neuron = exactly(name, network.nodes[name], "the quantizer", FloatNeuron)
+    neuron = exactly(name, network.nodes[name], "the quantizer", FloatNeuron, every_reset=True)
+    if neuron.reset_mechanism == "subtract" and not neuron.takes_off_threshold:
+        raise UnsupportedError(
+            f"{name}: a spike takes off {neuron.reset.flat[0]:g} and not its threshold, which is all that the grid can "
+            "take off; train with a soft reset by the threshold"
+        )
     gain = _per_channel(name, neuron.gain * neuron.input_gain, neuron)
     bias, synapses, note = np.asarray(neuron.bias, np.float64), {}, ""
     arriving = np.zeros(())
@@ -62,9 +68,9 @@ def collect_layer(network: Network, name: str) -> FloatLayer:
     if neuron.current_keep is not None and np.any(neuron.current_keep != 0) and np.any(arriving != 0):
         arriving = arriving / (1 - neuron.current_keep)
         note = "a bias that passed the decaying current now enters the potential; the first steps differ"
-    if np.any(neuron.reset != 0):
+    if np.any(neuron.rest_potential != 0):
         # v' = v - reset obeys the same equations with reset 0; only where it starts is different.
-        bias = bias - (1 - neuron.keep) * neuron.reset
+        bias = bias - (1 - neuron.keep) * neuron.rest_potential
         note = "a reset potential other than 0 was moved into bias and threshold; the first steps differ"
     return FloatLayer(name=name, neuron=neuron, synapses=synapses, bias=bias + arriving, note=note)
 
@@ -86,7 +92,7 @@ def largest_scale(layer: FloatLayer, bits: int, largest_state: float) -> float:
         limit = grid.V_MAX / (1 << grid.STATE_BITS) / STATE_MARGIN / largest_state
         scale /= 2.0 ** max(0, ceil(log2(scale / limit)))
     threshold = layer.neuron.threshold
-    highest = 0.0 if threshold is None else float(np.max(threshold - layer.neuron.reset))
+    highest = 0.0 if threshold is None else float(np.max(threshold - layer.neuron.rest_potential))
     return min(scale, grid.VTH_MAX / highest) if highest > 0 else scale
 
 
@@ -144,7 +150,7 @@ def before_and_after(layer: FloatLayer, rounded: GridLayer) -> dict[tuple[str, s
     if layer.decays_current and neuron.current_keep is not None:
         values[layer.name, "current_keep"] = neuron.current_keep, 1 - (on_grid.du + 1) / grid.DECAY_ONE
     if neuron.threshold is not None and on_grid.vth is not None:
-        values[layer.name, "threshold"] = neuron.threshold - neuron.reset, on_grid.vth / rounded.scale
+        values[layer.name, "threshold"] = neuron.threshold - neuron.rest_potential, on_grid.vth / rounded.scale
     return values
 
 
@@ -161,13 +167,14 @@ def _round_neuron(layer: FloatLayer, scale: float) -> tuple[GridNeuron, dict[str
         du = _decay(name, "current", neuron.current_keep, lowest=1) - 1
     vth = None
     if neuron.threshold is not None:
-        threshold = np.asarray(neuron.threshold - neuron.reset, np.float64)
+        threshold = np.asarray(neuron.threshold - neuron.rest_potential, np.float64)
         if np.any(threshold < 0):
             raise GridError(f"{name}: threshold lies {-threshold.min():g} below the reset; the grid holds 0 and above")
         vth = np.asarray(np.minimum(np.rint(threshold * scale), grid.VTH_MAX), np.int32)
         saturated["threshold"] = int((threshold * scale > grid.VTH_MAX + 0.5).sum())
     du, dv, bias = (np.asarray(values, np.int32) for values in (du, dv, mantissa << exponent))
-    return GridNeuron(shape=neuron.shape, du=du, dv=dv, vth=vth, bias=bias), saturated
+    resets = {"reset_mechanism": neuron.reset_mechanism, "reset_delay": neuron.reset_delay}
+    return GridNeuron(shape=neuron.shape, du=du, dv=dv, vth=vth, bias=bias, **resets), saturated
 
 
 def _decay(name: str, what: str, keep: Array, *, lowest: int) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError
 from deploy.grid.chips import find_chip
-from deploy.network import Array, Input, Network, Neuron, Node, Output
+from deploy.network import Array, Input, Network, Neuron, Node, Output, reset_in_words
 from deploy.passes.preparation import prepare_for_grid
 from deploy.quantization.rounding import FloatLayer, GridLayer, clipping, collect_layer, largest_scale, round_layer
 from deploy.runners import floating, integer
@@ -78,6 +78,12 @@ def quantize_layers(network: Network, frames: Array, *, weight_bits: int, method
         raise GridError(
             f"{chip} takes spikes of 0 or 1, these frames hold counts up to {np.max(frames)}; bin with max_count=1"
         )
+    for name, neuron in network.neurons.items():
+        if not (limits.programmable_neurons or neuron.is_readout or neuron.resets_at_once):
+            raise GridError(
+                f"{name}: has {reset_in_words(neuron)}; {chip} resets to 0 in the step of the spike alone. Train with "
+                "that (snnTorch: reset_mechanism='zero', reset_delay=False), or use --chip loihi2"
+            )
     prepared = prepare_for_grid(network)
     frames = frames[:: -(-len(frames) // CALIBRATION)]
     wanted = floating.run(prepared, frames, states=len(frames))

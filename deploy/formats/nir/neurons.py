@@ -14,6 +14,7 @@ import nir
 import numpy as np
 
 from deploy.errors import UnsupportedError
+from deploy.formats.nir import resets
 from deploy.network import Array, FloatNeuron, exactly
 
 NirNeuron = nir.IF | nir.LIF | nir.CubaLIF | nir.I | nir.LI | nir.CubaLI | nir.Threshold
@@ -54,11 +55,12 @@ def to_nir(name: str, node: FloatNeuron, dt: float, *, bias_on_synapse: bool) ->
     Raises:
         UnsupportedError: NIR has no such neuron.
     """
-    node = exactly(name, node, "NIR", FloatNeuron)
+    node = exactly(name, node, "NIR", FloatNeuron, every_reset=True)
     shape = node.shape
     fire: dict[str, Any] = {}
     if node.threshold is not None:
-        fire = {"v_threshold": _spread(node.threshold, shape), "v_reset": _spread(node.reset, shape)}
+        fire = {"v_threshold": _spread(node.threshold, shape), "v_reset": _spread(node.rest_potential, shape)}
+        fire["metadata"] = resets.describe(node)
     keep, gain = node.keep.astype(np.float64), node.gain.astype(np.float64)
     if np.all(keep == 1):
         if node.has_current or (np.any(node.bias) and not bias_on_synapse):

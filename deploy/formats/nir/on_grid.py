@@ -7,7 +7,7 @@ import nir
 import numpy as np
 
 from deploy.errors import GridError, UnsupportedError
-from deploy.formats.nir import scales
+from deploy.formats.nir import resets, scales
 from deploy.grid import DECAY_ONE, DU_IMMEDIATE
 from deploy.network import Array, Conv, Dense, GridNeuron, Shape, exactly
 
@@ -39,11 +39,11 @@ def decode_synapse(
 
 def encode_neuron(name: str, node: GridNeuron, k: int, dt: float, *, bias_in_leak: bool) -> nir.NIRNode:
     """The NIR neuron with the same dynamics; the bias goes into v_leak or is left to a synapse."""
-    node = exactly(name, node, "NIR", GridNeuron)
+    node = exactly(name, node, "NIR", GridNeuron, every_reset=True)
     shape = node.shape
     zero = np.zeros(shape, np.float32)
     arrays = {"du": node.du, "dv": node.dv, "vth": node.vth, "bias": node.bias}
-    metadata: dict[str, Any] = {"scale_bits": k, "arrays": scales.describe(arrays)}
+    metadata: dict[str, Any] = {"scale_bits": k, "arrays": scales.describe(arrays), **resets.describe(node)}
     immediate = not node.has_current
     fire: dict[str, Any] = {}
     if node.vth is not None:
@@ -96,7 +96,8 @@ def decode_neuron(name: str, node: nir.NIRNode, bias: Array, dt: float) -> GridN
         threshold: Array = node.v_threshold  # pyright: ignore
         values["vth"] = scales.integers(name, "v_threshold", threshold.astype(np.float64) * 2.0**k)
     values = scales.restore(name, node.metadata["arrays"], values)
-    return GridNeuron(shape=shape, du=values["du"], dv=values["dv"], vth=values.get("vth"), bias=values["bias"])
+    on_grid = GridNeuron(shape=shape, du=values["du"], dv=values["dv"], vth=values.get("vth"), bias=values["bias"])
+    return resets.apply(name, on_grid, resets.said(name, node.metadata) or resets.Reset(), node.metadata)
 
 
 def _per_step(tau: Array, dt: float) -> Array:

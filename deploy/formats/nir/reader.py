@@ -9,11 +9,11 @@ import numpy as np
 
 from ckd.events import Binning
 from deploy.errors import ModelError, UnsupportedError, shown
-from deploy.formats.metadata import FileInfo, from_metadata, refuse_soft_reset
-from deploy.formats.nir import fields, neurons, nodes, on_grid, scales
+from deploy.formats.metadata import FileInfo, from_metadata
+from deploy.formats.nir import fields, neurons, nodes, on_grid, resets, scales
 from deploy.formats.nir.connect import check_connections, ensure_readout, fit_shapes
-from deploy.formats.nir.tree import load_graph
-from deploy.network import Array, Conv, Dense, Edge, Network, Node, Shape
+from deploy.formats.nir.tree import FlatGraph, load_graph
+from deploy.network import Array, Conv, Dense, Edge, FloatNeuron, Network, Node, Shape
 from deploy.network.idioms import mean_name
 from deploy.passes.synapses import synapses_into
 
@@ -22,7 +22,15 @@ TIMED = (*(kind for kind in get_args(neurons.NirNeuron) if kind is not nir.Thres
 """NIR nodes whose parameters are in seconds."""
 
 
-def read_nir(path: Path, *, dt: float | None = None, step_us: int | None = None, steps: int | None = None) -> Network:
+def read_nir(
+    path: Path,
+    *,
+    dt: float | None = None,
+    step_us: int | None = None,
+    steps: int | None = None,
+    reset: str | None = None,
+    reset_delay: bool = False,
+) -> Network:
     """Read a .nir file.
 
     A file that `write_nir` made from a network on the grid gives the same integers back. Any other gives a float
@@ -38,6 +46,8 @@ def read_nir(path: Path, *, dt: float | None = None, step_us: int | None = None,
         dt: the step in seconds; needed where the file does not say it.
         step_us: the length of a step in microseconds; also the dt of a file that does not say its own.
         steps: the number of steps of a recording. With `step_us` it gives a file that has no binning one.
+        reset: what a spike does, one of `RESET_MECHANISMS`, where the file does not say it; NIR itself knows "zero".
+        reset_delay: whether that comes in the step after the spike.
 
     Raises:
         ModelError: missing, damaged, hostile or inconsistent.
@@ -46,10 +56,6 @@ def read_nir(path: Path, *, dt: float | None = None, step_us: int | None = None,
     path = Path(path)
     graph = load_graph(path)
     info = from_metadata(graph.metadata)
-    for name, tree in graph.nodes.items():
-        refuse_soft_reset(name, tree.get("metadata"))
-    for name, metadata in graph.inner_metadata.items():
-        refuse_soft_reset(name, metadata)
     order = [name for name in info.node_order if name in graph.nodes]
     order += [name for name in graph.nodes if name not in order]
     parsed = {name: fields.parse(name, graph.nodes[name]) for name in order}
@@ -58,6 +64,7 @@ def read_nir(path: Path, *, dt: float | None = None, step_us: int | None = None,
     coded = any(on_grid.is_coded(node.metadata) for node in parsed.values())
     step = _step(path, info, parsed, dt, step_us)
     converted, edges = _convert(parsed, graph.edges, step)
+    converted = _with_resets(converted, parsed, graph, resets.asked(reset, reset_delay))
     output = next(node.output_type["output"] for node in parsed.values() if isinstance(node, nir.Output))
     network = fit_shapes(Network(nodes=converted, edges=edges, dt=step), nodes.type_shape(output), _lifts(parsed))
     network = _decode_grid(network, parsed) if coded else ensure_readout(network)
@@ -121,6 +128,25 @@ def _convert(parsed: Parsed, edges: list[Edge], dt: float) -> tuple[dict[str, No
             converted[last[name]] = rest[0]
             chains.append((name, last[name]))
     return converted, (*((last[source], target) for source, target in edges), *chains)
+
+
+def _with_resets(
+    converted: dict[str, Node], parsed: Parsed, graph: FlatGraph, of_caller: resets.Reset | None
+) -> dict[str, Node]:
+    """The neurons with the resets that their own metadata, those of the graphs around them, or the caller say."""
+    found = dict(converted)
+    around = {"": resets.said("graph", graph.metadata)}
+    around |= {name: resets.said(name, metadata) for name, metadata in graph.inner_metadata.items()}
+    for name, node in converted.items():
+        if not isinstance(node, FloatNeuron):
+            continue
+        metadata = parsed[name].metadata
+        inside = [graph for graph in around if around[graph] and (not graph or name.startswith(f"{graph}."))]
+        of_graph = around[max(inside, key=len)] if inside else None
+        reset = resets.choose(name, resets.said(name, metadata), of_graph, of_caller)
+        # A Threshold keeps nothing from step to step that could be reset.
+        found[name] = node if isinstance(parsed[name], nir.Threshold) else resets.apply(name, node, reset, metadata)
+    return found
 
 
 def _decode_grid(network: Network, parsed: Parsed) -> Network:

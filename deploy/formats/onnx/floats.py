@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from deploy.formats.onnx.functions import reset_suffix
 from deploy.formats.onnx.graph import NEXT, Graph
 from deploy.formats.onnx.integers import geometry
 from deploy.network import Array, Conv, Dense, FloatNeuron, Scale, Shape, SumPool
@@ -42,7 +43,7 @@ def add_neuron(graph: Graph, name: str, node: FloatNeuron, x: str) -> str:
     states = [graph.state(f"{name}.{kind}", node.shape, FLOAT) for kind in (("u", "v") if decays else ("v",))]
     inputs = [x, *states, *(graph.constant(f"{name}.{key}", _float(value)) for key, value in parameters.items())]
     outputs = [f"{name}.u{NEXT}", f"{name}.v{NEXT}"]
-    kind = f"{'Cuba' if decays else ''}LI{'' if readout else 'F'}"
+    kind = f"{'Cuba' if decays else ''}LI{'' if readout else 'F' + reset_suffix(node)}"
     graph.add(f"ckd.{kind}", name, inputs, outputs if readout else [f"{name}.spikes", *outputs])
     if not readout:
         graph.output(f"{name}.spikes", node.shape, FLOAT)

@@ -5,6 +5,8 @@ integer Mod takes the sign of the divisor (ONNX, Mod-13, fmod 0), which makes bo
 negative numbers.
 """
 
+from deploy.network import Neuron
+
 DOMAIN = "ckd"
 VERSION = 1
 OPSET = 21
@@ -48,14 +50,21 @@ _TEXTS = {
         sum = Add (kept, shifted)
         u_next = ckd.Wrap24 (sum)
     }""",
-    # clip(tz(v * (4096 - dv), 12) + u + bias, +-(2^23 - 1))
-    "Potential": """(u, v, dv, bias) => (potential) {
+    # tz(v * (4096 - dv), 12) + u + bias
+    "Driven": """(u, v, dv, bias) => (driven) {
+        kept = ckd.Leak (v, dv)
+        both = Add (kept, u)
+        driven = Add (both, bias)
+    }""",
+    # clip(v, +-(2^23 - 1))
+    "Saturate": """(v) => (saturated) {
         low = Constant <value_int = -8388607> ()
         high = Constant <value_int = 8388607> ()
-        kept = ckd.Leak (v, dv)
-        driven = Add (kept, u)
-        biased = Add (driven, bias)
-        potential = Clip (biased, low, high)
+        saturated = Clip (v, low, high)
+    }""",
+    "Potential": """(u, v, dv, bias) => (potential) {
+        driven = ckd.Driven (u, v, dv, bias)
+        potential = ckd.Saturate (driven)
     }""",
     # spike = v > (vth << 6), v = 0 where spike
     "Fire": """(potential, vth) => (spikes, v) {
@@ -66,15 +75,37 @@ _TEXTS = {
         v = Where (fired, zero, potential)
         spikes = Cast <to = 2> (fired)
     }""",
-    "GridLIF": """(a, v, dv, vth, bias) => (spikes, u_next, v_next) {
-        u_next = ckd.ImmediateCurrent (a)
-        potential = ckd.Potential (u_next, v, dv, bias)
-        spikes, v_next = ckd.Fire (potential, vth)
+    # spike = v > (vth << 6), v = v - (vth << 6) where spike
+    "SoftFire": """(potential, vth) => (spikes, v) {
+        unit = Constant <value_int = 64> ()
+        threshold = Mul (vth, unit)
+        fired = Greater (potential, threshold)
+        less = Sub (potential, threshold)
+        v = Where (fired, less, potential)
+        spikes = Cast <to = 2> (fired)
     }""",
-    "GridCubaLIF": """(a, u, v, du, dv, vth, bias) => (spikes, u_next, v_next) {
-        u_next = ckd.DecayingCurrent (a, u, du)
-        potential = ckd.Potential (u_next, v, dv, bias)
-        spikes, v_next = ckd.Fire (potential, vth)
+    # spike = v > (vth << 6); v keeps what it is
+    "NoResetFire": """(potential, vth) => (spikes, v) {
+        unit = Constant <value_int = 64> ()
+        threshold = Mul (vth, unit)
+        fired = Greater (potential, threshold)
+        v = Identity (potential)
+        spikes = Cast <to = 2> (fired)
+    }""",
+    # what a spike of the step before, at which v lay above the threshold, does to the potential of this one
+    "LateReset": """(driven, v, vth) => (potential) {
+        unit = Constant <value_int = 64> ()
+        zero = Constant <value_int = 0> ()
+        threshold = Mul (vth, unit)
+        fired = Greater (v, threshold)
+        potential = Where (fired, zero, driven)
+    }""",
+    "LateSoftReset": """(driven, v, vth) => (potential) {
+        unit = Constant <value_int = 64> ()
+        threshold = Mul (vth, unit)
+        fired = Greater (v, threshold)
+        less = Sub (driven, threshold)
+        potential = Where (fired, less, driven)
     }""",
     "GridLI": """(a, v, dv, bias) => (u_next, v_next) {
         u_next = ckd.ImmediateCurrent (a)
@@ -102,16 +133,25 @@ _TEXTS = {
         v = Where (fired, reset, potential)
         spikes = Cast <to = 1> (fired)
     }""",
-    "LIF": """(x, v, keep, gain, bias, threshold, reset) => (spikes, u_next, v_next) {
-        u_next = Identity (x)
-        potential = ckd.FloatPotential (u_next, v, keep, gain, bias)
-        spikes, v_next = ckd.FloatFire (potential, threshold, reset)
+    "FloatSoftFire": """(potential, threshold, reset) => (spikes, v) {
+        fired = Greater (potential, threshold)
+        less = Sub (potential, reset)
+        v = Where (fired, less, potential)
+        spikes = Cast <to = 1> (fired)
     }""",
-    "CubaLIF": """(x, u, v, current_keep, current_gain, keep, gain, bias, threshold, reset)
-        => (spikes, u_next, v_next) {
-        u_next = ckd.FloatCurrent (x, u, current_keep, current_gain)
-        potential = ckd.FloatPotential (u_next, v, keep, gain, bias)
-        spikes, v_next = ckd.FloatFire (potential, threshold, reset)
+    "FloatNoResetFire": """(potential, threshold, reset) => (spikes, v) {
+        fired = Greater (potential, threshold)
+        v = Identity (potential)
+        spikes = Cast <to = 1> (fired)
+    }""",
+    "FloatLateReset": """(driven, v, threshold, reset) => (potential) {
+        fired = Greater (v, threshold)
+        potential = Where (fired, reset, driven)
+    }""",
+    "FloatLateSoftReset": """(driven, v, threshold, reset) => (potential) {
+        fired = Greater (v, threshold)
+        less = Sub (driven, reset)
+        potential = Where (fired, less, driven)
     }""",
     "LI": """(x, v, keep, gain, bias) => (u_next, v_next) {
         u_next = Identity (x)
@@ -122,6 +162,52 @@ _TEXTS = {
         v_next = ckd.FloatPotential (u_next, v, keep, gain, bias)
     }""",
 }
+
+
+def _neurons() -> dict[str, str]:
+    """Every kind of spiking neuron: on the grid or in floats, with a current or not, with each reset."""
+    texts = {}
+    for cuba in (False, True):
+        for reset, (fire, late) in _RESETS.items():
+            states = "u, v" if cuba else "v"
+            taken = f"a, {states}, {'du, ' if cuba else ''}dv, vth, bias"
+            texts[f"Grid{'Cuba' if cuba else ''}LIF{reset}"] = f"""({taken}) => (spikes, u_next, v_next) {{
+        u_next = {"ckd.DecayingCurrent (a, u, du)" if cuba else "ckd.ImmediateCurrent (a)"}
+        driven = ckd.Driven (u_next, v, dv, bias)
+        kept = {f"ckd.{late} (driven, v, vth)" if late else "Identity (driven)"}
+        potential = ckd.Saturate (kept)
+        spikes, v_next = ckd.{fire} (potential, vth)
+    }}"""
+            taken = f"x, {states}, {'current_keep, current_gain, ' if cuba else ''}keep, gain, bias, threshold, reset"
+            texts[f"{'Cuba' if cuba else ''}LIF{reset}"] = f"""({taken}) => (spikes, u_next, v_next) {{
+        u_next = {"ckd.FloatCurrent (x, u, current_keep, current_gain)" if cuba else "Identity (x)"}
+        driven = ckd.FloatPotential (u_next, v, keep, gain, bias)
+        potential = {f"ckd.Float{late} (driven, v, threshold, reset)" if late else "Identity (driven)"}
+        spikes, v_next = ckd.Float{fire} (potential, threshold, reset)
+    }}"""
+    return texts
+
+
+_RESETS = {
+    "": ("Fire", ""),
+    "Soft": ("SoftFire", ""),
+    "NoReset": ("NoResetFire", ""),
+    "LateReset": ("NoResetFire", "LateReset"),
+    "LateSoft": ("NoResetFire", "LateSoftReset"),
+}
+"""By the end of a neuron's name: what happens at a spike, and what in the step after."""
+
+_TEXTS |= _neurons()
+
+
+def reset_suffix(node: Neuron) -> str:
+    """How the name of the function of a spiking neuron ends."""
+    if node.reset_mechanism == "none":
+        return "NoReset"
+    soft = node.reset_mechanism == "subtract"
+    if node.reset_delay:
+        return "LateSoft" if soft else "LateReset"
+    return "Soft" if soft else ""
 
 
 def function_texts(used: set[str]) -> list[str]:

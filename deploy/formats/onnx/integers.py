@@ -12,6 +12,7 @@ from math import prod
 import numpy as np
 
 from deploy.errors import GridError
+from deploy.formats.onnx.functions import reset_suffix
 from deploy.formats.onnx.graph import NEXT, Graph
 from deploy.network import Array, Conv, Dense, GridNeuron, SumPool
 
@@ -85,7 +86,7 @@ def add_neuron(graph: Graph, name: str, node: GridNeuron, a: str) -> str | None:
     parameters |= {"dv": node.dv} | ({} if node.vth is None else {"vth": node.vth}) | {"bias": node.bias}
     inputs = [a, *states, *(graph.constant(f"{name}.{key}", _long(value)) for key, value in parameters.items())]
     outputs = [f"{name}.u{NEXT}", f"{name}.v{NEXT}"]
-    kind = f"Grid{'' if immediate else 'Cuba'}LI{'' if readout else 'F'}"
+    kind = f"Grid{'' if immediate else 'Cuba'}LI{'' if readout else 'F' + reset_suffix(node)}"
     graph.add(f"ckd.{kind}", name, inputs, outputs if readout else [f"{name}.spikes", *outputs])
     if not readout:
         graph.output(f"{name}.spikes", node.shape, SPIKES)

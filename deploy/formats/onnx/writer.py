@@ -86,7 +86,7 @@ class _Writer:
             self._output(name)
         elif isinstance(node, Neuron):
             parts = integers if isinstance(node, GridNeuron) else floats
-            node = exactly(name, node, "ONNX", GridNeuron, FloatNeuron)
+            node = exactly(name, node, "ONNX", GridNeuron, FloatNeuron, every_reset=True)
             spikes = parts.add_neuron(graph, name, node, self._arriving(name))  # pyright: ignore[reportArgumentType]
             if spikes is not None:
                 graph.values[name] = spikes

@@ -75,7 +75,7 @@ class IntegerArithmetic:
     def neurons(self, name: str, x: Values) -> Array:
         layer, node = self.layers[name], self._network.nodes[name]
         assert isinstance(node, GridNeuron)
-        if type(node) is not GridNeuron or node.reset_delay or node.reset_mechanism != "zero":
+        if type(node) is not GridNeuron:
             return self._step_by_step(name, node, x)
         inputs, largest, synapse, base = self._into_kernel(name, x)
         recordings, steps, channels, places = *inputs.shape[:2], node.shape[0], prod(node.shape[1:])

@@ -197,6 +197,8 @@ def _update(a: Array, cells: Cells, at: int, u: Array, v: Array, spikes: Array) 
     """
     keep_u, keep_v = view(cells.keep_u, at, a.size), view(cells.keep_v, at, a.size)
     threshold, bias = view(cells.threshold, at, a.size), view(cells.bias, at, a.size)
+    if not cells.hard_reset:
+        return _update_otherwise(a, cells, keep_u, keep_v, threshold, bias, u, v, spikes)
     if cells.within:
         for n in range(a.size):
             product = np.int32(v[n] * keep_v[n])
@@ -220,6 +222,41 @@ def _update(a: Array, cells: Cells, at: int, u: Array, v: Array, spikes: Array) 
         spike = clipped > threshold[n]
         u[n] = inside
         v[n] = np.int32(0) if spike else clipped
+        spikes[n] = spike
+    return wrapped, saturated
+
+
+@_inline
+def _update_otherwise(
+    a: Array,
+    cells: Cells,
+    keep_u: Array,
+    keep_v: Array,
+    threshold: Array,
+    bias: Array,
+    u: Array,
+    v: Array,
+    spikes: Array,
+) -> Any:
+    """The same for neurons whose reset is soft, late or none.
+
+    What a late reset still owes shows in v itself: it lies above the threshold.
+    """
+    wrapped, saturated = np.int32(0), np.int32(0)
+    for n in range(a.size):
+        current = np.int32(a[n] << _STATE_BITS)
+        if not cells.immediate:
+            current = np.int32(current + _decay(u[n], keep_u[n]))
+        inside = np.int32(np.int32(np.int32(current + _U_HALF) & _U_MASK) - _U_HALF)
+        wrapped += np.int32(inside != current)
+        potential = np.int32(np.int32(_decay(v[n], keep_v[n]) + inside) + bias[n])
+        if cells.late_reset and v[n] > threshold[n]:
+            potential = np.int32(potential - threshold[n]) if cells.soft_reset else np.int32(0)
+        clipped = np.int32(min(max(potential, -_V_MAX), _V_MAX))
+        saturated += np.int32(clipped != potential)
+        spike = clipped > threshold[n]
+        u[n] = inside
+        v[n] = np.int32(clipped - threshold[n]) if spike and cells.soft_reset and not cells.late_reset else clipped
         spikes[n] = spike
     return wrapped, saturated
 
@@ -296,6 +333,9 @@ def step_layer(
         cells.immediate,
         cells.per_place,
         cells.within,
+        cells.hard_reset,
+        cells.soft_reset,
+        cells.late_reset,
     )
     listed, scattered = _room(x, s, largest), p.weight.size > 0
     # A run that is filled up with zeros may reach beyond the last row.

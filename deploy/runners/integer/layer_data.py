@@ -69,7 +69,8 @@ class Cells(NamedTuple):
 
     keep_u and keep_v are what is left of 4096 after a step. A neuron that never spikes has the largest threshold.
     `immediate`: nothing is left of u. `within`: it is proven that moreover u does not wrap, v does not saturate and
-    v * keep_v stays within int32.
+    v * keep_v stays within int32. `hard_reset`: to 0, in the step of the spike. Else `soft_reset`: by the threshold;
+    `late_reset`: in the step after the spike; neither of them: none.
     """
 
     keep_u: Array
@@ -79,6 +80,9 @@ class Cells(NamedTuple):
     immediate: bool
     per_place: bool
     within: bool
+    hard_reset: bool
+    soft_reset: bool
+    late_reset: bool
 
 
 class Listed(NamedTuple):

@@ -17,7 +17,15 @@ _INT16_MAX = (1 << 15) - 1
 _NEVER = (1 << 31) - 1
 """A threshold that no potential passes."""
 
-NO_CELLS = Cells(*np.empty((4, 1, 0), np.int32), immediate=False, per_place=False, within=False)
+NO_CELLS = Cells(
+    *np.empty((4, 1, 0), np.int32),
+    immediate=False,
+    per_place=False,
+    within=False,
+    hard_reset=True,
+    soft_reset=False,
+    late_reset=False,
+)
 """For sums that no neuron takes in yet."""
 
 
@@ -228,7 +236,15 @@ def _cells(node: GridNeuron, synapse: Synapse) -> Cells:
         for name, value in full.items()
     }
     # With nothing kept of it, the current is what arrives. Only the real channels count: padding holds zeros.
-    return Cells(**tiled, immediate=bool((full["keep_u"] == 0).all()), per_place=per_place, within=False)
+    return Cells(
+        **tiled,
+        immediate=bool((full["keep_u"] == 0).all()),
+        per_place=per_place,
+        within=False,
+        hard_reset=node.resets_at_once or node.is_readout,
+        soft_reset=node.reset_mechanism == "subtract",
+        late_reset=node.reset_delay and node.reset_mechanism != "none",
+    )
 
 
 def _in_blocks(value: Array, groups: int, lanes: int) -> Array:

@@ -144,6 +144,10 @@ def _check(network: Network, frames: Array, floating: bool) -> None:
 def _fit_the_chip(populations: list[dict[str, Any]], arrays: Arrays) -> None:
     """What Lava's simulation takes and the chip does not: parameters for each neuron, thresholds of 18 bits."""
     for spec in populations:
+        if spec["reset"] != "zero" or spec["reset_delay"]:
+            raise UnsupportedError(
+                f"{spec['name']}: its reset is soft, late or none, which the chip's own neurons are not; use --on lava"
+            )
         for key in ("du", "dv", "vth"):
             if arrays[spec[key]].shape:
                 raise UnsupportedError(

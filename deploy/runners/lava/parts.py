@@ -30,7 +30,7 @@ def population(name: str, network: Network, *, held: bool, arrays: Arrays) -> di
         GridError: a bias that is no mantissa << exponent.
         UnsupportedError: what a Lava LIF cannot do.
     """
-    node = exactly(name, network.neurons[name], "Lava", GridNeuron, FloatNeuron)
+    node = exactly(name, network.neurons[name], "Lava", GridNeuron, FloatNeuron, every_reset=True)
     if isinstance(node, GridNeuron):
         values, exponent = _grid_neuron(name, node)
     else:
@@ -48,6 +48,8 @@ def population(name: str, network: Network, *, held: bool, arrays: Arrays) -> di
         "depth": network.depth[name],
         "bias_exp": exponent,
         "drive": drive,
+        "reset": node.reset_mechanism,
+        "reset_delay": node.reset_delay,
         "held": held,
     }
 
@@ -102,8 +104,10 @@ def _grid_neuron(name: str, node: GridNeuron) -> tuple[Arrays, int]:
 
 def _float_neuron(name: str, node: FloatNeuron) -> Arrays:
     """u and v of a Lava float LIF are `gain` times ours for u, and ours for v: the gains go into the weights."""
-    if np.any(node.reset):
+    if np.any(node.rest_potential):
         raise UnsupportedError(f"{name}: resets to {node.reset}; Lava's LIF resets to 0. Shift v so that it does")
+    if node.reset_mechanism == "subtract" and not node.takes_off_threshold:
+        raise UnsupportedError(f"{name}: a spike takes off {node.reset}, in Lava the threshold; use --on float")
     du = np.ones(()) if node.current_keep is None else 1.0 - np.asarray(node.current_keep, np.float64)
     vth = np.asarray(np.inf) if node.threshold is None else node.threshold
     return {"du": du, "dv": 1.0 - np.asarray(node.keep, np.float64), "vth": vth, "bias_mant": node.bias}

@@ -24,22 +24,26 @@ from lava.proc.dense.process import Dense
 from lava.proc.lif.process import LIF, LIFReset
 from lava.proc.sparse.process import DelaySparse, Sparse
 from lava_io.processes import Drive, Frames, Probe, Record, Watch, Window, empty
+from lava_io.resets import OtherReset
 from scipy.sparse import csr_matrix
 
 
-def neurons(spec, arrays, interval):
+def neurons(spec, arrays, plan):
     """A Lava LIF whose state is cleared at the step at which a recording's first frame reaches it.
 
     Lava's CPU models compute with the parameters as they are given: one number, or one for each neuron.
     """
     parameters = {name: arrays[spec[name]] for name in ("du", "dv", "vth")}
-    return LIFReset(
+    usual = spec["reset"] == "zero" and not spec["reset_delay"]
+    other = {} if usual else {"mechanism": spec["reset"], "late": spec["reset_delay"], "steps": plan["steps"]}
+    return (LIFReset if usual else OtherReset)(
         shape=tuple(spec["shape"]),
         **{name: value if value.shape else value.item() for name, value in parameters.items()},
         bias_mant=arrays[spec["bias_mant"]],
         bias_exp=spec["bias_exp"],
-        reset_interval=interval,
+        reset_interval=plan["interval"],
         reset_offset=spec["depth"] + 1,
+        **other,
     )
 
 
@@ -70,7 +74,7 @@ class Graph:
     def __init__(self, folder, plan, arrays):
         self.folder, self.plan, self.arrays = folder, plan, arrays
         self.sources, self.relays, self.processes = {}, {}, []
-        self.populations = [self.add(neurons(spec, arrays, plan["interval"])) for spec in plan["populations"]]
+        self.populations = [self.add(neurons(spec, arrays, plan)) for spec in plan["populations"]]
         for index, spec in enumerate(plan["populations"]):
             if spec["drive"]:
                 self.drive(index, spec)
