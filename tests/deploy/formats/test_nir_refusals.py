@@ -26,11 +26,15 @@ def with_metadata(node: nir.NIRNode, **metadata: Any) -> nir.NIRNode:
 
 INFINITE_TAU: dict[str, Any] = {"tau": full((4,), np.inf), "r": full((4,), np.inf)}
 NODES: dict[str, tuple[nir.NIRNode, type[DeployError], str]] = {
-    "soft reset": (with_metadata(lif((4,)), reset="subtract"), UnsupportedError, "node: reset.*subtract.*zero"),
-    "soft reset of snnTorch": (
-        with_metadata(if_((4,)), reset_mechanism="subtract"),
+    "reset that nobody knows": (
+        with_metadata(lif((4,)), reset="sideways"),
         UnsupportedError,
-        "node: reset_mechanism.*zero",
+        "node: reset is 'sideways'; known are zero, .*subtract",
+    ),
+    "soft reset to a value": (
+        with_metadata(lif((4,), v_reset=full((4,), -0.5)), reset_mechanism="subtract"),
+        UnsupportedError,
+        "node: v_reset is -0.5, which only a hard reset has",
     ),
     "beta 1 with leak": (lif((4,), **INFINITE_TAU), UnsupportedError, "node: tau is infinite.*nir.IF"),
     "beta 1 in one neuron": (
@@ -112,18 +116,19 @@ def test_max_pooling_and_unknown_nodes_are_refused_by_name(tmp_path: Path, kind:
         read_nir(tmp_path / "n.nir", dt=DT)
 
 
-def test_a_soft_reset_of_the_whole_graph_is_refused(tmp_path: Path) -> None:
+def test_a_reset_of_the_whole_graph_is_that_of_its_neurons(tmp_path: Path) -> None:
     soft = one(lif((4,)))
     soft.metadata = {"reset": "subtract"}
-    with pytest.raises(UnsupportedError, match="graph: reset"):
-        reread(soft, tmp_path)
+    assert reread(soft, tmp_path).neurons["node"].reset_mechanism == "subtract"
 
 
-def test_a_soft_reset_of_a_subgraph_is_refused(tmp_path: Path) -> None:
+def test_a_reset_of_a_subgraph_is_that_of_its_neurons(tmp_path: Path) -> None:
     inner = graph({**ends((4,), (4,)), "lif": lif((4,))}, [("input", "lif"), ("lif", "output")], {"reset": "subtract"})
-    outer = graph({**ends((4,), (4,)), "sub": inner}, [("input", "sub"), ("sub", "output")])
-    with pytest.raises(UnsupportedError, match="sub: reset"):
-        reread(outer, tmp_path)
+    outer = graph(
+        {**ends((4,), (4,)), "sub": inner, "lif": lif((4,))}, [("input", "sub"), ("sub", "lif"), ("lif", "output")]
+    )
+    found = {name: node.reset_mechanism for name, node in reread(outer, tmp_path).neurons.items()}
+    assert found == {"sub.lif": "subtract", "lif": "zero"}
 
 
 def test_a_parameter_that_is_missing_or_too_many_is_named(tmp_path: Path) -> None:

@@ -19,10 +19,21 @@ def grid_step(node: GridNeuron, state: State, a: Array) -> Array:
     """One step of spec'd integers; u is kept after a spike."""
     u = current(state["u"], a, node.du)
     assert np.abs(u).max() < 1 << 23, "the test network wraps; choose smaller weights"
-    v = saturated(voltage(state["v"], u, node.bias, node.dv))
-    spike = np.zeros(node.shape, bool) if node.vth is None else v > (node.vth << 6)
-    state["u"], state["v"] = u, np.where(spike, 0, v)
+    driven = voltage(state["v"], u, node.bias, node.dv)
+    if node.vth is None:
+        state["u"], state["v"] = u, saturated(driven)
+        return np.zeros(node.shape, bool)
+    limit = node.vth << 6
+    if node.reset_delay:
+        driven = after_reset(node.reset_mechanism, driven, state["v"] > limit, limit)
+    v = saturated(driven)
+    spike = v > limit
+    state["u"], state["v"] = u, v if node.reset_delay else after_reset(node.reset_mechanism, v, spike, limit)
     return spike
+
+
+def after_reset(mechanism: str, v: Array, spiked: Array, limit: Array) -> Array:
+    return {"zero": np.where(spiked, 0, v), "subtract": v - spiked * limit, "none": v}[mechanism]
 
 
 def float_step(node: FloatNeuron, state: State, x: Array) -> Array:

@@ -249,6 +249,15 @@ def random_network(rng: np.random.Generator) -> Network:
     return Network(nodes=nodes | {"output": Output()}, edges=tuple(edges))
 
 
+def with_resets(rng: np.random.Generator, network: Network) -> Network:
+    """Soft, late and absent resets, and here and there the hard one."""
+    nodes = dict(network.nodes)
+    for name, node in network.neurons.items():
+        mechanism, late = rng.choice(["zero", "subtract", "subtract", "none"]), bool(rng.integers(2))
+        nodes[name] = replace(node, reset_mechanism=str(mechanism), reset_delay=late)
+    return network.replace(nodes=nodes)
+
+
 def with_thresholds(network: Network, frames: Array) -> Network:
     """Thresholds at which each layer in turn spikes in part of its steps."""
     for name, node in network.neurons.items():
@@ -271,3 +280,23 @@ def test_any_network_of_convolutions_and_dense_layers_is_the_same_spike_by_spike
     frames = events(rng, 2, 12, network.input_shape, rate=0.3) * rng.integers(1, 3, dtype=np.uint8)
     network = with_thresholds(network, frames)
     assert_same(network, frames, lava.run(network, frames, states=2))
+
+
+@needs_lava
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 20))])
+def test_soft_late_and_absent_resets_are_the_same_spike_by_spike(seed: int) -> None:
+    rng = np.random.default_rng(1000 + seed)
+    network = with_resets(rng, random_network(rng))
+    frames = events(rng, 2, 12, network.input_shape, rate=0.3)
+    network = with_thresholds(network, frames)
+    assert_same(network, frames, lava.run(network, frames, states=2))
+
+
+@needs_lava
+def test_a_recurrent_soft_reset_carries_nothing_into_the_next_recording() -> None:
+    rng = np.random.default_rng(2)
+    network = recurrent(rng)
+    soft = {name: replace(node, reset_mechanism="subtract") for name, node in network.neurons.items()}
+    network = network.replace(nodes={**network.nodes, **soft})
+    frames = events(rng, 4, 15, network.input_shape, rate=0.4)
+    assert_same(network, frames, lava.run(network, frames, states=4))

@@ -6,7 +6,7 @@ from lava.magma.core.model.py.ports import PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from lava.proc.lif.models import PyLifResetModelBitAcc, PyLifResetModelFloat
+from lava.proc.lif.models import AbstractPyLifModelFixed, AbstractPyLifModelFloat
 from lava.proc.lif.process import LIFReset
 
 
@@ -23,31 +23,35 @@ class OtherReset(LIFReset):
 
 
 class _Resets:
-    """What both models add to Lava's; `limit` is the threshold in units of v."""
+    """What both models add to Lava's abstract ones; `limit` is the threshold in units of v."""
 
     def __init__(self, proc_params):
         super().__init__(proc_params)
         self.mechanism, self.late, self.steps = (proc_params[name] for name in ("mechanism", "late", "steps"))
+        self.interval, self.offset = proc_params["reset_interval"], proc_params["reset_offset"]
 
-    def subthr_dynamics(self, activation_in):
-        if (self.time_step - self.reset_offset) % self.reset_interval >= self.steps:
+    def run_spk(self):
+        a_in = self.a_in.recv()
+        step = (self.time_step - self.offset) % self.interval
+        if step == 0:
+            self.u *= 0
+        if step == 0 or step >= self.steps:
             self.v *= 0
-        # After a late reset's spike v was left as it was, above the threshold.
+        # After the spike of a late reset v was left as it was, above the threshold.
         owing = (self.v > self.limit) & self.late
-        self.drive(activation_in, owing * self.limit if self.mechanism == "subtract" else 0)
+        self.drive(a_in, owing * self.limit if self.mechanism == "subtract" else 0)
         if self.mechanism == "zero":
             self.v[owing] = 0
-
-    def reset_voltage(self, spike_vector):
-        if self.late or self.mechanism == "none":
-            return
-        self.v[:] = np.where(spike_vector, self.v - self.limit if self.mechanism == "subtract" else 0, self.v)
+        spikes = self.v > self.limit
+        if not self.late and self.mechanism != "none":
+            self.v[:] = np.where(spikes, self.v - self.limit if self.mechanism == "subtract" else 0, self.v)
+        self.s_out.send(spikes)
 
 
 @implements(proc=OtherReset, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class OtherResetFixed(_Resets, PyLifResetModelBitAcc):
+class OtherResetFixed(_Resets, AbstractPyLifModelFixed):
     """In integers; what is taken off late is part of the sum that saturates."""
 
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
@@ -57,17 +61,16 @@ class OtherResetFixed(_Resets, PyLifResetModelBitAcc):
     def limit(self):
         return np.left_shift(np.int32(self.vth), self.vth_shift)
 
-    def drive(self, activation_in, owed):
-        bias = self.effective_bias
-        self.effective_bias = bias - owed
-        PyLifResetModelBitAcc.subthr_dynamics(self, activation_in)
-        self.effective_bias = bias
+    def drive(self, a_in, owed):
+        self.scale_bias()
+        self.effective_bias = self.effective_bias - owed
+        self.subthr_dynamics(a_in)
 
 
 @implements(proc=OtherReset, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class OtherResetFloat(_Resets, PyLifResetModelFloat):
+class OtherResetFloat(_Resets, AbstractPyLifModelFloat):
     """In floats."""
 
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
@@ -77,6 +80,6 @@ class OtherResetFloat(_Resets, PyLifResetModelFloat):
     def limit(self):
         return self.vth
 
-    def drive(self, activation_in, owed):
-        PyLifResetModelFloat.subthr_dynamics(self, activation_in)
+    def drive(self, a_in, owed):
+        self.subthr_dynamics(a_in)
         self.v -= owed
