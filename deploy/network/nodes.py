@@ -173,7 +173,7 @@ class Neuron(ABC):
     def after_spike(self) -> Array:
         """What a hard reset makes of v, and what a soft one takes off."""
 
-    def _reset(self, v: Array, spiked: Array) -> Array:
+    def reset_where(self, v: Array, spiked: Array) -> Array:
         """v after the spikes that are to reset it."""
         match self.reset_mechanism:
             case "zero":
@@ -183,15 +183,15 @@ class Neuron(ABC):
             case "none":
                 return v
 
-    def _late_reset(self, state: State, v: Array) -> Array:
+    def late_reset(self, state: State, v: Array) -> Array:
         """v after what the spikes of the step before still owe."""
-        return self._reset(v, state.age == 1) if self.reset_delay else v
+        return self.reset_where(v, state.age == 1) if self.reset_delay else v
 
     def _fire(self, state: State, u: Array, v: Array, recorded: Array | None) -> Step:
         threshold = self.firing_potential
         spikes = np.zeros(v.shape, bool) if threshold is None else v > threshold
         happened = spikes if recorded is None else recorded
-        after = v if self.reset_delay else self._reset(v, happened)
+        after = v if self.reset_delay else self.reset_where(v, happened)
         return Step(State(u, after, np.where(happened, 1, state.age + 1)), v, spikes)
 
 
@@ -266,7 +266,7 @@ class FloatNeuron(Neuron):
 
     def step(self, state: State, a: Array, recorded: Array | None = None) -> Step:
         u = self.current(state, a)
-        return self._fire(state, u, self._late_reset(state, self.driven(state, u)), recorded)
+        return self._fire(state, u, self.late_reset(state, self.driven(state, u)), recorded)
 
     def current(self, state: State, a: Array) -> Array:
         """The current after a step."""
@@ -324,7 +324,7 @@ class GridNeuron(Neuron):
     def step(self, state: State, a: Array, recorded: Array | None = None) -> Step:
         arriving = unwrapped_current(state.u, a.astype(np.int64), np.asarray(self.du, np.int64))
         u = wrap24(arriving)
-        driven = self._late_reset(state, self.driven(state, u))
+        driven = self.late_reset(state, self.driven(state, u))
         v = saturate(driven)
         overflows = int(np.count_nonzero(u != arriving) + np.count_nonzero(v != driven))
         return self._fire(state, u, v, recorded)._replace(overflows=overflows)

@@ -4,7 +4,7 @@ import numpy as np
 
 from deploy.checking.divergence.groups import Group, same_value
 from deploy.checking.divergence.hypotheses.synapse import weight_variants
-from deploy.network import Array, Conv, Delay, Dense, Network, Neuron
+from deploy.network import Array, Conv, Delay, Dense, Network, Neuron, reset_in_words
 
 FEW = 3
 
@@ -72,6 +72,8 @@ def _gains(expected: Array, found: Array) -> bool:
 
 def _constants(kind: str, one: Neuron, other: Neuron) -> tuple[str, str]:
     field = next(field for field in one.groups[kind] if not same_value(getattr(one, field), getattr(other, field)))
+    if kind == "reset":
+        return kind, f"{reset_in_words(other)} instead of {reset_in_words(one)}"
     raw = getattr(one, field), getattr(other, field)
     if raw[0] is None or raw[1] is None:
         return kind, f"{field} is {raw[1]} instead of {raw[0]}"

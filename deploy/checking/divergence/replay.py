@@ -128,7 +128,7 @@ class _Exact(ArrayArithmetic):
     def _walk_layer(self, name: str, x: Array, recorded: Array | None) -> Array:
         node, rules = self._setup.network.neurons[name], self._setup.rules.get(name, RIGHT)
         if rules != RIGHT:
-            node = exactly(name, node, "the replay of a mistake", GridNeuron, FloatNeuron)
+            node = exactly(name, node, "the replay of a mistake", GridNeuron, FloatNeuron, every_reset=True)
         if rules.carries_state:
             if x.shape[1] != self._setup.frames.shape[1]:
                 raise UnsupportedError(f"{name}: a state carried over recordings is only followed layer by layer")

@@ -12,7 +12,6 @@ from deploy import grid
 from deploy.network import Array, FloatNeuron, GridNeuron, Neuron
 from deploy.network.state import State, Step
 
-Reset = Literal["zero", "soft", "none", "late", "soft-late"]
 Rounding = Literal["zero", "floor", "nearest"]
 
 
@@ -20,14 +19,11 @@ Rounding = Literal["zero", "floor", "nearest"]
 class Rules:
     """How the neurons of one layer are stepped; the defaults are right.
 
-    reset: "zero" at once; "soft" subtracts the threshold; "late" zeroes the next step's potential, its input included
-        (snnTorch's reset_delay); "soft-late" subtracts in the next step; "none" never resets.
     rounding: of the leak: toward zero, down, or to the nearest.
     early_steps: steps that the layer took before its first input arrived (biases skew its start).
     """
 
     spike_at_equal: bool = False
-    reset: Reset = "zero"
     rounding: Rounding = "zero"
     leak_last: bool = False
     saturate: bool = True
@@ -59,20 +55,12 @@ def step(node: Neuron, rules: Rules, state: State, a: Array, recorded: Array | N
     threshold = node.firing_potential
     if threshold is None:
         return Step(State(u, v, state.age), v, np.zeros(v.shape, bool))
-    if rules.reset == "late":
-        v = np.where(state.age == 1, 0, v)
-    elif rules.reset == "soft-late":
-        v = v - np.where(state.age == 1, threshold, 0)
     spikes = v >= threshold if rules.spike_at_equal else v > threshold
     if rules.refractory:
         spikes &= state.age > rules.refractory
     happened = spikes if recorded is None else recorded
     age = np.where(happened, 1, state.age + 1)
-    after = v
-    if rules.reset == "zero":
-        after = np.where(happened, node.reset if isinstance(node, FloatNeuron) else np.zeros((), v.dtype), v)
-    elif rules.reset == "soft":
-        after = np.where(happened, v - threshold, v)
+    after = v if node.reset_delay else node.reset_where(v, happened)
     if rules.reset_current:
         u = np.where(happened, np.zeros((), u.dtype), u)
     return Step(State(u, after.astype(v.dtype), age), v, spikes)
@@ -88,13 +76,14 @@ def _current(node: Neuron, rules: Rules, state: State, a: Array) -> Array:
 
 def _potential(node: Neuron, rules: Rules, state: State, u: Array) -> Array:
     if isinstance(node, FloatNeuron):
-        return node.driven(state, u)
+        return node.late_reset(state, node.driven(state, u))
     assert isinstance(node, GridNeuron)
     kept = grid.DECAY_ONE - np.asarray(node.dv, np.int64)
     arriving = u + np.asarray(node.bias, np.int64)
     potential = (
         _shift((state.v + arriving) * kept, rules) if rules.leak_last else _shift(state.v * kept, rules) + arriving
     )
+    potential = node.late_reset(state, potential)
     if rules.saturate:
         potential = potential.clip(-grid.V_MAX, grid.V_MAX)
     return potential.clip(0) if rules.never_negative else potential

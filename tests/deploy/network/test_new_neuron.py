@@ -49,7 +49,7 @@ def _torch(network: Network, _: Path) -> object:
 
 
 def _soft(network: Network) -> Setup:
-    return Setup(network=network, frames=FRAMES).with_rules("lif", reset="soft")
+    return Setup(network=network, frames=FRAMES).with_rules("lif", spike_at_equal=True)
 
 
 PLACES: dict[str, tuple[Callable[[], Network], Callable[[Network, Path], object]]] = {

@@ -7,15 +7,11 @@ import numpy as np
 
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.replay import Setup, replay
-from deploy.network import Array, GridNeuron, Neuron
+from deploy.network import Array, FloatNeuron, GridNeuron, Neuron, ResetMechanism, reset_in_words
 from deploy.traces.trace import Trace
 
 RULES: dict[str, tuple[str, dict[str, Any]]] = {
     "spike-on-equal": ("a neuron spikes at v >= threshold instead of v > threshold", {"spike_at_equal": True}),
-    "soft-reset": ("a spike subtracts the threshold instead of resetting the potential to 0", {"reset": "soft"}),
-    "late-reset": ("a spike resets the potential one step late", {"reset": "late"}),
-    "late-soft-reset": ("a spike subtracts the threshold, one step late", {"reset": "soft-late"}),
-    "no-reset": ("a spike does not reset the potential", {"reset": "none"}),
     "current-reset": ("a spike resets the synaptic current as well", {"reset_current": True}),
     "leak-floor": ("the leak rounds down instead of toward zero", {"rounding": "floor"}),
     "leak-nearest": ("the leak rounds to the nearest instead of toward zero", {"rounding": "nearest"}),
@@ -35,6 +31,31 @@ def _rule(kind: str, text: str, changes: dict[str, Any]) -> None:
 
 for _kind, (_text, _changes) in RULES.items():
     _rule(_kind, _text, _changes)
+
+
+RESETS: dict[str, tuple[str, ResetMechanism, bool]] = {
+    "hard-reset": ("a spike resets the potential to 0 at once", "zero", False),
+    "soft-reset": ("a spike takes the threshold off", "subtract", False),
+    "late-reset": ("a spike resets the potential to 0 one step late", "zero", True),
+    "late-soft-reset": ("a spike takes the threshold off one step late", "subtract", True),
+    "no-reset": ("a spike does not reset the potential", "none", False),
+}
+
+
+def _reset(kind: str, text: str, mechanism: ResetMechanism, late: bool) -> None:
+    @hypothesis(kind, "neuron")
+    def propose(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
+        node = setup.network.neurons[layer]
+        if node.is_readout or (node.reset_mechanism, node.reset_delay) == (mechanism, late):
+            return
+        changes: dict[str, Any] = {"reset_mechanism": mechanism, "reset_delay": late}
+        if isinstance(node, FloatNeuron) and mechanism != node.reset_mechanism:
+            changes["reset"] = node.threshold if mechanism == "subtract" else np.zeros((), np.float32)
+        yield Candidate(f"{text}, not {reset_in_words(node)}", setup.with_node(layer, **changes))
+
+
+for _kind, _what in RESETS.items():
+    _reset(_kind, *_what)
 
 
 @hypothesis("refractory", "neuron")
