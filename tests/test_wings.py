@@ -24,8 +24,8 @@ ROOMS = {
 }
 """A room imports only from rooms to its left. What stands here no more is a command, to the right of all rooms."""
 COMMANDS = {
-    "ckd": {"train", "evaluate", "compare", "download"},
-    "deploy": {"cli", "pytest_plugin"},
+    "ckd": {"entry", "train", "evaluate", "compare", "download"},
+    "deploy": {"entry", "cli", "pytest_plugin"},
 }
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ckd.files import write_then_rename
-
-
-def cache_folder() -> Path:
-    """$XDG_CACHE_HOME/ckd, or ~/.cache/ckd."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ckd"
+from ckd.files import cache_folder, write_then_rename
 
 
 def cached_frames(

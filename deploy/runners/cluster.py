@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ckd.events import load_frames
+from ckd.files import away_from_current_folder
 from deploy.errors import ModelError, RunnerError
 from deploy.extras import require
 from deploy.formats.model_file import ModelFile
@@ -52,6 +53,8 @@ def run(
     ray = _connect(address)
     started = time.perf_counter()
     paths = not hasattr(recordings, "shape")
+    if paths:
+        recordings = [Path(path).absolute() for path in recordings]
     if paths and network.binning is None:
         raise ModelError("this model does not say how recordings become frames; give frames, or a model with binning")
     sent = ray.put((type(network), _sendable(network)))
@@ -75,7 +78,9 @@ def _connect(address: str) -> Any:
     ray = require("ray", extra="cluster", use="running on a cluster needs")
     if not ray.is_initialized():
         try:
-            ray.init(address=address, log_to_driver=False)
+            # Ray's workers import from the folder in which it is started.
+            with away_from_current_folder():
+                ray.init(address=address, log_to_driver=False)
         except (ConnectionError, ValueError) as error:
             raise RunnerError(f"no Ray cluster at {address!r} ({error}); start one: ray start --head") from error
     return ray

@@ -5,13 +5,13 @@ graph, kept apart by LIFReset with one reset_offset for each layer, so that a bi
 """
 
 import json
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ckd.files import scratch_folder
 from deploy.errors import UnsupportedError
 from deploy.grid import VTH_MAX
 from deploy.network import Array, Network
@@ -71,11 +71,10 @@ def run_prepared(
 ) -> Trace:
     """`run` or `run_floating`; with `python`, on a Loihi 2 chip, by an interpreter that has Intel's packages."""
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="ckd-lava-") as name:
-        folder = Path(name)
+    with scratch_folder("ckd-lava-") as folder:
         hardware = python is not None
         plan = prepare(network, frames, folder, states=states, floating=floating, hardware=hardware)
-        run_worker(WORKER, str(folder), timeout=timeout, python=python)
+        run_worker(WORKER, folder, timeout=timeout, python=python)
         return _trace(network, frames, folder, plan, time.perf_counter() - started)
 
 

@@ -5,14 +5,12 @@ to Lava's public interface and has not been run on a chip. Where something is mi
 """
 
 import os
-import shutil
 import subprocess
-from pathlib import Path
 
 from deploy.errors import RunnerError
 from deploy.network import Array, Network
 from deploy.runners.lava.fixed import TIMEOUT, run_prepared
-from deploy.runners.lava.python310 import find_python310
+from deploy.runners.lava.python310 import ELSEWHERE, find_python310, named_program, on_path
 from deploy.traces.trace import Trace
 
 VARIABLE = "CKD_LOIHI_PYTHON"
@@ -33,7 +31,7 @@ def loihi2_missing() -> list[str]:
     except RunnerError as error:
         return [str(error)]
     missing = [f"{what}, as `{module}` in {python}" for module, what in MODULES.items() if not _has(python, module)]
-    if not (os.environ.get(HOST) or shutil.which("sinfo")):
+    if not (os.environ.get(HOST) or on_path("sinfo")):
         missing.append(f"a board: neither SLURM (sinfo) nor a host in {HOST}")
     return missing
 
@@ -44,7 +42,8 @@ def loihi_python() -> str:
     Raises:
         RunnerError: there is none.
     """
-    return os.environ.get(VARIABLE) or find_python310()
+    named = os.environ.get(VARIABLE)
+    return named_program(named) if named else find_python310()
 
 
 def run(network: Network, frames: Array, *, states: int = 0, digests: bool = False, timeout: float = TIMEOUT) -> Trace:
@@ -67,10 +66,10 @@ def run(network: Network, frames: Array, *, states: int = 0, digests: bool = Fal
 
 
 def _has(python: str, module: str) -> bool:
-    """Asked of the interpreter itself, in a folder where nothing of ours can be mistaken for the module."""
+    """Asked of the interpreter itself, isolated as the worker is."""
     question = f"import importlib.util as u, sys; sys.exit(u.find_spec({module!r}) is None)"
     try:
-        answer = subprocess.run([python, "-c", question], capture_output=True, check=False, cwd=Path(python).anchor)
+        answer = subprocess.run([python, "-I", "-c", question], capture_output=True, check=False, cwd=ELSEWHERE)
     except OSError:
         return False
     return answer.returncode == 0

@@ -1,7 +1,6 @@
 """Runs a netx file (lava-dl's HDF5 network) in Lava's fixed_pt models, as `lava.lib.dl.netx.hdf5.Network` builds it."""
 
 import json
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ckd.files import scratch_folder
 from deploy.errors import RunnerError
 from deploy.formats.model_file import ModelFile
 from deploy.formats.netx import write_netx
@@ -37,8 +37,8 @@ def run(model: Network | ModelFile, frames: Array, *, states: int = 0, digests: 
     if isinstance(model, ModelFile):
         trace = run_netx(model.path, frames, names=model.layers)
     else:
-        with tempfile.TemporaryDirectory(prefix="ckd-netx-") as name:
-            path = Path(name) / "model.net"
+        with scratch_folder("ckd-netx-") as folder:
+            path = folder / "model.net"
             write_netx(model, path)
             trace = run_netx(path, frames, names=list(model.neurons))
     return replace(trace, classes=model.classes, binning=model.binning)
@@ -64,8 +64,7 @@ def run_netx(path: Path, frames: Array, *, names: Sequence[str]) -> Trace:
     if not path.is_file():
         raise RunnerError(f"{path}: no such netx file; ckd-export --to netx writes one")
     recordings, steps = frames.shape[:2]
-    with tempfile.TemporaryDirectory(prefix="ckd-netx-") as name:
-        folder = Path(name)
+    with scratch_folder("ckd-netx-") as folder:
         np.save(folder / "frames.npy", np.ascontiguousarray(_turned(frames)))
         plan = {
             "path": str(path),
@@ -77,7 +76,7 @@ def run_netx(path: Path, frames: Array, *, names: Sequence[str]) -> Trace:
             "unreachable": UNREACHABLE,
         }
         (folder / "plan.json").write_text(json.dumps(plan))
-        run_worker(WORKER, str(folder), timeout=TIMEOUT)
+        run_worker(WORKER, folder, timeout=TIMEOUT)
         count = json.loads((folder / "done.json").read_text())["layers"]
         layers = list(names)
         if len(layers) != count:

@@ -1,4 +1,4 @@
-"""Runs a worker script in a Python 3.10 of its own: uv builds its environment once, a time limit ends what hangs."""
+"""Runs a worker script in a Python 3.10 of its own; a time limit ends what hangs, a pipe what is left alone."""
 
 import os
 import signal
@@ -8,18 +8,18 @@ import time
 from pathlib import Path
 
 from deploy.errors import RunnerError
-from deploy.runners.lava.python310 import find_python310, find_uv
+from deploy.runners.lava.environment import python_for
 
-BUILD_SECONDS = 900.0
-"""For the first run of a script, which downloads its packages."""
-
+LAUNCH = Path(__file__).parent / "workers" / "launch.py"
 MORE_TIME = "allow more time, or give fewer recordings or steps"
 TAIL = 4000
 """How many characters of a worker's output an error shows: its end, where the exception is."""
 
 
-def run_worker(script: Path, *arguments: str, timeout: float, python: str | None = None) -> None:
-    """Run `script` (its requirements in its head, PEP 723) under Python 3.10 and wait for it.
+def run_worker(script: Path, folder: Path, *, timeout: float, python: str | None = None) -> None:
+    """Run `script` under Python 3.10 in `folder`, which is its argument too, and wait for it.
+
+    Nothing of the folder that the user stands in is on its path, and it ends when this process does.
 
     Args:
         timeout: seconds, after which it is ended together with every process that it started. Building its
@@ -29,29 +29,23 @@ def run_worker(script: Path, *arguments: str, timeout: float, python: str | None
     Raises:
         RunnerError: no Python 3.10, no environment, a failure (with the end of its stderr), or out of time.
     """
-    if python is not None:
-        _call([python, str(script), *arguments], f"{script.name} failed", timeout)
-        return
-    # PYTHONPATH would bring packages of this Python into that one.
-    uv = ["env", "-u", "PYTHONPATH", "-u", "PYTHONHOME", find_uv(), "--quiet"]
-    target = ["--python", find_python310(), "--script", str(script)]
-    _call([*uv, "sync", *target], f"{script.name}: its environment could not be built", BUILD_SECONDS)
-    _call([*uv, "run", "--no-sync", *target, *arguments], f"{script.name} failed", timeout)
-
-
-def _call(command: list[str], failure: str, timeout: float) -> None:
+    # Isolated: neither the current folder, nor PYTHONPATH with packages of this Python, nor what a user installed.
+    command = [python or python_for(script), "-I", "-W", "ignore", str(LAUNCH), str(script.resolve()), str(folder)]
     # One thread each: Lava starts a process for every layer, and their BLAS threads would fight for the cores.
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    # Not a pipe: the children of a worker that died would hold its other end open.
-    with tempfile.TemporaryFile("w+", errors="replace") as output:
-        process = subprocess.Popen(
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    # Its output is no pipe: the children of a worker that died would hold its other end open.
+    with (
+        tempfile.TemporaryFile("w+", errors="replace") as output,
+        subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.PIPE,  # The worker ends when nobody holds our end of it.
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=environment,
             start_new_session=True,
-        )
+        ) as process,
+    ):
         try:
             code = process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -63,7 +57,7 @@ def _call(command: list[str], failure: str, timeout: float) -> None:
             _end_group(process)
             output.seek(0)
             why = f" (exit {code})" if code is not None else f": not done after {timeout:.0f} s and ended; {MORE_TIME}"
-            raise RunnerError(failure + why + _shown(output.read()))
+            raise RunnerError(f"{script.name} failed{why}{_shown(output.read())}")
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

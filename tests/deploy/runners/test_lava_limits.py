@@ -1,6 +1,7 @@
 """What the Lava runner refuses before it starts, and what its worker does when something goes wrong."""
 
 import json
+import re
 import sys
 import time
 from itertools import pairwise
@@ -12,6 +13,7 @@ import pytest
 import deploy
 from deploy.errors import FramesError, GridError, RunnerError, UnsupportedError
 from deploy.network import Conv, Dense, Flatten, FloatNeuron, Input, Network, Output, SumPool
+from deploy.runners.lava import environment, netx
 from deploy.runners.lava import fixed as lava
 from deploy.runners.lava.loihi2 import loihi2_missing
 from deploy.runners.lava.python310 import find_python310
@@ -123,7 +125,7 @@ def test_a_lava_that_takes_too_long_is_ended_with_all_its_processes(tmp_path: Pa
     frames = np.ones((1, 60000, 3), np.uint8)
     lava.prepare(small(), frames, tmp_path)
     with pytest.raises(RunnerError, match="not done after 6 s"):
-        run_worker(lava.WORKER, str(tmp_path), timeout=6)
+        run_worker(lava.WORKER, tmp_path, timeout=6)
     time.sleep(1)
     processes = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path) in _read(p)]
     assert not processes
@@ -137,8 +139,28 @@ def test_what_fails_inside_a_process_of_lava_is_shown_at_once(tmp_path: Path) ->
     (tmp_path / "plan.json").write_text(json.dumps(plan | {"interval": 60, "total": 61}))
     started = time.perf_counter()
     with pytest.raises(RunnerError, match="IndexError"):
-        run_worker(lava.WORKER, str(tmp_path), timeout=120)
+        run_worker(lava.WORKER, tmp_path, timeout=120)
     assert time.perf_counter() - started < 60
+
+
+@pytest.mark.parametrize("script", [lava.WORKER, netx.WORKER], ids=["lava", "netx"])
+def test_the_list_of_a_workers_packages_is_that_of_its_head(script: Path) -> None:
+    head = re.search(r"^# dependencies = (\[.*\])$", script.read_text(), re.MULTILINE)
+    assert head
+    listed = script.with_suffix(".lock").read_text()
+    for package in json.loads(head[1]):
+        assert re.search(rf"^{re.escape(package)} \\\n    --hash=sha256:", listed, re.MULTILINE), package
+
+
+@needs_lava
+def test_a_package_of_another_hash_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "other_worker.py"
+    script.write_text("print('ran')\n")
+    # Small, and in the cache of whoever has run Lava.
+    script.with_suffix(".lock").write_text(f"threadpoolctl==3.8.0 --hash=sha256:{'0' * 64}\n")
+    monkeypatch.setattr(environment, "cache_folder", lambda: tmp_path / "cache")
+    with pytest.raises(RunnerError, match=r"other_worker\.py: its environment could not be built.*(?s:.*)[Hh]ash"):
+        run_worker(script, tmp_path, timeout=10)
 
 
 def test_a_python_that_is_no_3_10_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:

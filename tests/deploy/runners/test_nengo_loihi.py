@@ -33,7 +33,7 @@ def test_random_networks_are_the_same_spike_by_spike_in_nengo_loihis_emulator(tm
             assert isinstance(dense, Dense) and isinstance(neuron, GridNeuron) and neuron.vth is not None
             arrays |= {f"weight{k}": dense.weight, f"du{k}": neuron.du, f"dv{k}": neuron.dv, f"vth{k}": neuron.vth}
         np.savez(tmp_path / f"case{i}.npz", **arrays)
-    run_worker(Path(__file__).with_name("nengo_loihi_worker.py"), str(tmp_path), timeout=300)
+    run_worker(Path(__file__).with_name("nengo_loihi_worker.py"), tmp_path, timeout=300)
 
     spikes = 0
     for i, network in enumerate(networks):

@@ -1,0 +1,38 @@
+"""Where the console scripts begin: ckd-train is python -m ckd.train that imports nothing from the current folder."""
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+
+from ckd.files import ignore_current_folder
+
+
+def train() -> int:
+    """ckd-train."""
+    return start("ckd.train")
+
+
+def evaluate() -> int:
+    """ckd-evaluate."""
+    return start("ckd.evaluate")
+
+
+def compare() -> int:
+    """ckd-compare."""
+    return start("ckd.compare")
+
+
+def download() -> int:
+    """ckd-download."""
+    return start("ckd.download")
+
+
+def start(module: str) -> int:
+    """Import a command's module and run its `main`; Ctrl-C while it is imported is one line, too."""
+    try:
+        ignore_current_folder()
+        command: Callable[[], int] = import_module(module).main
+        return command()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130

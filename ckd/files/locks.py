@@ -1,0 +1,36 @@
+"""A lock that the operating system holds: it is gone with the process that has it, however that ends."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class HeldError(Exception):
+    """A file is held by another process, whose number is the message; empty where it is not known."""
+
+
+@contextmanager
+def held(path: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold the lock file `path`, which is made and stays, until the block ends. It says who holds it.
+
+    Args:
+        wait: until another process gives it up.
+
+    Raises:
+        HeldError: another process, or another block of this one, holds it.
+        OSError: it cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise HeldError(os.read(descriptor, 20).decode("ascii", "replace").strip()) from None
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
