@@ -31,6 +31,7 @@ def _clear(prefix: str) -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
         with suppress(OSError, HeldError):
             about = folder.lstat()
-            if S_ISDIR(about.st_mode) and about.st_uid == os.getuid():
+            # A folder without a lock was made by something else, which may still use it.
+            if S_ISDIR(about.st_mode) and about.st_uid == os.getuid() and (folder / LOCK).is_file():
                 with held(folder / LOCK):
                     shutil.rmtree(folder)

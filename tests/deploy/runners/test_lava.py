@@ -283,7 +283,7 @@ def test_any_network_of_convolutions_and_dense_layers_is_the_same_spike_by_spike
 
 
 @needs_lava
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 20))])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 21))])
 def test_soft_late_and_absent_resets_are_the_same_spike_by_spike(seed: int) -> None:
     rng = np.random.default_rng(1000 + seed)
     network = with_resets(rng, random_network(rng))
