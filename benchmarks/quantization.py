@@ -24,6 +24,7 @@ from export.finetune import finetune
 from export.fold import student_to_network
 from export.pipeline import calibration
 from export.recording import record_float
+from export.refusals import graph_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +57,9 @@ def main() -> int:
     for path in plan.runs:
         run = load_run(path)
         frames, labels, _ = run.recordings("test")
-        network = student_to_network(run.student, binning=run.binning, classes=run.classes)
-        reference = record_float(run.student, network, frames)
+        student = graph_of(run)
+        network = student_to_network(student, binning=run.binning, classes=run.classes)
+        reference = record_float(student, network, frames)
         floats.append(float(np.mean(reference.predictions == labels)))
         rates = {layer: float(record.output.mean()) for layer, record in reference.spiking.items()}
         for bits in plan.bits:

@@ -101,7 +101,8 @@ def evaluation_table(result: dict[str, Any]) -> None:
     steps = " ".join(f"{value:.1%}" for value in result["accuracy_per_step"])
     console.print(f"accuracy after each time step: {steps}", highlight=False)
     rates = "  ".join(f"{name} {rate:.1%}" for name, rate in result["spike_rate"].items())
-    console.print(f"neurons that spike in a step: {rates}", highlight=False)
+    if rates:
+        console.print(f"neurons that spike in a step: {rates}", highlight=False)
 
 
 def comparison_table(rows: list[dict[str, Any]]) -> None:

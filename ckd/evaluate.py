@@ -3,10 +3,12 @@
 Example:
   python -m ckd.evaluate runs/digits-seed0                        the run's own test recordings
   python -m ckd.evaluate runs/few --events RECORDINGS --json      RECORDINGS/<class>/<recording>
+  python -m ckd.evaluate runs/own --student my_models:make --dataset my_data:make
 """
 
 import json
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,10 @@ class Options:
     """Folder of recordings as <class>/<recording>; left out: the run's test recordings."""
     baseline: bool = False
     """Measure the student that was trained without distillation."""
+    student: str | None = None
+    """PACKAGE.MODULE:FACTORY of a run whose student is from outside, said again: its code runs."""
+    dataset: str | None = None
+    """The same of its data set."""
     json: bool = False
     """Print JSON for a program to read."""
 
@@ -37,7 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _main(arguments: list[str]) -> int:
     options = tyro.cli(Options, prog="python -m ckd.evaluate", description=__doc__, args=arguments)
-    result = evaluate(options.run, events=options.events, student="baseline" if options.baseline else "student")
+    factories = [name for name in (options.student, options.dataset) if name is not None]
+    student = "baseline" if options.baseline else "student"
+    result = evaluate(options.run, events=options.events, student=student, factories=factories)
     if options.json:
         print(json.dumps(result))
         return 0
@@ -47,16 +55,20 @@ def _main(arguments: list[str]) -> int:
     return 0
 
 
-def evaluate(path: Path, *, events: Path | None, student: str = "student") -> dict[str, Any]:
+def evaluate(
+    path: Path, *, events: Path | None, student: str = "student", factories: Collection[str] = ()
+) -> dict[str, Any]:
     """Accuracy (overall, by time step, by class) and spike rates of a run's student.
 
     Args:
         path: run folder.
         events: recordings as <class>/<recording>, or None for the run's test recordings.
         student: "student" or "baseline".
+        factories: as for `ckd.runs.folder.load_run`.
 
     Raises:
         RunError: the run cannot be read. RecordingError: a recording cannot, or its class is none of the run's.
+        ConfigError: the run names a factory that is not among `factories` or cannot be imported.
     """
     import numpy as np
 
@@ -64,7 +76,7 @@ def evaluate(path: Path, *, events: Path | None, student: str = "student") -> di
     from ckd.runs.folder import load_run
     from ckd.training.measure import measure
 
-    run = load_run(path, student=student)
+    run = load_run(path, student=student, factories=factories)
     if events is None:
         frames, labels, _ = run.recordings("test")
     else:

@@ -3,6 +3,7 @@
 Example:
   python -m ckd.train                       the embedded digits, minutes on two cores
   python -m ckd.train --preset nmnist --data-root DIR --labels-per-class 10 --out runs/few
+  python -m ckd.train --student my_package.models:make --dataset my_package.data:make --data-root DIR
   python -m ckd.train --resume runs/few     go on after an interruption
 """
 
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from ckd.config import Config, load_preset, preset_names
+from ckd.config import Config, load_preset, named, preset_names
+from ckd.config.factories import is_factory
 from ckd.console import run_command
 from ckd.errors import ConfigError
 
@@ -25,7 +27,7 @@ class Options:
     overwrite: bool = False
     """Replace a run folder that exists."""
     resume: Path | None = None
-    """Go on with this run folder; takes no other option."""
+    """Go on with this run folder; takes no other option, but the names of a student and data set from outside again."""
     dry_run: bool = False
     """Print the resolved configuration and one batch's shapes, and train nothing."""
 
@@ -36,14 +38,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _main(arguments: list[str]) -> int:
     options, config = parse(arguments)
-    if options.resume is not None and len(arguments) > 2:
-        raise ConfigError("--resume takes no other option: a run goes on as it began")
+    if options.resume is not None and len(arguments) > _words(arguments, "--resume", "--student", "--dataset"):
+        raise ConfigError(
+            "--resume takes no other option: a run goes on as it began; only the names of a student and data set from "
+            "outside are given again"
+        )
     if options.dry_run:
         from ckd.training.dry_run import describe
 
         print(describe(config))
         return 0
-    return _train(options, config)
+    return _train(options, config, factories=_named(arguments))
 
 
 def parse(arguments: list[str]) -> tuple[Options, Config]:
@@ -52,8 +57,10 @@ def parse(arguments: list[str]) -> tuple[Options, Config]:
 
     from ckd.data.sources import SOURCES
 
-    preset = _preset_of(arguments)
-    defaults = load_preset(preset)
+    preset = _after("--preset", arguments)
+    if preset == "":
+        raise ConfigError("--preset needs a name")
+    defaults = load_preset(preset or Config().preset, factories=_named(arguments))
 
     @dataclass(frozen=True, kw_only=True)
     class Command:
@@ -70,19 +77,27 @@ def parse(arguments: list[str]) -> tuple[Options, Config]:
     return command.options, command.config
 
 
-def _preset_of(arguments: list[str]) -> str:
-    """The preset must be known before the rest can be read: it decides the defaults."""
+def _named(arguments: list[str]) -> list[str]:
+    """The student and data set that a command line names: where they are from outside, their code may run."""
+    return [name for option in ("--student", "--dataset") if (name := _after(option, arguments))]
+
+
+def _words(arguments: list[str], *options: str) -> int:
+    """How many words of a command line these options and their values are."""
+    return sum(2 * (word in options) + word.startswith(tuple(f"{option}=" for option in options)) for word in arguments)
+
+
+def _after(option: str, arguments: list[str]) -> str | None:
+    """What stands behind an option, "" where nothing does, None where it is not there: known before the rest is."""
     for place, word in enumerate(arguments):
-        if word == "--preset":
-            if place + 1 == len(arguments):
-                raise ConfigError("--preset needs a name")
-            return arguments[place + 1]
-        if word.startswith("--preset="):
-            return word.removeprefix("--preset=")
-    return Config().preset
+        if word == option:
+            return "".join(arguments[place + 1 : place + 2])
+        if word.startswith(f"{option}="):
+            return word.removeprefix(f"{option}=")
+    return None
 
 
-def _train(options: Options, config: Config) -> int:
+def _train(options: Options, config: Config, *, factories: list[str]) -> int:
     """Train with a progress bar, and show the results."""
     from ckd.console import RichReporter, results_table
     from ckd.training.parallel import is_first_process
@@ -92,17 +107,25 @@ def _train(options: Options, config: Config) -> int:
     try:
         with reporter:
             if options.resume:
-                summary = resume_run(options.resume, reporter=reporter)
+                summary = resume_run(options.resume, factories=factories, reporter=reporter)
             else:
                 summary = train_run(config, options.out, overwrite=options.overwrite, reporter=reporter)
     except KeyboardInterrupt:
-        goes_on = f"; python -m ckd.train --resume {reporter.out} goes on" if reporter.out else ""
+        goes_on = f"; {_resuming(reporter.out)} goes on" if reporter.out else ""
         if reporter.shown:
             print(f"interrupted{goes_on}", file=sys.stderr)
         return 130
     if reporter.shown and reporter.out:
         results_table(summary, reporter.out)
     return 0
+
+
+def _resuming(out: Path) -> str:
+    """The command that goes on with an interrupted run."""
+    from ckd.runs.folder import read_config
+
+    outside = [(option, name) for option, name in named(read_config(out)).items() if is_factory(name)]
+    return " ".join(["python -m ckd.train --resume", str(out), *(word for pair in outside for word in pair)])
 
 
 if __name__ == "__main__":

@@ -52,6 +52,10 @@ class Command:
     """Iterations of training on the grid after quantizing, on the run's own recordings and with its teacher."""
     device: str = "cpu"
     """Where PyTorch runs the student for the trace, and trains it on the grid."""
+    student: str | None = None
+    """PACKAGE.MODULE:FACTORY of a run whose student is from outside, said again: its code runs."""
+    dataset: str | None = None
+    """The same of its data set."""
     json: bool = False
     """Print a program's view of the result."""
 
@@ -59,6 +63,10 @@ class Command:
     def plan(self) -> Plan:
         """What is asked of the library."""
         return Plan(**{field.name: getattr(self, field.name) for field in fields(Plan)})
+
+    @property
+    def factories(self) -> tuple[str, ...]:
+        return tuple(name for name in (self.student, self.dataset) if name is not None)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from export.finetune import finetune
 from export.fold import student_to_network
 from export.plan import Plan
 from export.recording import record_float, record_quantized
-from export.refusals import refuse_early, refuse_foreign_trace
+from export.refusals import graph_of, refuse_early, refuse_foreign_trace
 
 Stage = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """Entered with the title and size of a long stage; what it gives is told how much of it is done."""
@@ -38,7 +38,7 @@ def export(plan: Plan, *, stage: Stage = silent) -> Exported:
         CkdError: a run folder, or its recordings, that cannot be read.
     """
     refuse_early(plan)
-    content = _content(plan, load_run(plan.run), stage)
+    content = _content(plan, load_run(plan.run, factories=plan.factories), stage)
     if content.network.on_grid or not plan.format.floats_apart:
         refuse_foreign_trace(plan.model, content.trace)
     files = plan.format.write(content, plan.model)
@@ -62,9 +62,10 @@ def calibration(run: Run) -> Array:
 
 
 def _content(plan: Plan, run: Run, stage: Stage) -> Content:
-    floating = student_to_network(run.student, binning=run.binning, classes=run.classes)
+    student = graph_of(run)
+    floating = student_to_network(student, binning=run.binning, classes=run.classes)
     frames, labels, names = run.recordings("test")
-    float_trace = record_float(run.student, floating, frames, device=plan.device)
+    float_trace = record_float(student, floating, frames, device=plan.device)
     network, trace = floating, float_trace
     if plan.chip != "none":
         network = plan.format.fit(_on_grid(plan, run, floating, stage))

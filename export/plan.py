@@ -22,6 +22,7 @@ class Plan:
     weight_bits: bits per weight on the grid, 1 to 8.
     finetune: iterations of training on the grid after quantizing, on the run's own recordings and with its teacher.
     device: where PyTorch runs the student for the trace, and trains it on the grid: "cpu", "cuda".
+    factories: the names of the run's student and data set, where they are PACKAGE.MODULE:FACTORY: their code runs.
     """
 
     run: Path | str
@@ -31,6 +32,7 @@ class Plan:
     weight_bits: int = 8
     finetune: int = 0
     device: str = "cpu"
+    factories: tuple[str, ...] = ()
 
     @property
     def format(self) -> Format:

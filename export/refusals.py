@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ckd.models.student import Student
+from ckd.runs.folder import Run
 from deploy.commands.shared import require_file_name
 from deploy.errors import DeployError, TraceError, listed
 from deploy.grid import WEIGHT_BITS
@@ -37,6 +39,17 @@ def refuse_early(plan: Plan) -> None:
     require_file_name(model)
     form.refuse(model)
     _require_device(plan.device)
+
+
+def graph_of(run: Run) -> Student:
+    """The student of a run as the graph that is exported. Raises DeployError where it is a module from outside."""
+    if isinstance(run.student, Student):
+        return run.student
+    name = run.config.student.student
+    raise DeployError(
+        f"{run.path}: its student is the module of {name}; export it by  ckd-export {name} --weights "
+        f"{run.path / 'student.safetensors'}"
+    )
 
 
 def _require_device(device: str) -> None:

@@ -1,6 +1,6 @@
 """Everything that decides a run: a preset file fills it, the command line overrides it."""
 
-from ckd.config.reading import config_from_dict, config_to_dict, load_preset, preset_names
+from ckd.config.reading import config_from_dict, config_to_dict, load_preset, named, preset_names, require_named
 from ckd.config.schema import (
     Augment,
     Config,
@@ -24,5 +24,7 @@ __all__ = [
     "config_from_dict",
     "config_to_dict",
     "load_preset",
+    "named",
     "preset_names",
+    "require_named",
 ]

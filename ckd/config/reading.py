@@ -2,11 +2,13 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Collection
 from importlib import resources
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from ckd.config.factories import is_factory
 from ckd.config.schema import Config
 from ckd.errors import ConfigError
 
@@ -17,8 +19,16 @@ def preset_names() -> list[str]:
     return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
-def load_preset(name: str) -> Config:
-    """The configuration of a preset by its name, or of a YAML file of one's own by its path."""
+def load_preset(name: str, *, factories: Collection[str] = ()) -> Config:
+    """The configuration of a preset by its name, or of a YAML file of one's own by its path.
+
+    Args:
+        name: of the preset, or the file's path.
+        factories: PACKAGE.MODULE:FACTORY names that the file may hold: training would run their code.
+
+    Raises:
+        ConfigError: there is no such preset, it holds what is not allowed, or it names another factory.
+    """
     import yaml
 
     if name in preset_names():
@@ -38,7 +48,30 @@ def load_preset(name: str) -> Config:
         raise ConfigError(f"preset {name}: not valid YAML ({str(error).splitlines()[0]})") from None
     if not isinstance(values, dict | None):
         raise ConfigError(f"preset {name}: expected keys and values, found {str(values)[:60]!r}")
-    return config_from_dict({"preset": Path(name).stem, **(values or {})}, source=f"preset {name}")
+    config = config_from_dict({"preset": Path(name).stem, **(values or {})}, source=f"preset {name}")
+    require_named(config, factories, source=f"preset {name}")
+    return config
+
+
+def require_named(config: Config, factories: Collection[str], *, source: str) -> None:
+    """Raise ConfigError where a configuration that was read from a file names a factory that its reader did not.
+
+    Args:
+        config: as it was read.
+        factories: those that the reader named.
+        source: what an error message calls the file.
+    """
+    for option, name in named(config).items():
+        if is_factory(name) and name not in factories:
+            raise ConfigError(
+                f"{source}: names {name}, code that is no part of ckd and would run; if you trust it, say so by "
+                f"{option} {name}"
+            )
+
+
+def named(config: Config) -> dict[str, str]:
+    """What a configuration has at the options that may name code of one's own."""
+    return {"--student": config.student.student, "--dataset": config.data.dataset}
 
 
 def config_to_dict(config: Config) -> dict[str, Any]:

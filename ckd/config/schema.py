@@ -4,7 +4,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ckd.config.bounds import POSITIVE, bounded, check_numbers
+from ckd.config.factories import is_factory
 from ckd.errors import ConfigError
+
+STUDENTS = ("vgg", "resnet18")
+"""The students of this package."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,7 +16,8 @@ class Data:
     """Recordings and stills."""
 
     dataset: str = "digits"
-    """Which data set of those named above, or `folder` for recordings and images of one's own."""
+    """Which data set of those named above, `folder` for recordings and images of one's own, or PACKAGE.MODULE:FACTORY
+    for what a function of one's own returns."""
     data_root: str | None = None
     """Folder with the recordings and stills; the embedded digits need none."""
     labels_per_class: int | float | None = bounded(3, least=POSITIVE, whole="number, or a share under 1")
@@ -40,8 +45,9 @@ class Data:
 class StudentConfig:
     """The spiking network that is deployed."""
 
-    student: Literal["vgg", "resnet18"] = "vgg"
-    """A VGG of `widths`, or the spiking ResNet-18 of the paper."""
+    student: str = "vgg"
+    """A `vgg` of `widths`, the spiking `resnet18` of the paper, or PACKAGE.MODULE:FACTORY for a torch module of one's
+    own, to which the other options of the student mean nothing."""
     widths: str = "16-AP-32-AP-64-AP"
     """Channels of a VGG's convolutions, AP for average pooling."""
     first_padding: int = bounded(0, least=0, most=16)
@@ -191,7 +197,15 @@ class Config:
 
     def __post_init__(self) -> None:
         check_numbers(self)
-        method, sensor = self.method, self.data.sensor
+        method, sensor, student = self.method, self.data.sensor, self.student.student
+        if student not in STUDENTS and not is_factory(student):
+            raise ConfigError(
+                f"--student {student}: unknown; known are {', '.join(STUDENTS)}, or PACKAGE.MODULE:FACTORY"
+            )
+        if is_factory(student) and method.distill and method.heads == "two":
+            raise ConfigError(
+                f"--heads two needs to know the classifier, which --student {student} does not tell; give --heads one"
+            )
         if sensor is not None and (len(sensor) != 2 or min(sensor) < 1):
             raise ConfigError(f"--sensor (={sensor}) must be the camera's height and width in pixels")
         if self.event_batch < 1:

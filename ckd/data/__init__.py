@@ -1,1 +1,1 @@
-"""What a run sees: recordings and stills, read, filmed, split and kept."""
+"""What a run trains and tests on. `ckd.data.own` takes tonic's data sets, others of (events, label), and arrays."""

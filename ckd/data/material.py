@@ -58,6 +58,11 @@ def prepare(data: Data, method: Method, *, seed: int, split: Split | None = None
     split = split or make_split(source, data, seed=seed)
     rows = {part: split.rows(part, source) for part in PARTS}
     everything = source.stills()
+    if method.distill and not len(everything):
+        raise DatasetError(
+            f"--dataset {data.dataset}: gives recordings without images, which distillation needs; add images, or give "
+            "--no-distill"
+        )
     stills = training_stills(everything, source, split)
     tested = np.isin(everything.image_ids, source.image_ids[rows["test"]])
     pool = None
@@ -77,11 +82,15 @@ def prepare(data: Data, method: Method, *, seed: int, split: Split | None = None
 
 def _pool(source: Source, stills: Stills, *, films: int | None, seed: int) -> StillPool:
     """The stills of the static branch; where it sees films, as many as that, and their films."""
+    _require_every_class(stills, source, "add images that no validation or test recording films")
     if films is not None:
         rng = np.random.default_rng((seed, 5))
         stills = stills.take(np.sort(rng.permutation(len(stills))[:films]))
+        _require_every_class(stills, source, "raise --films")
+    return StillPool(stills=stills, films=None if films is None else filmed(stills, source.binning, seed=(seed, 7)))
+
+
+def _require_every_class(stills: Stills, source: Source, way_out: str) -> None:
     missing = [name for label, name in enumerate(source.classes) if label not in stills.labels]
     if missing:
-        way_out = "add images that no validation or test recording films" if films is None else "raise --films"
         raise DatasetError(f"class {missing[0]!r} has no still to train on; {way_out}")
-    return StillPool(stills=stills, films=None if films is None else filmed(stills, source.binning, seed=(seed, 7)))

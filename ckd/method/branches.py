@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ckd.config import Method
-from ckd.models.student import Student, StudentOutput
+from ckd.models.spiking import SpikingStudent, StudentOutput
+from ckd.models.student import Student
 
 
 class BranchOutputs(NamedTuple):
@@ -19,15 +20,12 @@ class BranchOutputs(NamedTuple):
 class Branches(nn.Module):
     """Student, step weights a_t, and the static head of the two-heads ablation; one forward call an iteration."""
 
-    def __init__(self, student: Student, method: Method, steps: int) -> None:
+    def __init__(self, student: SpikingStudent, method: Method, steps: int) -> None:
         super().__init__()
         self.student = student
         self.method = method
         self.a = nn.Parameter(torch.ones(steps), requires_grad=method.temporal_weights and method.distill)
-        classifier = student.nodes["classifier"]
-        assert isinstance(classifier, nn.Linear)
-        two = method.distill and method.heads == "two"
-        self.static_head = nn.Linear(classifier.in_features, classifier.out_features) if two else None
+        self.static_head = _head_like(student) if method.distill and method.heads == "two" else None
 
     def forward(self, event: Tensor, mixed: Tensor | None) -> BranchOutputs:
         if mixed is None:
@@ -35,7 +33,10 @@ class Branches(nn.Module):
         if self.method.batch_norm == "joint" and self.static_head is None:
             both = self.student(torch.cat([event, mixed], dim=1))
             parts = slice(event.shape[1]), slice(event.shape[1], None)
-            event_part, mixed_part = (StudentOutput(*(value[:, rows] for value in both)) for rows in parts)
+            event_part, mixed_part = (
+                StudentOutput(both.logits[:, rows], None if both.potential is None else both.potential[:, rows])
+                for rows in parts
+            )
             return BranchOutputs(event_part, mixed_part)
         if self.method.batch_norm == "joint":
             static = self.student(mixed, classifier=self.static_head)
@@ -45,8 +46,16 @@ class Branches(nn.Module):
         return BranchOutputs(self.student(event), static)
 
 
+def _head_like(student: SpikingStudent) -> nn.Linear:
+    """A fresh classifier of the form of the student's own."""
+    assert isinstance(student, Student), "a configuration with two heads for another student is refused"
+    classifier = student.nodes["classifier"]
+    assert isinstance(classifier, nn.Linear)
+    return nn.Linear(classifier.in_features, classifier.out_features)
+
+
 @contextmanager
-def kept_statistics(student: Student) -> Iterator[None]:
+def kept_statistics(student: nn.Module) -> Iterator[None]:
     """Batch norm uses this batch's statistics and leaves the running ones, which evaluation uses, as they are."""
     norms = [module for module in student.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]

@@ -119,6 +119,7 @@ def branch_losses(
         if teacher is not None:
             weighted["kd"] = (weight, distillation_loss(mixed.logits, teacher, temperature=method.kd_temperature))
         if method.align_weight > 0:
+            assert mixed.potential is not None and event.potential is not None
             cka = linear_cka(gathered(mixed.potential.flatten(2)), gathered(event.potential.flatten(2)))
             watched["cka"] = cka
             aligned = alignment_loss(cka, a if method.temporal_weights else torch.ones_like(a))

@@ -11,20 +11,12 @@ from ckd.errors import ConfigError
 from ckd.models.distributed import BatchNorm
 from ckd.models.neuron import LIF
 from ckd.models.precision import at_least_float32
+from ckd.models.spiking import SpikingStudent, StudentOutput
 
 Edge = tuple[str, str]
 
 
-class StudentOutput(NamedTuple):
-    """What a student gives for (T, N, C, H, W) frames."""
-
-    logits: Tensor
-    """(T, N, K): the classifier's output at every step; the prediction is the argmax of their sum over the steps."""
-    potential: Tensor
-    """(T, N, C', H', W'): membrane potential before the reset of the last convolutional LIF layer, in float32."""
-
-
-class Student(nn.Module):
+class Student(SpikingStudent):
     """A graph of modules: `nodes` by name in topological order, `edges` between them, "input" and "output" at the ends.
 
     Several edges into a node add up (residual add of currents). Stateless nodes see time folded into the batch.
@@ -47,13 +39,6 @@ class Student(nn.Module):
         classifier: nn.Module | None = None,
         observe: Callable[[str, Tensor], None] | None = None,
     ) -> StudentOutput:
-        """Run all time steps from rest.
-
-        Args:
-            frames: (T, N, C, H, W) float.
-            classifier: takes the place of the student's own (the static head of the two-heads ablation).
-            observe: called as observe(name, output) for every node, outputs (T, N, ...).
-        """
         steps, batch = frames.shape[:2]
         folded = frames.flatten(0, 1)
         if folded.device.type == "cpu":
@@ -85,6 +70,10 @@ class Student(nn.Module):
         for other in rest:
             first = first + other
         return first
+
+    @property
+    def network(self) -> nn.Module:
+        return self
 
     @property
     def neurons(self) -> dict[str, LIF]:

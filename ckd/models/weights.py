@@ -11,7 +11,8 @@ def write_weights(path: Path, state: dict[str, Any]) -> None:
     from safetensors.torch import save_file
 
     with write_then_rename(path) as temporary:
-        save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, temporary)
+        # Copies: the file keeps no two tensors in one memory, as tied weights are.
+        save_file({name: value.detach().cpu().contiguous().clone() for name, value in state.items()}, temporary)
 
 
 def read_weights(path: Path) -> dict[str, Any]:

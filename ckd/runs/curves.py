@@ -37,7 +37,8 @@ def draw_curves(run: Path) -> None:
     for axis, title in titles.items():
         axis.set(title=title, xlabel="iteration")
         axis.grid(alpha=0.3)
-        axis.legend(fontsize=7)
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(fontsize=7)
     losses.set_yscale("log")
     figure.savefig(run / "curves.png", dpi=110)
 

@@ -9,12 +9,13 @@ summary.json           written last: a folder without it is unfinished
 
 import json
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ckd.config import Config, config_from_dict, config_to_dict
+from ckd.config import Config, config_from_dict, config_to_dict, named, require_named
 from ckd.data.base import Source, binning_of
 from ckd.data.sources import open_source
 from ckd.data.split import Split
@@ -23,7 +24,7 @@ from ckd.events import Binning, Frames
 from ckd.events.types import Int
 from ckd.files import write_then_rename
 from ckd.models.build import build_student
-from ckd.models.student import Student
+from ckd.models.spiking import SpikingStudent
 from ckd.models.weights import read_weights
 from ckd.runs.migration import FORMAT, migrated_config
 
@@ -36,7 +37,7 @@ class Run:
 
     path: Path
     config: Config
-    student: Student
+    student: SpikingStudent
     split: Split
     binning: Binning
     classes: tuple[str, ...]
@@ -52,29 +53,32 @@ class Run:
         return open_source(self.config.data)
 
 
-def load_run(path: Path | str, *, student: str = "student") -> Run:
+def load_run(path: Path | str, *, student: str = "student", factories: Collection[str] = ()) -> Run:
     """Read a finished run; the student in eval mode.
 
     Args:
         path: the run folder.
         student: "student", or "baseline" for the one trained without distillation.
+        factories: the names of the student and the data set of the run, where they are PACKAGE.MODULE:FACTORY: their
+            code runs, so a folder that names others is refused.
 
     Raises:
         RunError: no such folder, unfinished, damaged, or written by another version.
+        ConfigError: the run names a factory that is not among `factories` or cannot be imported.
     """
     path = Path(path)
-    config, summary, split = read_config(path), read_summary(path), read_split(path)
+    config, summary, split = trusted_config(path, factories), read_summary(path), read_split(path)
     binning = binning_of(config.data)
     classes = tuple(summary["classes"])
-    network = build_student(config.student, size=config.data.size, classes=len(classes))
+    built = build_student(config, classes=len(classes))
     try:
-        network.load_state_dict(read_weights(path / f"{student}.safetensors"))
+        built.network.load_state_dict(read_weights(path / f"{student}.safetensors"))
     except RuntimeError:
         raise RunError(
             f"{path}: the weights in {student}.safetensors do not fit the network that config.yaml describes; "
             "one of the two files was changed, train the run again"
         ) from None
-    return Run(path, config, network.eval(), split, binning, classes, summary)
+    return Run(path, config, built.eval(), split, binning, classes, summary)
 
 
 def read_summary(path: Path) -> dict[str, Any]:
@@ -133,6 +137,26 @@ def read_config(path: Path) -> Config:
         return config_from_dict(migrated_config(values, path), source=str(file))
     except (ConfigError, TypeError) as error:
         raise RunError(str(error)) from None
+
+
+def trusted_config(path: Path, factories: Collection[str]) -> Config:
+    """The configuration of a run folder whose code of the user's own may run.
+
+    Args:
+        path: the run folder.
+        factories: the PACKAGE.MODULE:FACTORY names that its reader gave.
+
+    Raises:
+        RunError: as `read_config`. ConfigError: it names another factory, or not one of these.
+    """
+    config = read_config(path)
+    require_named(config, factories, source=str(path))
+    found = named(config)
+    for name in factories:
+        if name not in found.values():
+            has = " and ".join(f"{option} {value}" for option, value in found.items())
+            raise ConfigError(f"{path}: is a run with {has}, not with {name}; where it has moved, change config.yaml")
+    return config
 
 
 def create_run(path: Path, config: Config, split: Split) -> None:

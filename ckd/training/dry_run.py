@@ -13,7 +13,7 @@ def describe(config: Config) -> str:
     """The configuration as YAML, the data that was found, and the shapes of a batch and its logits."""
     material = prepare(config.data, config.method, seed=config.seed)
     classes = len(material.source.classes)
-    student = build_student(config.student, size=config.data.size, classes=classes)
+    student = build_student(config, classes=classes)
     batch = BatchMaker.of(material, config, device=torch.device("cpu"))(0)
     with torch.no_grad():
         output = student(batch.event)
@@ -28,5 +28,7 @@ def describe(config: Config) -> str:
     lines += [f"{part} recordings: {len(labels)}" for part, labels in material.labels.items()]
     lines += [f"stills: {len(material.stills)}", f"classes: {classes}"]
     lines += [f"{name}: {tuple(value.shape)}" for name, value in shapes.items() if value is not None]
+    if output.potential is None:
+        lines.append("aligned potential: none, the student names no alignment_layer; only logits are distilled")
     lines += [f"student parameters: {sum(p.numel() for p in student.parameters()):,}"]
     return "\n".join(lines)

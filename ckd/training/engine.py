@@ -1,6 +1,5 @@
 """Training a student: one loop for every recipe. Undistilled training is this loop with the static branch off."""
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from ckd.method.branches import Branches
 from ckd.method.losses import branch_losses
 from ckd.method.schedule import schedules
 from ckd.models.distributed import local_share, process_count
-from ckd.models.student import Student
+from ckd.models.spiking import SpikingStudent
 from ckd.models.teacher import teacher_logits
 from ckd.training.measure import measure
 
@@ -53,7 +52,7 @@ class Hooks:
 
 def train_student(
     fabric: Fabric,
-    student: Student,
+    student: SpikingStudent,
     config: Config,
     *,
     maker: BatchMaker,
@@ -61,7 +60,7 @@ def train_student(
     validation: tuple[Frames, Int],
     progress: Progress,
     hooks: Hooks = Hooks(),
-) -> Student:
+) -> SpikingStudent:
     """Train for the configured number of iterations; the student comes back with its best weights, in eval mode.
 
     Args:
@@ -170,11 +169,11 @@ def _plain(fabric: Fabric, value: Tensor) -> float | list[float]:
     return value.tolist()
 
 
-def _average(progress: Progress, student: Student, decay: float) -> None:
+def _average(progress: Progress, student: SpikingStudent, decay: float) -> None:
     """Exponential moving average of weights and batch statistics, quick at first."""
     now = student.state_dict()
     if progress.average is None:
-        progress.average = {name: value.detach().clone() for name, value in now.items()}
+        progress.average = _copied(now)
         return
     for name, value in now.items():
         kept = progress.average[name]
@@ -184,25 +183,28 @@ def _average(progress: Progress, student: Student, decay: float) -> None:
             kept.copy_(value)
 
 
-def _validate(
-    student: Student, progress: Progress, validation: tuple[Frames, Int]
-) -> dict[str, float | list[float] | dict[str, float]]:
+def _validate(student: SpikingStudent, progress: Progress, validation: tuple[Frames, Int]) -> dict[str, Any]:
     """Measure on validation recordings and keep the weights if their loss is the lowest so far.
 
     The loss, because with few recordings the accuracy is so coarse that chance chooses among its peaks.
     """
-    judged = student
-    if progress.average is not None:
-        judged = copy.deepcopy(student)
-        judged.load_state_dict(progress.average)
-    result = measure(judged, *validation)
+    now = _copied(student.state_dict())
+    # In place: a student from outside may hold states that cannot be copied.
+    student.load_state_dict(progress.average or now)
+    result = measure(student, *validation)
     if progress.best is None or result.loss <= progress.best_loss:
-        progress.best_loss = result.loss
-        progress.best = {name: value.detach().clone() for name, value in judged.state_dict().items()}
-    return {
+        progress.best_loss, progress.best = result.loss, _copied(student.state_dict())
+    student.load_state_dict(now)
+    record: dict[str, Any] = {
         "validation_accuracy": result.accuracy,
         "validation_accuracy_per_step": result.accuracy_per_step,
         "validation_loss": result.loss,
         "spike_rate": result.rates,
-        "synaptic_operations": result.synaptic_operations,
     }
+    if result.synaptic_operations is not None:
+        record["synaptic_operations"] = result.synaptic_operations
+    return record
+
+
+def _copied(state: State) -> State:
+    return {name: value.detach().clone() for name, value in state.items()}

@@ -35,6 +35,7 @@ def train_further(run: Run, student: Student, config: Config, *, hooks: Hooks) -
         teacher = load_teacher(run.path / "teacher.safetensors", network).to(fabric.device)
     maker = BatchMaker.of(material, config, device=fabric.device)
     validation = (material.frames["validation"], material.labels["validation"])
-    return train_student(
+    train_student(
         fabric, student, config, maker=maker, teacher=teacher, validation=validation, progress=Progress(), hooks=hooks
     )
+    return student

@@ -1,5 +1,6 @@
 """What a student does on recordings: accuracy, accuracy per time step, spike rate per layer."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 
 from ckd.events import Frames
 from ckd.events.types import Int
+from ckd.models.spiking import SpikingStudent
 from ckd.models.student import Student
 
 BATCH = 64
@@ -25,23 +27,23 @@ class Measured:
     loss: float
     """Cross-entropy of the mean logits."""
     rates: dict[str, float]
-    """Share of neuron-steps with a spike, by LIF layer."""
-    synaptic_operations: float
+    """Share of neuron-steps with a spike, by LIF layer; none for a student from outside, whose layers nobody knows."""
+    synaptic_operations: float | None
     """Additions at synapses a recording: multiply-accumulates of every layer times the share of its inputs that are
-    not zero (borders counted as full)."""
+    not zero (borders counted as full). None for a student from outside."""
 
 
 @torch.no_grad()
-def measure(student: Student, frames: Frames, labels: Int) -> Measured:
+def measure(student: SpikingStudent, frames: Frames, labels: Int) -> Measured:
     """Run a student in eval mode over (R, T, 2, H, W) frames."""
     was_training = student.training
     student.eval()
     weight = next(student.parameters())
-    active = dict.fromkeys(["input", *student.nodes], 0.0)
-    cells = dict.fromkeys(active, 0)
+    active: Counter[str] = Counter()
+    cells: Counter[str] = Counter()
 
     def count(name: str, output: Tensor) -> None:
-        active[name] += float(output.count_nonzero())
+        active[name] += int(output.count_nonzero())
         cells[name] += output.numel()
 
     logits = []
@@ -50,6 +52,7 @@ def measure(student: Student, frames: Frames, labels: Int) -> Measured:
         count("input", part)
         logits.append(student(part, observe=count).logits.cpu())
     student.train(was_training)
+    known = student if isinstance(student, Student) else None
     summed = torch.cat(logits, 1).cumsum(0)
     right = summed.argmax(2).numpy() == labels
     return Measured(
@@ -57,12 +60,12 @@ def measure(student: Student, frames: Frames, labels: Int) -> Measured:
         accuracy=float(right[-1].mean()),
         accuracy_per_step=[float(value) for value in right.mean(1)],
         loss=float(torch.nn.functional.cross_entropy(summed[-1] / len(summed), torch.from_numpy(labels))),
-        rates={name: active[name] / cells[name] for name in student.neurons},
-        synaptic_operations=_synaptic_operations(student, active, cells) / len(frames),
+        rates={name: active[name] / cells[name] for name in known.neurons} if known else {},
+        synaptic_operations=_synaptic_operations(known, active, cells) / len(frames) if known else None,
     )
 
 
-def _synaptic_operations(student: Student, active: dict[str, float], cells: dict[str, int]) -> float:
+def _synaptic_operations(student: Student, active: Counter[str], cells: Counter[str]) -> float:
     nodes, total = dict(student.nodes.items()), 0.0
     for source, target in student.edges:
         module = nodes.get(target)

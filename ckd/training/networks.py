@@ -15,8 +15,10 @@ from ckd.data.material import Material
 from ckd.errors import ConfigError
 from ckd.method.batches import BatchMaker
 from ckd.models.build import build_student
-from ckd.models.student import Student
+from ckd.models.own import OwnStudent
+from ckd.models.spiking import SpikingStudent
 from ckd.models.teacher import build_teacher, load_teacher
+from ckd.models.trial import check_for_training
 from ckd.models.weights import read_weights, write_weights
 from ckd.runs.metrics import metrics_log
 from ckd.runs.scalars import require_tensorboard, scalar_log
@@ -62,15 +64,17 @@ class RunNetworks:
         check_share(config.training.batch, config.event_batch)
         if config.machine.tensorboard:
             require_tensorboard()
-        size = config.data.size
+        size, student = config.data.size, self._fresh_student()
         with torch.no_grad():
-            self._fresh_student().eval()(torch.zeros(config.data.time_steps, 2, 2, size, size))
+            student.eval()(torch.zeros(config.data.time_steps, 2, 2, size, size))
             if config.needs_teacher and not self._teacher_file.is_file():
                 self._check_teacher()
+        if isinstance(student, OwnStudent):
+            check_for_training(student, config, classes=self._classes, device=self._fabric.device)
 
     def _check_teacher(self) -> None:
         name, size = self._config.teacher.teacher, self._config.data.size
-        classes, channels = len(self._material.source.classes), self._material.stills.images.shape[1]
+        classes, channels = self._classes, self._material.stills.images.shape[1]
         teacher = self._given_teacher() if self._config.teacher.teacher_file else self._fresh_teacher()
         try:
             logits = teacher.eval()(torch.zeros(2, channels, size, size))
@@ -93,18 +97,21 @@ class RunNetworks:
         return build_teacher(
             self._config.teacher.teacher,
             channels=self._material.stills.images.shape[1],
-            classes=len(self._material.source.classes),
+            classes=self._classes,
             size=self._config.data.size,
         )
 
     def _given_teacher(self) -> nn.Module:
         return load_teacher(Path(str(self._config.teacher.teacher_file)), self._fresh_teacher())
 
-    def _fresh_student(self) -> Student:
+    @property
+    def _classes(self) -> int:
+        return len(self._material.source.classes)
+
+    def _fresh_student(self) -> SpikingStudent:
         """A student with random weights."""
         torch.manual_seed(self._config.seed)
-        config, classes = self._config, len(self._material.source.classes)
-        return build_student(config.student, size=config.data.size, classes=classes)
+        return build_student(self._config, classes=self._classes)
 
     def teacher(self) -> nn.Module:
         """The run's own teacher.safetensors, on the device: trained here, or copied from a given file."""
@@ -130,14 +137,15 @@ class RunNetworks:
             advance=self._reporter.advance,
         )
 
-    def student(self, name: str, recipe: Config, teacher: nn.Module | None) -> Student:
+    def student(self, name: str, recipe: Config, teacher: nn.Module | None) -> SpikingStudent:
         """The student of NAME.safetensors, in eval mode: trained here by `recipe`, if the file is not there yet."""
         student = self._fresh_student()
         file = self._out / f"{name}.safetensors"
         if file.is_file():
             weights = read_weights(file)
             # In the precision that it was trained in: float64 under --precision 64-true.
-            student.to(self._fabric.device, weights["nodes.classifier.weight"].dtype).load_state_dict(weights)
+            precision = next(value.dtype for value in weights.values() if value.is_floating_point())
+            student.to(self._fabric.device, precision).network.load_state_dict(weights)
             return student.eval()
         progress = self._interrupted.progress if self._interrupted.stage == name else Progress()
         title = "distilled student" if recipe.method.distill else "undistilled student"
@@ -154,7 +162,7 @@ class RunNetworks:
                 hooks=hooks,
             )
         if self._fabric.is_global_zero:
-            write_weights(file, student.state_dict())
+            write_weights(file, student.network.state_dict())
         return student
 
     @contextlib.contextmanager

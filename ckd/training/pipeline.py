@@ -2,6 +2,7 @@
 
 import platform
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,9 +20,9 @@ from ckd.runs.folder import (
     SUMMARY,
     create_run,
     free_folder,
-    read_config,
     read_split,
     refuse_taken,
+    trusted_config,
     write_config,
     write_summary,
 )
@@ -60,13 +61,19 @@ def train_run(
     return _carry_out(_with_whole_paths(config), out, reporter or Silent(), resume=False)
 
 
-def resume_run(out: Path, *, reporter: Reporter | None = None) -> dict[str, Any]:
+def resume_run(out: Path, *, factories: Collection[str] = (), reporter: Reporter | None = None) -> dict[str, Any]:
     """Go on with an interrupted run, as it began; otherwise as `train_run`.
+
+    Args:
+        out: the run folder.
+        factories: as for `ckd.runs.folder.load_run`.
+        reporter: is told how far the run has come; None: nobody is.
 
     Raises:
         RunError: the folder is no run's, cannot be read, or its run is finished.
+        ConfigError: the run names a factory that is not among `factories` or cannot be imported.
     """
-    config = read_config(out)
+    config = trusted_config(out, factories)
     if (out / SUMMARY).is_file():
         raise RunError(f"--resume {out}: this run is finished")
     return _carry_out(config, out, reporter or Silent(), resume=True)
@@ -135,7 +142,8 @@ def _train_and_test(config: Config, networks: RunNetworks, material: Material, f
         results[f"{prefix}test_accuracy"] = tested.accuracy
         results[f"{prefix}accuracy_per_step"] = tested.accuracy_per_step
         results[f"{prefix}spike_rate"] = tested.rates
-        results[f"{prefix}synaptic_operations"] = round(tested.synaptic_operations)
+        if tested.synaptic_operations is not None:
+            results[f"{prefix}synaptic_operations"] = round(tested.synaptic_operations)
     return results
 
 

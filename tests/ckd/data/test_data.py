@@ -390,7 +390,7 @@ def test_paper_presets_build_their_student_and_train_for_one_iteration(name: str
     images = rng.integers(0, 255, (classes, 3, 48, 48), dtype=np.uint8)
     pool = StillPool(stills=Stills(images=images, labels=np.arange(classes), image_ids=np.arange(classes)))
     torch.manual_seed(0)
-    student = build_student(config.student, size=config.data.size, classes=classes)
+    student = build_student(config, classes=classes)
     teacher = build_teacher("vgg", channels=3, classes=classes, size=48).eval()
     before = student.state_dict()["nodes.conv1.weight"].clone()
     maker = BatchMaker(config, frames=frames, labels=labels, pool=pool, classes=classes, device=torch.device("cpu"))

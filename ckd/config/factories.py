@@ -1,0 +1,98 @@
+"""Code of one's own that a configuration names, PACKAGE.MODULE:FACTORY: imported where a user asked for it by name.
+
+To import a factory is to run its code. So what a file says (a run folder, a preset of one's own) never suffices:
+whoever reads it must name the factory too.
+"""
+
+import functools
+import importlib
+import inspect
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ckd.errors import ConfigError
+
+
+def is_factory(name: str) -> bool:
+    """Whether a student or data set is named by PACKAGE.MODULE:FACTORY, and so is code of the user's own."""
+    return ":" in name
+
+
+def make_by_name(name: str, option: str, offered: dict[str, Any]) -> Any:
+    """What a factory returns that is called with those of the `offered` arguments that it has parameters for.
+
+    The current folder is searched too, and first, as `python -m` does for every command.
+
+    Args:
+        name: PACKAGE.MODULE:FACTORY.
+        option: the option that names it, for messages.
+        offered: keyword arguments.
+
+    Raises:
+        ConfigError: it cannot be imported, wants other arguments, or raises.
+    """
+    what = f"{option} {name}"
+    factory = _imported(name, what)
+    wanted = _parameters(factory)
+    needed = [parameter for parameter, needs in wanted.items() if needs and parameter not in offered]
+    if needed:
+        raise ConfigError(
+            f"{what}: needs an argument {needed[0]!r}, but gets {' and '.join(offered) or 'none'} alone; "
+            "give it a default"
+        )
+    try:
+        return factory(**{key: value for key, value in offered.items() if key in wanted})
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"{what}: raised {told(error)}") from None
+
+
+def takes(name: str, option: str, argument: str) -> bool:
+    """Whether a factory has a parameter of this name. Raises ConfigError where it cannot be imported."""
+    return argument in _parameters(_imported(name, f"{option} {name}"))
+
+
+def told(error: BaseException) -> str:
+    """An exception of somebody else's code on one line, with the place where it was raised."""
+    message = " ".join(str(error).split())[:200]
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{f': {message}' if message else ''}{place}"
+
+
+def _imported(name: str, what: str) -> Callable[..., Any]:
+    module_name, _, attribute = name.partition(":")
+    if not all(part.isidentifier() for part in (*module_name.split("."), attribute)):
+        raise ConfigError(f"{what}: expected PACKAGE.MODULE:FACTORY, for example my_package.models:make")
+    # Not where the user told Python to keep away from it (python -P).
+    here = str(Path.cwd())
+    if not sys.flags.safe_path and not {here, ""} & set(sys.path):
+        sys.path.insert(0, here)
+    importlib.invalidate_caches()
+    try:
+        module = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing is not None and f"{module_name}.".startswith(f"{missing}."):
+            raise ConfigError(
+                f"{what}: there is no module {missing}; it must be installed, or lie in the current folder ({here})"
+            ) from None
+        raise ConfigError(f"{what}: importing {module_name} raised {told(error)}") from None
+    if not hasattr(module, attribute):
+        raise ConfigError(f"{what}: the module {module_name} has no {attribute!r} ({module.__file__})")
+    factory = getattr(module, attribute)
+    if not (inspect.isroutine(factory) or inspect.isclass(factory) or isinstance(factory, functools.partial)):
+        raise ConfigError(f"{what}: is a {type(factory).__name__}; name a function or a class that makes it")
+    return factory
+
+
+def _parameters(factory: Callable[..., Any]) -> dict[str, bool]:
+    """The parameters of a factory that can be given by name, and whether each must be given."""
+    try:
+        found = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):  # one written in C
+        return {}
+    various = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {each.name: each.default is each.empty for each in found if each.kind not in various}

@@ -1,0 +1,125 @@
+"""A student from outside is tried before a run begins: what it would do wrong later is one line now."""
+
+import torch
+from torch import Tensor, nn
+
+from ckd.config import Config
+from ckd.config.factories import make_by_name, told
+from ckd.errors import ConfigError
+from ckd.models.distributed import BatchNorm, process_count
+from ckd.models.own import OwnStudent
+from ckd.models.spiking import StudentOutput
+
+DENSITY = 0.5
+"""Share of ones in the frames that a student is tried on: so many that a state which outlives its call shows."""
+
+
+def build_own(config: Config, *, classes: int) -> OwnStudent:
+    """The student that the configuration's factory makes, on the CPU, after a try.
+
+    The factory is called with those of input_shape=(2, size, size), time_steps and classes that it has parameters for.
+
+    Raises:
+        ConfigError: there is no such factory, or what it returns is no student for this run's frames.
+    """
+    name, size = config.student.student, config.data.size
+    offered = {"input_shape": (2, size, size), "time_steps": config.data.time_steps, "classes": classes}
+    module = make_by_name(name, "--student", offered)
+    if not isinstance(module, nn.Module):
+        raise _refused(config, f"returned a {type(module).__name__}; it must return a torch.nn.Module")
+    student = OwnStudent(module.cpu())
+    names = [layer for layer, _ in module.named_modules() if layer]
+    if student.aligned is not None and student.aligned not in names:
+        raise _refused(config, f"has no layer {student.aligned!r}, its alignment_layer; it has {', '.join(names)}")
+    _try_out(student.eval(), config, classes)
+    _require_tensors(module, config)
+    return student.train()
+
+
+def check_for_training(student: OwnStudent, config: Config, *, classes: int, device: torch.device) -> None:
+    """Raise ConfigError where a student from `build_own` cannot be trained as configured; it is of no use afterwards.
+
+    Args:
+        student: made after torch's generator had the run's seed.
+        config: of the run.
+        classes: K.
+        device: where it is going to be trained.
+    """
+    if config.method.distill and config.method.align_weight > 0 and student.aligned is None:
+        raise _refused(
+            config,
+            f"names no alignment_layer, so --align-weight (={config.method.align_weight}) has nothing to compare; "
+            "with 0 only logits are distilled",
+        )
+    norms = [norm for norm in student.modules() if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)]
+    if process_count() > 1 and not all(isinstance(norm, BatchNorm) for norm in norms):
+        raise _refused(
+            config,
+            f"{process_count()} processes train as one where every batch norm is ckd.models.distributed.BatchNorm; "
+            "use that, or one process",
+        )
+    torch.manual_seed(config.seed)
+    again = build_own(config, classes=classes).state_dict()
+    for key, value in student.state_dict().items():
+        if not torch.equal(value, again[key]):
+            raise _refused(
+                config, f"begins with other weights ({key}) at the same seed; draw them from torch's own generator"
+            )
+    _forward(student.to(device).train(), _frames(config, 2, device), config, classes)
+
+
+def _try_out(student: OwnStudent, config: Config, classes: int) -> None:
+    two, again, _ = (_forward(student, _frames(config, count), config, classes).logits for count in (2, 2, 1))
+    if not torch.equal(two, again):
+        raise _refused(
+            config,
+            "gives other logits when it sees the same frames again; every call must begin from rest and draw nothing "
+            "at random in eval mode",
+        )
+    if not two.isfinite().all():
+        raise _refused(config, "gives logits that are not finite")
+    if not two.requires_grad:
+        raise _refused(config, "gives logits without a gradient, so nothing of it can be trained")
+
+
+def _frames(config: Config, recordings: int, device: torch.device | None = None) -> Tensor:
+    """(T, N, 2, size, size) random frames, the same every time."""
+    shape = (config.data.time_steps, recordings, 2, config.data.size, config.data.size)
+    return (torch.rand(shape, generator=torch.Generator().manual_seed(0)) < DENSITY).to(device, torch.float32)
+
+
+def _forward(student: OwnStudent, frames: Tensor, config: Config, classes: int) -> StudentOutput:
+    """What the student gives for these frames, if its form is right."""
+    seen, wanted = f"for frames of shape {tuple(frames.shape)}", (*frames.shape[:2], classes)
+    try:
+        with torch.enable_grad():
+            output = student(frames)
+    except Exception as error:
+        raise _refused(config, f"{seen} on {frames.device} it raised {told(error)}") from None
+    logits, potential = output
+    if logits.shape != wanted:
+        raise _refused(
+            config,
+            f"gives logits of shape {tuple(logits.shape)} {seen}; they must have shape {wanted}: a logit a step, "
+            "recording and class",
+        )
+    for what, tensor in {"logits": logits, "potentials": potential}.items():
+        if tensor is not None and tensor.device != frames.device:
+            raise _refused(config, f"gives {what} on {tensor.device} for frames on {frames.device}; keep to theirs")
+    if potential is not None and (potential.ndim < 3 or potential.shape[:2] != frames.shape[:2]):
+        raise _refused(
+            config,
+            f"its alignment_layer {student.aligned!r} gives shape {tuple(potential.shape)} {seen}; potentials must "
+            "begin with the time steps and recordings, or be given step by step",
+        )
+    return output
+
+
+def _require_tensors(module: nn.Module, config: Config) -> None:
+    for key, value in module.state_dict().items():
+        if not isinstance(value, Tensor):
+            raise _refused(config, f"keeps {key!r} in its state, which is no tensor; a run folder holds tensors alone")
+
+
+def _refused(config: Config, why: str) -> ConfigError:
+    return ConfigError(f"--student {config.student.student}: {why}")
