@@ -40,8 +40,7 @@ def make_by_name(name: str, option: str, offered: dict[str, Any]) -> Any:
     needed = [parameter for parameter, needs in wanted.items() if needs and parameter not in offered]
     if needed:
         raise ConfigError(
-            f"{what}: needs an argument {needed[0]!r}, but gets {' and '.join(offered) or 'none'} alone; "
-            "give it a default"
+            f"{what}: needs an argument {needed[0]!r}, but gets {' and '.join(offered) or 'none'}; give it a default"
         )
     try:
         return factory(**{key: value for key, value in offered.items() if key in wanted})
@@ -49,9 +48,9 @@ def make_by_name(name: str, option: str, offered: dict[str, Any]) -> Any:
         raise ConfigError(f"{what}: raised {told(error)}") from None
 
 
-def takes(name: str, option: str, argument: str) -> bool:
-    """Whether a factory has a parameter of this name. Raises ConfigError where it cannot be imported."""
-    return argument in _parameters(_imported(name, f"{option} {name}"))
+def parameters_of(name: str, option: str) -> dict[str, bool]:
+    """The parameters of a factory, and whether each must be given. Raises ConfigError where it cannot be imported."""
+    return _parameters(_imported(name, f"{option} {name}"))
 
 
 def told(error: BaseException) -> str:

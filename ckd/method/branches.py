@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ckd.config import Method
+from ckd.models.distributed import batch_norms
 from ckd.models.spiking import SpikingStudent, StudentOutput
 from ckd.models.student import Student
 
@@ -57,12 +58,16 @@ def _head_like(student: SpikingStudent) -> nn.Linear:
 @contextmanager
 def kept_statistics(student: nn.Module) -> Iterator[None]:
     """Batch norm uses this batch's statistics and leaves the running ones, which evaluation uses, as they are."""
-    norms = [module for module in student.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = batch_norms(student)
     momenta = [norm.momentum for norm in norms]
+    # Without a momentum the running statistics are means over all batches: this one must not count.
+    counts = [None if norm.num_batches_tracked is None else norm.num_batches_tracked.clone() for norm in norms]
     for norm in norms:
         norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
+        for norm, momentum, count in zip(norms, momenta, counts, strict=True):
             norm.momentum = momentum
+            if momentum is None and norm.num_batches_tracked is not None and count is not None:
+                norm.num_batches_tracked.copy_(count)

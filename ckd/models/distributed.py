@@ -47,6 +47,12 @@ def _summed(tensor: Tensor) -> Tensor:
     return total
 
 
+def batch_norms(network: nn.Module) -> list[nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d]:
+    """Every batch norm in a network, of whatever kind."""
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    return [module for module in network.modules() if isinstance(module, kinds)]
+
+
 class BatchNorm(nn.BatchNorm2d):
     """`nn.BatchNorm2d` whose batch is the global one. torch's SyncBatchNorm runs on GPUs alone; this on gloo too."""
 

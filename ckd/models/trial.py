@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from ckd.config import Config
 from ckd.config.factories import make_by_name, told
 from ckd.errors import ConfigError
-from ckd.models.distributed import BatchNorm, process_count
+from ckd.models.distributed import BatchNorm, batch_norms, process_count
 from ckd.models.own import OwnStudent
 from ckd.models.spiking import StudentOutput
 
@@ -51,16 +51,15 @@ def check_for_training(student: OwnStudent, config: Config, *, classes: int, dev
             f"names no alignment_layer, so --align-weight (={config.method.align_weight}) has nothing to compare; "
             "with 0 only logits are distilled",
         )
-    norms = [norm for norm in student.modules() if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)]
-    if process_count() > 1 and not all(isinstance(norm, BatchNorm) for norm in norms):
+    if process_count() > 1 and not all(isinstance(norm, BatchNorm) for norm in batch_norms(student)):
         raise _refused(
             config,
             f"{process_count()} processes train as one where every batch norm is ckd.models.distributed.BatchNorm; "
             "use that, or one process",
         )
     torch.manual_seed(config.seed)
-    again = build_own(config, classes=classes).state_dict()
-    for key, value in student.state_dict().items():
+    again = build_own(config, classes=classes).network.state_dict()
+    for key, value in student.network.state_dict().items():
         if not torch.equal(value, again[key]):
             raise _refused(
                 config, f"begins with other weights ({key}) at the same seed; draw them from torch's own generator"

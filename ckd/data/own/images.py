@@ -68,8 +68,8 @@ def _as_image(content: Any, what: str) -> Image:
         array = array.transpose(2, 0, 1)
     if array.ndim != 3 or array.shape[0] not in (1, 3) or array.dtype.kind not in "uf":
         raise DatasetError(
-            f"{what}: has shape {array.shape} and type {array.dtype}; an image is (H, W), (H, W, C) or (C, H, W) with "
-            "1 or 3 channels, of uint8 or of floats from 0 to 1"
+            f"{what}: has shape {np.shape(content)} and type {array.dtype}; an image is (H, W), (H, W, C) or (C, H, W) "
+            "with 1 or 3 channels, of uint8 or of floats from 0 to 1"
         )
     if array.dtype.kind == "f":
         array = array * 255

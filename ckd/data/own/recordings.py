@@ -9,7 +9,7 @@ from ckd.config import Data
 from ckd.errors import DatasetError, RecordingError
 from ckd.events import EVENT_DTYPE, Binning, Events, Frames, to_frames
 
-SEEN_AT_LEAST = 100
+SHOWN_AT_LEAST = 100
 """A recording that lasts more than so many times what its frames show was hardly timed in microseconds."""
 
 
@@ -57,26 +57,26 @@ def as_frames(content: NDArray[Any], binning: Binning, what: str) -> tuple[Frame
 
 
 def refuse_other_units(durations: list[int], binning: Binning, what: str) -> None:
-    """Raise DatasetError where recordings last so short or long that their times can be no microseconds.
+    """Raise DatasetError where half of the recordings or more last so short or long that no microseconds were meant.
 
     Args:
         durations: of recordings, in what should be microseconds.
         binning: of the run.
         what: what an error message calls the data set.
     """
-    if not durations:
-        return
-    shown, longest, median = binning.steps * binning.step_us, max(durations), int(np.median(durations))
-    if binning.steps > 1 and longest < binning.step_us:
+    shown = binning.steps * binning.step_us
+    short = [lasts for lasts in durations if lasts < binning.step_us] if binning.steps > 1 else []
+    long = [lasts for lasts in durations if lasts > SHOWN_AT_LEAST * shown]
+    if 2 * len(short) >= len(durations) and short:
         raise DatasetError(
-            f"{what}: the longest recording lasts {longest} us, less than one step of {binning.step_us} us; are its "
-            "times in seconds or milliseconds? Microseconds are needed; or lower --step-us"
-        )
-    if median > SEEN_AT_LEAST * shown:
-        raise DatasetError(
-            f"{what}: the recordings last {median} us (median), {median // shown} times the {shown} us that "
-            "--time-steps and --step-us show; are their times in nanoseconds? Microseconds are needed; or raise "
+            f"{what}: {len(short)} of {len(durations)} recordings last {max(short)} us or less, and a step lasts "
+            f"{binning.step_us} us; are their times in seconds or milliseconds? Microseconds are needed; or lower "
             "--step-us"
+        )
+    if 2 * len(long) >= len(durations) and long:
+        raise DatasetError(
+            f"{what}: {len(long)} of {len(durations)} recordings last {min(long)} us or more, of which --time-steps "
+            f"and --step-us show {shown}; are their times in nanoseconds? Microseconds are needed; or raise --step-us"
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ckd.config import Data
-from ckd.config.factories import make_by_name
+from ckd.config.factories import make_by_name, parameters_of
 from ckd.data.base import Source, Stills, binning_of, data_root
 from ckd.data.own.images import originals_of, read_images
 from ckd.data.own.items import Label, listed_labels, named_by, names_of, numbered, read_item
@@ -30,8 +30,7 @@ class OwnSource(Source):
 
     def __init__(self, data: Data) -> None:
         self._what = f"--dataset {data.dataset}"
-        offered = {} if data.data_root is None else {"data_root": data_root(data)}
-        self._own = as_own_data(make_by_name(data.dataset, "--dataset", offered), self._what)
+        self._own = as_own_data(make_by_name(data.dataset, "--dataset", _folder(data)), self._what)
         self._items = self._own.recordings
         self.binning = binning_of(data)
         refuse_other_sensor(self._items, data, self._what)
@@ -127,6 +126,16 @@ class OwnSource(Source):
             )
         place = np.asarray([self.classes.index(name) for name in theirs])
         return place[numbered(labels, theirs, what)]
+
+
+def _folder(data: Data) -> dict[str, Path]:
+    """The argument of a factory that reads a folder."""
+    needs = parameters_of(data.dataset, "--dataset").get("data_root")
+    if needs is None and data.data_root is not None:
+        raise DatasetError(f"--data-root {data.data_root}: {data.dataset} has no parameter data_root; leave it out")
+    if needs or data.data_root is not None:
+        return {"data_root": data_root(data)}
+    return {}
 
 
 def _files(items: Any) -> list[str] | None:
