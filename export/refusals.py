@@ -48,7 +48,7 @@ def graph_of(run: Run) -> Student:
     name = run.config.student.student
     raise DeployError(
         f"{run.path}: its student is the module of {name}; export it by  ckd-export {name} --weights "
-        f"{run.path / 'student.safetensors'}"
+        f"{run.path / 'student.safetensors'} --frames FILE.npy"
     )
 
 

@@ -64,6 +64,9 @@ def test_the_commands_of_an_example_run_in_their_order(block: str, tmp_path: Pat
     if "NMNIST/" in block:
         need_nmnist()
         (tmp_path / "NMNIST").symlink_to(DATA / "nmnist" / "NMNIST")
+    if "/DATA " in block:
+        need_nmnist()
+        (tmp_path / "DATA").symlink_to(DATA)
     type_in(tmp_path, block)
 
 

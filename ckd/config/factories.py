@@ -6,6 +6,7 @@ whoever reads it must name the factory too.
 
 import functools
 import importlib
+import importlib.util
 import inspect
 import sys
 import traceback
@@ -24,7 +25,7 @@ def is_factory(name: str) -> bool:
 def make_by_name(name: str, option: str, offered: dict[str, Any]) -> Any:
     """What a factory returns that is called with those of the `offered` arguments that it has parameters for.
 
-    The current folder is searched too, and first, as `python -m` does for every command.
+    Where its package is installed nowhere, it is looked for in the current folder.
 
     Args:
         name: PACKAGE.MODULE:FACTORY.
@@ -65,12 +66,12 @@ def _imported(name: str, what: str) -> Callable[..., Any]:
     module_name, _, attribute = name.partition(":")
     if not all(part.isidentifier() for part in (*module_name.split("."), attribute)):
         raise ConfigError(f"{what}: expected PACKAGE.MODULE:FACTORY, for example my_package.models:make")
-    # Not where the user told Python to keep away from it (python -P).
-    here = str(Path.cwd())
-    if not sys.flags.safe_path and not {here, ""} & set(sys.path):
-        sys.path.insert(0, here)
     importlib.invalidate_caches()
+    here = str(Path.cwd())
     try:
+        # Last of all places, and not where the user told Python to keep away from it (python -P).
+        if importlib.util.find_spec(module_name.split(".")[0]) is None and not sys.flags.safe_path:
+            sys.path.append(here)
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None

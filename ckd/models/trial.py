@@ -36,14 +36,13 @@ def build_own(config: Config, *, classes: int) -> OwnStudent:
     return student.train()
 
 
-def check_for_training(student: OwnStudent, config: Config, *, classes: int, device: torch.device) -> None:
-    """Raise ConfigError where a student from `build_own` cannot be trained as configured; it is of no use afterwards.
+def check_for_training(student: OwnStudent, config: Config, *, classes: int) -> None:
+    """Raise ConfigError where a student from `build_own` cannot be trained as configured.
 
     Args:
         student: made after torch's generator had the run's seed.
         config: of the run.
         classes: K.
-        device: where it is going to be trained.
     """
     if config.method.distill and config.method.align_weight > 0 and student.aligned is None:
         raise _refused(
@@ -64,7 +63,12 @@ def check_for_training(student: OwnStudent, config: Config, *, classes: int, dev
             raise _refused(
                 config, f"begins with other weights ({key}) at the same seed; draw them from torch's own generator"
             )
-    _forward(student.to(device).train(), _frames(config, 2, device), config, classes)
+
+
+def run_once(student: OwnStudent, config: Config, *, classes: int) -> None:
+    """Raise ConfigError where a student fails in the mode, on the device and in the precision that it is in."""
+    weight = next(student.parameters())
+    _forward(student, _frames(config, 2).to(weight), config, classes)
 
 
 def _try_out(student: OwnStudent, config: Config, classes: int) -> None:
@@ -81,10 +85,10 @@ def _try_out(student: OwnStudent, config: Config, classes: int) -> None:
         raise _refused(config, "gives logits without a gradient, so nothing of it can be trained")
 
 
-def _frames(config: Config, recordings: int, device: torch.device | None = None) -> Tensor:
+def _frames(config: Config, recordings: int) -> Tensor:
     """(T, N, 2, size, size) random frames, the same every time."""
     shape = (config.data.time_steps, recordings, 2, config.data.size, config.data.size)
-    return (torch.rand(shape, generator=torch.Generator().manual_seed(0)) < DENSITY).to(device, torch.float32)
+    return (torch.rand(shape, generator=torch.Generator().manual_seed(0)) < DENSITY).float()
 
 
 def _forward(student: OwnStudent, frames: Tensor, config: Config, classes: int) -> StudentOutput:

@@ -18,7 +18,7 @@ from ckd.models.build import build_student
 from ckd.models.own import OwnStudent
 from ckd.models.spiking import SpikingStudent
 from ckd.models.teacher import build_teacher, load_teacher
-from ckd.models.trial import check_for_training
+from ckd.models.trial import check_for_training, run_once
 from ckd.models.weights import read_weights, write_weights
 from ckd.runs.metrics import metrics_log
 from ckd.runs.scalars import require_tensorboard, scalar_log
@@ -70,7 +70,12 @@ class RunNetworks:
             if config.needs_teacher and not self._teacher_file.is_file():
                 self._check_teacher()
         if isinstance(student, OwnStudent):
-            check_for_training(student, config, classes=self._classes, device=self._fabric.device)
+            check_for_training(student, config, classes=self._classes)
+            precision = torch.float64 if config.machine.precision == "64-true" else torch.float32
+            student.to(self._fabric.device, precision)
+            with self._fabric.autocast():
+                run_once(student.train(), config, classes=self._classes)
+            run_once(student.eval(), config, classes=self._classes)
 
     def _check_teacher(self) -> None:
         name, size = self._config.teacher.teacher, self._config.data.size

@@ -8,11 +8,12 @@ from deploy.network import Conv, Dense
 from deploy.quantization.search import quantize_layers
 from export.finetune import finetune
 from export.fold import student_to_network
+from export.refusals import graph_of
 
 
 def test_fine_tuning_a_run_gives_a_network_on_the_grid(tiny_run: Path) -> None:
     run = load_run(tiny_run)
-    network = student_to_network(run.student, binning=run.binning, classes=run.classes)
+    network = student_to_network(graph_of(run), binning=run.binning, classes=run.classes)
     frames, _, _ = run.recordings("validation")
     start = quantize_layers(network, frames, weight_bits=4, method="max", chip="loihi2")
     iterations: list[int] = []

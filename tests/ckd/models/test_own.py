@@ -12,12 +12,10 @@ from ckd.method.branches import kept_statistics
 from ckd.models.build import build_student
 from ckd.models.own import OwnStudent
 from ckd.models.student import Student, build_vgg
-from ckd.models.trial import check_for_training
+from ckd.models.trial import check_for_training, run_once
 from tests.ckd.outside import STUDENT, Write, write
 
 __all__ = ["write"]
-
-CPU = torch.device("cpu")
 
 
 def config_of(student: str, **method: object) -> Config:
@@ -36,7 +34,8 @@ def checked(student: str, **method: object) -> OwnStudent:
     torch.manual_seed(config.seed)
     built = build_student(config, classes=3)
     assert isinstance(built, OwnStudent)
-    check_for_training(built, config, classes=3, device=CPU)
+    check_for_training(built, config, classes=3)
+    run_once(built.train(), config, classes=3)
     return built
 
 

@@ -76,7 +76,7 @@ def test_a_student_without_batch_norm_aligns_mixes_and_averages(write: Write, tm
     student = STUDENT.replace("self.norm = nn.BatchNorm2d(4)", "self.alignment_layer = 'lif'").replace("self.norm", "")
     options = ["--align-weight", "0.5", "--temporal-weights", "--ema", "0.9", "--replacement", "time-mix"]
     out = tmp_path / "run"
-    own = ["--student", f"{write(student)}:Net", *options, "--batch-norm", "joint", "--event-mix", "0.5"]
+    own = ["--student", f"{write(student)}:Net", *options, "--batch-norm", "joint", "--precision", "bf16-mixed"]
     assert main([*TINY, *own, "--no-baseline", "--out", str(out)]) == 0
     records = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert all(len(record["cka"]) == 4 and max(record["cka"]) > 0.01 for record in records)
@@ -180,6 +180,11 @@ def test_weights_of_another_student_are_refused(outside: list[str], strange: Pat
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        # The spikes of snnTorch are float32 in every precision.
+        (
+            ["--student", "MINE:Net", "--precision", "64-true"],
+            "it raised RuntimeError: mat1 and mat2 must have the same",
+        ),
         (["--student", "absent_module:make"], "--student absent_module:make: there is no module absent_module"),
         (["--student", "MINE:fails"], "--student MINE:fails: raised ZeroDivisionError: division by zero"),
         (["--student", "MINE:number"], "--student MINE:number: is a int"),
@@ -194,7 +199,7 @@ def test_weights_of_another_student_are_refused(outside: list[str], strange: Pat
 def test_bad_code_gives_one_line_and_leaves_nothing(
     options: list[str], said: str, write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name = write("number = 3\ndef fails(): return 1 / 0\ndef nothing(): ...")
+    name = write(f"{STUDENT}\n    number = 3\n    def fails(): return 1 / 0\n    def nothing(): ...")
     out = tmp_path / "run"
     assert main([*TINY, *(word.replace("MINE", name) for word in options), "--out", str(out)]) == 2
     assert said.replace("MINE", name) in error_of(capsys) and not out.exists()
