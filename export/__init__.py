@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from export.pipeline import calibration, export
     from export.plan import Plan
     from export.recording import record_float, record_quantized
+    from export.torch_network import to_torch
 
 __all__ = [
     "Exported",
@@ -27,6 +28,7 @@ __all__ = [
     "record_float",
     "record_quantized",
     "student_to_network",
+    "to_torch",
 ]
 
 _MODULES = {
@@ -38,6 +40,7 @@ _MODULES = {
     "record_float": "recording",
     "record_quantized": "recording",
     "student_to_network": "fold",
+    "to_torch": "torch_network",
 }
 
 

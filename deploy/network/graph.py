@@ -8,7 +8,7 @@ over a recurrent edge (one that closes a cycle), which carries the output of the
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -174,3 +174,12 @@ class Network:
     def replace(self, **changes: Any) -> "Network":
         """A copy with other fields."""
         return replace(self, **changes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A read-only mapping can be neither copied nor pickled, and a module that holds a network is.
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return _rebuilt, (type(self), {**values, "nodes": dict(self.nodes)})
+
+
+def _rebuilt(kind: type[Network], values: dict[str, Any]) -> Network:
+    return kind(**values)

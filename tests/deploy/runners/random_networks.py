@@ -13,7 +13,7 @@ from deploy.network.shapes import output_shape
 def cases(draw: st.DrawFn) -> tuple[Network, Array]:
     """A network and frames (R, T, ...) for it."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    builder = _Builder(draw, rng)
+    builder = Builder(draw, rng)
     for _ in range(draw(st.integers(1, 3))):
         builder.stage()
     network = builder.finish()
@@ -24,7 +24,7 @@ def cases(draw: st.DrawFn) -> tuple[Network, Array]:
     return network, counts.astype(np.uint8)
 
 
-class _Builder:
+class Builder:
     """Adds stage after stage; `last` is the node whose output comes next, `shape` that of its output."""
 
     def __init__(self, draw: st.DrawFn, rng: np.random.Generator) -> None:
