@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,7 @@ import tyro
 from rich.console import Console
 
 from ckd.console import RichReporter, run_command
+from deploy.commands.shared import ResetName
 from deploy.errors import DeployError
 from deploy.report.console import show_parameters, warn_of_overflows
 from export.exported import Exported
@@ -35,21 +36,42 @@ OUT = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class WhatFilesLeaveOut:
+    """What a model file of another tool may not say."""
+
+    dt: float | None = None
+    """What its time constants take for a step, in seconds; default: step_us."""
+    step_us: int | None = None
+    """Step length in microseconds."""
+    steps: int | None = None
+    """Steps per recording."""
+    reset: ResetName | None = None
+    """What a spike does to the potential: zero, subtract or none."""
+    reset_delay: bool = False
+    """The reset comes in the step after the spike, as snnTorch's default has it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Command:
     """Export a trained student.
 
     Example: ckd-export --to nir runs/digits-seed0
+    Example: ckd-export other.nir --finetune 200 --events recordings/ -o ready.nir --step-us 20000 --steps 15
     """
 
     run: Annotated[Path, tyro.conf.Positional]
-    """The run folder that python -m ckd.train wrote."""
+    """The run folder that python -m ckd.train wrote; or any model file, to be trained on the grid (--finetune)."""
     to: Annotated[To, tyro.conf.arg(help=TO)] = "nir"
-    out: Annotated[Path | None, tyro.conf.arg(help=OUT)] = None
+    out: Annotated[Path | None, tyro.conf.arg(help=OUT, aliases=["-o"])] = None
     chip: Annotated[Chip, tyro.conf.arg(help=CHIP)] = "loihi2"
     weight_bits: int = 8
     """Bits per weight on the grid."""
     finetune: int = 0
-    """Iterations of training on the grid after quantizing, on the run's own recordings and with its teacher."""
+    """Iterations of training on the grid after quantizing: a run on its own recordings and with its teacher, a model
+    file on those of --events, by their labels."""
+    events: Path | None = None
+    """Recordings that a model file is fine-tuned and tested on, as <class>/<file>."""
+    said: Annotated[WhatFilesLeaveOut, tyro.conf.arg(name="")] = field(default_factory=WhatFilesLeaveOut)
     device: str = "cpu"
     """Where PyTorch runs the student for the trace, and trains it on the grid."""
     student: str | None = None
@@ -79,14 +101,23 @@ def _main(args: list[str] | None) -> int:
     # PyTorch's threads spin while they wait for each other. On a busy machine that doubles an export's time; sleeping
     # costs little on an idle one. It is read once, when PyTorch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from export.pipeline import export
-
-    exported = export(command.plan, stage=_progress_bar)
+    exported = _exported(command)
     if command.json:
         print(json.dumps(exported.as_dict()))
     else:
         _print_report(exported)
     return 0
+
+
+def _exported(command: Command) -> Exported:
+    from export.finetune_file import finetune_file, is_model_file
+    from export.pipeline import export
+
+    if is_model_file(command.run):
+        return finetune_file(command.plan, events=command.events, stage=_progress_bar, **vars(command.said))
+    if command.events is not None or command.said != WhatFilesLeaveOut():
+        raise DeployError(f"{command.run}: a run says itself what its recordings are; leave out --events and --step-us")
+    return export(command.plan, stage=_progress_bar)
 
 
 @contextmanager
@@ -101,9 +132,12 @@ def _print_report(exported: Exported) -> None:
     if exported.parameters:
         show_parameters(console, exported.parameters)
     rates = ", ".join(f"{layer} {rate:.1%}" for layer, rate in exported.rates.items())
+    before = exported.quantized_accuracy
     console.print(
         f"accuracy on {exported.recordings} test recordings: float {exported.float_accuracy:.2%}, "
-        f"exported ({exported.chip}) {exported.accuracy:.2%}"
+        + ("" if before is None else f"on the grid {before:.2%}, fine-tuned there ")
+        + ("" if before is not None else "exported ")
+        + f"({exported.chip}) {exported.accuracy:.2%}"
     )
     console.print(f"spikes per neuron and step: {rates}", highlight=False)
     warn_of_overflows(console, exported.overflows)

@@ -18,6 +18,7 @@ class Exported:
     chip: whose integers the model holds; "none" where it holds floats.
     recordings: how many test recordings the trace has.
     float_accuracy, accuracy: of the trained student and of the exported one on them, between 0 and 1.
+    quantized_accuracy: of a model file that was fine-tuned, as quantizing left it; None for a run folder.
     rates: by spiking layer, spikes per neuron and step.
     overflows: by layer, how often a state left 24 bits; empty for floats.
     parameters: what the grid made of each parameter; empty for floats.
@@ -33,6 +34,7 @@ class Exported:
     rates: Mapping[str, float]
     overflows: Mapping[str, int]
     parameters: tuple[ParameterChange, ...]
+    quantized_accuracy: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as JSON takes it."""
@@ -43,6 +45,7 @@ class Exported:
             "chip": self.chip,
             "recordings": self.recordings,
             "float_accuracy": self.float_accuracy,
+            "quantized_accuracy": self.quantized_accuracy,
             "accuracy": self.accuracy,
             "rates": dict(self.rates),
             "overflows": dict(self.overflows),

@@ -21,6 +21,7 @@ from deploy import grid
 from deploy.errors import UnsupportedError
 from deploy.network import Conv, Dense, GridNeuron, exactly
 from deploy.quantization.rounding import FloatLayer, GridLayer
+from export.grid_rounding import Rounding, StraightThrough, round_bias
 
 
 class GridConv(nn.Conv2d):
@@ -44,7 +45,7 @@ class GridConv(nn.Conv2d):
             groups=node.groups,
             bias=False,
         )
-        self._rounding = _Rounding(on_grid.weight_exp, layer.scale, weight_bits)
+        self._rounding = Rounding(on_grid.weight_exp, layer.scale, weight_bits)
         with torch.no_grad():
             self.weight.copy_(torch.from_numpy(node.weight))
 
@@ -57,36 +58,47 @@ class GridConv(nn.Conv2d):
         return self._rounding.shifted(self._conv_forward(x, self.rounded_weight(), None))
 
 
-class GridClassifier(nn.Linear):
-    """The readout's input on the grid, per step, in the units of the float student's logits.
+class GridDense(nn.Linear):
+    """The same of a dense layer.
 
-    Raises UnsupportedError where `name` is no dense layer.
+    Raises UnsupportedError where `name` is none.
     """
 
     def __init__(self, name: str, floating: FloatLayer, layer: GridLayer, weight_bits: int) -> None:
         node, on_grid = floating.synapses[name], layer.synapses[name]
         if not isinstance(node, Dense) or not isinstance(on_grid, Dense):
             raise UnsupportedError(f"{name}: a student ends in a dense layer")
-        super().__init__(node.weight.shape[1], node.weight.shape[0])
-        self._rounding = _Rounding(on_grid.weight_exp, layer.scale, weight_bits)
-        self._state = layer.scale * (1 << grid.STATE_BITS)
+        super().__init__(node.weight.shape[1], node.weight.shape[0], bias=False)
+        self._rounding = Rounding(on_grid.weight_exp, layer.scale, weight_bits)
         with torch.no_grad():
             self.weight.copy_(torch.from_numpy(node.weight))
-            self.bias.copy_(torch.from_numpy(np.broadcast_to(floating.bias, layer.neuron.shape).copy()))
 
     def rounded_weight(self) -> Tensor:
-        """(classes, in) grid units, in float32; what is deployed."""
+        """(out, in) grid units, in float32; what is deployed."""
         return self._rounding.weight(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Spikes or counts (N, in) to sums (N, out) in grid units."""
+        return self._rounding.shifted(F.linear(x, self.rounded_weight()))
+
+
+class GridClassifier(GridDense):
+    """The readout's input on the grid, per step, in the units of the float student's logits."""
+
+    def __init__(self, name: str, floating: FloatLayer, layer: GridLayer, weight_bits: int) -> None:
+        super().__init__(name, floating, layer, weight_bits)
+        self._state = layer.scale * (1 << grid.STATE_BITS)
+        bias = np.broadcast_to(floating.bias, layer.neuron.shape)
+        self.bias = nn.Parameter(torch.from_numpy(bias.astype(np.float32)))
 
     def rounded_bias(self) -> Tensor:
         """(classes,) int64 in the readout's units of potential; what is deployed."""
-        return _round_bias(self.bias, self._state)
+        return round_bias(self.bias, self._state)
 
-    def forward(self, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def forward(self, x: Tensor) -> Tensor:
         """Spikes (N, in) to logits (N, classes)."""
-        sums = self._rounding.shifted(F.linear(x, self.rounded_weight()))
-        bias = _StraightThrough.apply(self.bias, self.rounded_bias() / self._state)
-        return sums / (self._state / (1 << grid.STATE_BITS)) + bias
+        bias = StraightThrough.apply(self.bias, self.rounded_bias() / self._state)
+        return super().forward(x) / (self._state / (1 << grid.STATE_BITS)) + bias
 
 
 class GridLIF(LIF):
@@ -112,7 +124,7 @@ class GridLIF(LIF):
 
     def rounded_bias(self) -> Tensor:
         """In the shape of `bias`, int64 in units of potential; what is deployed."""
-        return _round_bias(self.bias, self.scale * (1 << grid.STATE_BITS))
+        return round_bias(self.bias, self.scale * (1 << grid.STATE_BITS))
 
     def sequence(self, current: Tensor) -> tuple[Tensor, Tensor]:
         """Sums (T, N, ...) in grid units to spikes of their type and potentials before the reset, in float units."""
@@ -159,41 +171,3 @@ class _GridSteps(torch.autograd.Function):
         potential, beta, threshold = ctx.saved_tensors
         grad = current_gradient(potential, spikes_grad, potential_grad, beta, threshold, ctx.cells.alpha)
         return grad / ctx.cells.scale, grad.sum_to_size(ctx.bias_shape), None
-
-
-class _Rounding(NamedTuple):
-    """How one synapse's float weights become integers and its sums are shifted."""
-
-    exponent: int
-    scale: float
-    weight_bits: int
-
-    def weight(self, weight: Tensor) -> Tensor:
-        """The nearest weights on the grid; the gradient passes where they do not saturate."""
-        low, high = float(weight.detach().min()), float(weight.detach().max())
-        unit, step = self.scale / 2.0**self.exponent, grid.weight_step(low, high, self.weight_bits)
-        inside = (weight * unit).clamp(*grid.weight_range(low, high, self.weight_bits))
-        return _StraightThrough.apply(inside, (inside / step).round() * step)  # type: ignore[return-value]
-
-    def shifted(self, sums: Tensor) -> Tensor:
-        """Sums times 2^exponent, rounded down, as the chip shifts them."""
-        exact = sums * 2.0**self.exponent
-        return exact if self.exponent >= 0 else _StraightThrough.apply(exact, exact.floor())  # type: ignore[return-value]
-
-
-class _StraightThrough(torch.autograd.Function):
-    """Gives `value`, bit for bit, and passes the gradient on to `x`."""
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, value: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return value.to(x.dtype)
-
-    @staticmethod
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return grad, None
-
-
-def _round_bias(bias: Tensor, state: float) -> Tensor:
-    """Biases as int64, as the chip holds them: mantissa << exponent. `state`: units of potential in one float unit."""
-    mantissa, exponent = grid.split_bias(bias.detach().double().cpu().numpy() * state)
-    return torch.from_numpy(mantissa << exponent).to(bias.device)

@@ -19,6 +19,7 @@ from deploy.errors import GridError, UnsupportedError
 from deploy.network import Array, Conv, Dense, GridNeuron, Network, Shape, SumPool, exactly
 from deploy.network.counts import largest_counts
 from deploy.runners.walk import Walk
+from export.node_modules import NodeModules
 
 
 @dataclass
@@ -55,14 +56,14 @@ class IntegerNetwork(nn.Module):
             raise UnsupportedError("this network is not on the grid; quantize it first: deploy.quantize")
         self.network = network
         counts = largest_counts(network, max_count)
-        self.synapses = nn.ModuleDict(
+        self.synapses = NodeModules(
             {
                 name: _Synapse(name, network, counts[network.sources(name)[0]])
                 for name, node in network.nodes.items()
                 if isinstance(node, Dense | Conv | SumPool)
             }
         )
-        self.neurons = nn.ModuleDict({name: _Neurons(name, node) for name, node in network.neurons.items()})
+        self.neurons = NodeModules({name: _Neurons(name, node) for name, node in network.neurons.items()})
 
     def forward(self, frames: Tensor, *, schedule: str = "synchronous", states: bool = False) -> Activity:
         """Run frames.

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from deploy.errors import FramesError
 from deploy.network import Network, Shape
 from deploy.runners.walk import Walk
+from export.node_modules import NodeModules
 
 State = tuple[Tensor, ...]
 
@@ -32,15 +33,7 @@ class TensorGraph(nn.Module, ABC):
         super().__init__()
         self._output_layer = network.output_layer
         self._graph = network
-        self._keys: dict[str, str] = {}
-        self.nodes = nn.ModuleDict()
-        for name, module in modules.items():
-            self._keys[name] = key = module_key(name, self.nodes)
-            self.nodes[key] = module
-
-    def node(self, name: str) -> nn.Module:
-        """The module of a node, by the node's name: `nodes` has "_" where a name has "."."""
-        return self.nodes[self._keys[name]]
+        self.nodes = NodeModules(modules)
 
     def forward(self, frames: Tensor, *, observe: Callable[[str, Tensor], None] | None = None) -> Tensor:
         """Run all time steps from rest.
@@ -86,10 +79,10 @@ class _Steps:
         return frames
 
     def synapse(self, name: str, x: Tensor) -> Tensor:
-        return self._graph.node(name)(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        return self._graph.nodes[name](x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
     def neurons(self, name: str, x: Tensor) -> Tensor:
-        cells = self._graph.node(name)
+        cells = self._graph.nodes[name]
         state = self._states.get(name) or self._graph.rest(name, x[0])
         outputs = []
         for arriving in x:
@@ -118,11 +111,3 @@ class _Steps:
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
         return torch.cat(list(parts))
-
-
-def module_key(name: str, taken: nn.ModuleDict) -> str:
-    """What a node is called in a ModuleDict, which refuses dots, empty names and the names of its own methods."""
-    key = name.replace(".", "_") or "_"
-    while key in taken or hasattr(taken, key):
-        key += "_"
-    return key

@@ -74,7 +74,7 @@ class TorchNetwork(TensorGraph):
 
     def _learned(self, name: str, node: Node) -> Node:
         if isinstance(node, Dense | Conv):
-            module = self.node(name)
+            module = self.nodes[name]
             assert isinstance(module, nn.Linear | nn.Conv2d)
             bias = None if module.bias is None else _array(module.bias)
             return replace(node, weight=_array(module.weight), bias=bias)
@@ -90,7 +90,7 @@ class TorchNetwork(TensorGraph):
         return replace(node, **learned)
 
     def _cells(self, name: str) -> Cells:
-        return self.node(name)  # pyright: ignore[reportReturnType]
+        return self.nodes[name]  # pyright: ignore[reportReturnType]
 
 
 def _module(name: str, node: Node, learn_decays: bool) -> nn.Module | None:

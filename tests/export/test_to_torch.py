@@ -72,7 +72,7 @@ def property_test(examples: int) -> Callable[[], None]:
             given, wanted = outputs_of(module, frames), floating.run(network, frames)
             for name, layer in wanted.layers.items():
                 assert np.array_equal(given[name], layer.output), name
-                kinds.add(type(module.node(name)))
+                kinds.add(type(module.nodes[name]))
             assert same_nodes(module.network(), network)
             spikes.append(sum(int(layer.output.sum()) for layer in wanted.spiking.values()))
 
@@ -213,7 +213,7 @@ def test_it_is_what_snntorch_makes_of_the_same_weights() -> None:
     for name, wanted in spikes.items():
         stacked = torch.stack(wanted, 1).numpy()
         assert 0.02 < stacked.mean() < 0.9 and np.array_equal(given[name], stacked), name
-    assert [type(module.node(name)) for name in spikes] == [snntorch.Leaky, snntorch.Leaky, snntorch.Synaptic]
+    assert [type(module.nodes[name]) for name in spikes] == [snntorch.Leaky, snntorch.Leaky, snntorch.Synaptic]
 
 
 def test_decays_learn_where_they_leak_and_only_if_asked() -> None:
