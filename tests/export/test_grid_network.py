@@ -1,6 +1,8 @@
 """A quantized network of any kind computes its integers in torch, and learns there."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,11 +11,29 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from ckd.models.student import Student
+from deploy import grid
 from deploy.errors import GridError, UnsupportedError
-from deploy.network import Array, Conv, Dense, GridNeuron, Network
+from deploy.network import (
+    Array,
+    Conv,
+    Delay,
+    Dense,
+    FloatNeuron,
+    GridNeuron,
+    Input,
+    Network,
+    Node,
+    Output,
+    ResetMechanism,
+)
 from deploy.quantization.search import quantize_layers
 from deploy.runners import integer
+from export.fold import student_to_network
 from export.grid_network import GridNetwork
+from export.grid_student import build_grid_student
+from tests.builders import events
+from tests.export.conftest import BINNING, CLASSES
 from tests.export.random_floats import float_cases
 
 
@@ -88,3 +108,82 @@ def property_test(examples: int) -> Callable[[], None]:
 
 test_random_networks_compute_their_integers = property_test(60)
 test_many_random_networks_compute_their_integers = pytest.mark.long(property_test(1500))
+
+
+def test_gradients_are_those_of_the_students_own_modules(student: Student, frames: Array) -> None:
+    """Another implementation of the same rule: one function of all steps, with kernels, where this is autograd's."""
+    floats = student_to_network(student, binning=BINNING, classes=CLASSES)
+    quantization = quantize_layers(floats, frames, weight_bits=8, method="max", chip="loihi2")
+    own = build_grid_student(quantization, weight_bits=8, alpha=2.0)
+    general = GridNetwork(quantization, weight_bits=8)
+    x, labels = torch.from_numpy(frames).float().transpose(0, 1), torch.arange(len(frames)) % len(CLASSES)
+    torch.nn.functional.cross_entropy(own(x).logits.sum(0), labels).backward()
+    torch.nn.functional.cross_entropy(general(x)[-1], labels).backward()
+    compared = 0
+    for name, module in own.nodes.items():
+        for kind, wanted in module.named_parameters():
+            # The bias of a student's readout is its classifier's.
+            found = general.nodes["readout" if (name, kind) == ("classifier", "bias") else name]
+            gradient = getattr(found, kind).grad.flatten()
+            assert wanted.grad is not None
+            likeness = torch.nn.functional.cosine_similarity(gradient, wanted.grad.flatten(), dim=0)
+            # Thresholds of 0.5 are rounded to the grid, so surrogates differ in their third digit.
+            assert likeness > 0.999 and 0.98 < gradient.norm() / wanted.grad.norm() < 1.02, (name, kind)
+            compared += 1
+    assert compared == 6
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("mechanism", ["zero", "subtract", "none"])
+def test_every_weight_learns_with_every_reset_and_stays_on_the_grid(mechanism: ResetMechanism, late: bool) -> None:
+    """Two ways, a delay, feedback, a current; after training it still computes the integers that it gives."""
+    rng = np.random.default_rng(0)
+    network = _loop(rng, mechanism, late)
+    frames = events(rng, 8, 12, (6,), rate=0.4)
+    quantization = quantize_layers(network, frames, weight_bits=4, method="max", chip="loihi2")
+    module = GridNetwork(quantization, weight_bits=4)
+    optimizer = torch.optim.Adam(module.parameters(), lr=0.05)
+    x, labels = torch.from_numpy(frames).transpose(0, 1), torch.arange(8) % 3
+    for _ in range(3):
+        loss = torch.nn.functional.cross_entropy(module(x)[-1], labels)
+        optimizer.zero_grad()
+        loss.backward()
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in module.parameters())
+        optimizer.step()
+    trained = module.network()
+    assert same_integers(module, trained, frames) > 50 and steps_apart(trained, quantization.network) > 0
+    for node in trained.nodes.values():
+        assert not isinstance(node, Dense) or grid.weights_on_grid(node.weight, 4)
+    assert {change.note for change in trained.report if change.parameter == "weight"} == {"trained on the grid"}
+
+
+def _loop(rng: np.random.Generator, mechanism: ResetMechanism, late: bool) -> Network:
+    def dense(outputs: int, inputs: int) -> Dense:
+        return Dense(weight=rng.normal(0.1, 1 / np.sqrt(inputs), (outputs, inputs)).astype(np.float32))
+
+    one, zero = np.ones((), np.float32), np.zeros((), np.float32)
+    lif = FloatNeuron(
+        shape=(20,),
+        keep=rng.uniform(0.7, 0.95, 20).astype(np.float32),
+        gain=one,
+        bias=one / 50,
+        threshold=one,
+        reset=one if mechanism == "subtract" else zero,
+        reset_mechanism=mechanism,
+        reset_delay=late,
+        current_keep=one / 2,
+    )
+    nodes: dict[str, Node] = {
+        "input": Input(shape=(6,)),
+        "fc": dense(20, 6),
+        "delay": Delay(steps=2),
+        "way": dense(20, 6),
+        "lif.1": lif,
+        "back": dense(20, 20),
+        "out": dense(3, 20),
+        "readout": replace(lif, shape=(3,), keep=one, threshold=None, bias=zero, current_keep=None),
+        "output": Output(),
+    }
+    edges = pairwise(["input", "fc", "lif.1", "out", "readout", "output"])
+    ways = (("input", "delay"), ("delay", "way"), ("way", "lif.1"), ("lif.1", "back"), ("back", "lif.1"))
+    return Network(nodes=nodes, edges=(*edges, *ways))
