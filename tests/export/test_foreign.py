@@ -18,11 +18,11 @@ SCRIPT = Path(__file__).parents[2] / "examples" / "02_foreign_nir" / "train_else
 STEP = ("--step-us", "20000", "--steps", "15")
 
 
-def film_bars(folder: Path) -> None:
-    """Bars that cross the sensor: up, down and to the right; eight recordings each."""
+def film_bars(folder: Path, recordings: int = 24) -> None:
+    """Bars that cross the sensor: up, down and to the right, as many of each."""
     rng = np.random.default_rng(0)
     t = np.repeat(np.arange(300), 30)
-    for number in range(24):
+    for number in range(recordings):
         way = number % 3
         along = (t * 0.09 + rng.uniform(0, 6) + rng.normal(0, 0.7, len(t))).clip(0, 33).astype(int)
         across = rng.integers(4, 30, len(t))
