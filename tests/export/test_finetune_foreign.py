@@ -266,14 +266,15 @@ def _spikingjelly(frames: Tensor, labels: Tensor, path: Path) -> list[str]:
 
 
 def _snntorch(frames: Tensor, labels: Tensor, path: Path) -> list[str]:
-    """Trained in snnTorch with its default, the soft reset a step later, written by it: its file takes 1e-4 s a step."""
+    """Trained in snnTorch with its default, the soft reset a step later, written by it for steps of 1e-4 s."""
     pytest.importorskip("nirtorch", reason="snnTorch's NIR reader needs nirtorch: pip install 'ckd[interop]'")
     import snntorch
     from snntorch import utils
     from snntorch.export_nir import export_to_nir
 
     def lif(*shape: int) -> nn.Module:
-        return snntorch.Leaky(beta=torch.full(shape, 0.9), threshold=torch.ones(shape), init_hidden=True)
+        options: dict[str, Any] = {"threshold": torch.ones(shape), "init_hidden": True}
+        return snntorch.Leaky(beta=torch.full(shape, 0.9), **options)
 
     net = nn.Sequential(nn.Flatten(), nn.Linear(2312, 100), lif(100), nn.Linear(100, 10), lif(10))
     _train(net, utils.reset, frames, labels, 30)
@@ -305,8 +306,7 @@ def test_what_another_tool_trained_and_wrote_is_better_at_four_bits_than_it_was(
 
     floats, before, after = accuracy(other, "--on", "float", *said), accuracy(coarse), accuracy(tuned)
     with capsys.disabled():
-        print(
-            f"\n{trained.__name__}: float {floats:.2%}, 4 bits {before:.2%}, fine-tuned {after:.2%}; {result['accuracy']}"
-        )
+        print(f"\n{trained.__name__}: float {floats:.2%}, 4 bits {before:.2%}, fine-tuned {after:.2%}")
+    assert result["recordings"] == 60
     assert floats > 0.6 and after > before
     assert deploy_main(["check", str(tuned)]) == 0
