@@ -97,8 +97,8 @@ def _refuse_early(plan: Plan, events: Path | str | None) -> Path:
     """Look at what is asked, whatever the file holds; gives the folder of recordings."""
     if plan.finetune == 0:
         raise DeployError(
-            f"{plan.run}: a model file, which ckd-export trains on the grid: give --finetune N; ckd-deploy compile puts "
-            "it there as it is"
+            f"{plan.run}: a model file, which ckd-export trains on the grid: give --finetune N; ckd-deploy compile "
+            "puts it there as it is"
         )
     if plan.out is None:
         raise DeployError(f"{plan.run}: say where the trained model goes, -o FILE{plan.format.ending}")

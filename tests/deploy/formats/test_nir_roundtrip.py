@@ -126,7 +126,7 @@ def small(**changes: Any) -> Network:
     rng = np.random.default_rng(0)
 
     def lif(shape: tuple[int, ...], vth: int | None = 150, **more: Any) -> GridNeuron:
-        parameters = {"du": np.array(4095), "dv": np.array(410), "bias": np.array(0)} | more
+        parameters: dict[str, Any] = {"du": np.array(4095), "dv": np.array(410), "bias": np.array(0)} | more
         return GridNeuron(shape=shape, vth=None if vth is None else np.array(vth), **parameters)
 
     nodes: dict[str, Node] = {

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ class OddFloat(FloatNeuron):
 
 
 def on_grid() -> Network:
-    values = {"du": np.array(4095), "dv": np.array(400), "vth": np.array(100), "bias": np.array(0)}
+    values: dict[str, Any] = {"du": np.array(4095), "dv": np.array(400), "vth": np.array(100), "bias": np.array(0)}
     return small(lif=OddGrid(shape=(2,), **values)).replace(scale_bits={"lif": 4})
 
 
