@@ -47,7 +47,7 @@ def digits(tmp_path: Path) -> Path:
     """Six recordings of each digit in N-MNIST's format and folders, filmed by our camera model."""
     from ckd.data.camera import Camera, film
 
-    pytest.importorskip("tonic", reason="reads .aedat4, of the extra `events`")
+    pytest.importorskip("tonic", reason="the extra `events` is not installed")
     rng = np.random.default_rng(0)
     for label in range(10):
         for i in range(6):
@@ -83,7 +83,7 @@ def test_frames_that_tonic_counted_are_those_that_we_count(digits: Path, write: 
 
 def test_real_recordings_through_tonic_are_those_that_we_read(write: Write) -> None:
     need_nmnist()
-    pytest.importorskip("tonic", reason="reads .aedat4, of the extra `events`")
+    pytest.importorskip("tonic", reason="the extra `events` is not installed")
     ours = NMNIST(replace(load_preset("nmnist").data, data_root=str(REAL)))
     theirs = opened(f"{write(TONIC)}:nmnist", load_preset("nmnist").data, data_root=str(REAL / "nmnist"))
     assert [name.split("/", 1)[1] for name in theirs.names] == list(ours.names)
