@@ -8,24 +8,34 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from ckd.errors import CkdError
+from ckd.files import escaped, one_line
 
 
 def run_command(command: Callable[[], int], *also: type[Exception]) -> int:
     """Run a command; an error of the user's, `CkdError` or one of `also`, is one line on stderr and exit code 2."""
     try:
         return command()
-    except (CkdError, *also) as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+    except (CkdError, OSError, *also) as error:
+        # OSError: a full disk, a folder that may not be written; the system's message names the path.
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
         return 2
-    except OSError as error:
-        # A full disk, a folder that may not be written: the system's message names the path.
-        print(f"error: {error}", file=sys.stderr)
+    except (MemoryError, RecursionError) as error:
+        print(f"error: {one_line(f'{type(error).__name__} {error}')}: what was given is too large", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+class PlainConsole(Console):
+    """A console that takes nothing in a string for markup or for a terminal's commands: names come from outside."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        plain: dict[str, Any] = options | {"markup": False, "emoji": False}
+        return super().render_str(escaped(text), **plain)
 
 
 class RichReporter:
@@ -40,24 +50,25 @@ class RichReporter:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=PlainConsole(stderr=True),
             disable=not shown,
         )
         self._task: Any = None
 
     def __enter__(self) -> Self:
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._close()
-        self._progress.stop()
+        if self._task is not None:  # or it would print an empty line before an error
+            self._progress.stop()
 
     def began(self, out: Path) -> None:
         self.out = out
 
     def stage(self, title: str, total: int | None, done: int = 0) -> None:
         self._close()
+        self._progress.start()
         self._task = self._progress.add_task(title, total=total, completed=done)
 
     def advance(self, done: int) -> None:
@@ -84,7 +95,7 @@ def results_table(summary: dict[str, Any], out: Path) -> None:
     for title, key in rows.items():
         if key in summary:
             table.add_row(title, f"{summary[key]:.1%}")
-    console = Console()
+    console = PlainConsole()
     console.print(table)
     console.print(f"{summary['seconds']:.0f} s; run folder: {out}", highlight=False)
 
@@ -96,7 +107,7 @@ def evaluation_table(result: dict[str, Any]) -> None:
     table.add_column("accuracy", justify="right")
     for name, value in result["accuracy_per_class"].items():
         table.add_row(name, f"{value:.1%}")
-    console = Console()
+    console = PlainConsole()
     console.print(table)
     steps = " ".join(f"{value:.1%}" for value in result["accuracy_per_step"])
     console.print(f"accuracy after each time step: {steps}", highlight=False)
@@ -114,7 +125,7 @@ def comparison_table(rows: list[dict[str, Any]]) -> None:
         recipe = ", ".join(f"{name.rpartition('.')[2]}={value}" for name, value in row["recipe"].items())
         cells = [_with_spread(row.get(f"{name}_accuracy")) for name in ("test", "baseline_test", "teacher")]
         table.add_row(recipe or "all alike", ", ".join(map(str, row["seeds"])), *cells)
-    Console().print(table)
+    PlainConsole().print(table)
 
 
 def _with_spread(value: dict[str, Any] | None) -> str:

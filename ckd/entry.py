@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 
-from ckd.files import ignore_current_folder
+from ckd.files import begin_command
 
 
 def train() -> int:
@@ -30,7 +30,7 @@ def download() -> int:
 def start(module: str) -> int:
     """Import a command's module and run its `main`; Ctrl-C while it is imported is one line, too."""
     try:
-        ignore_current_folder()
+        begin_command()
         command: Callable[[], int] = import_module(module).main
         return command()
     except KeyboardInterrupt:

@@ -6,7 +6,8 @@ from typing import Annotated
 import tyro
 
 from ckd.events import RecordingError
-from deploy.commands import CANNOT
+from ckd.files import escaped, one_line
+from deploy.commands import CANNOT, INTERRUPTED
 from deploy.commands.check import Check
 from deploy.commands.compile import Compile
 from deploy.commands.map import Map
@@ -29,9 +30,16 @@ def main(args: list[str] | None = None) -> int:
         return tyro.cli(Command, args=args, prog="ckd-deploy", description=__doc__).execute()  # pyright: ignore
     except (DeployError, RecordingError, OSError) as error:
         # OSError: a full disk, a folder that may not be written; the system's message names the path.
-        # What a damaged file calls its things need not be text that can be printed.
-        print("error: " + str(error).encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
+        for note in getattr(error, "__notes__", ()):
+            print(escaped(note), file=sys.stderr)
         return CANNOT
+    except (MemoryError, RecursionError) as error:
+        print(f"error: {one_line(f'{type(error).__name__} {error}')}: what was given is too large", file=sys.stderr)
+        return CANNOT
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich.console import Console
 
 from ckd.console import RichReporter, run_command
 from deploy.commands.shared import ResetName
 from deploy.errors import DeployError
-from deploy.report.console import show_parameters, warn_of_overflows
+from deploy.report.console import PlainConsole, show_parameters, warn_of_overflows
 from export.exported import Exported
 from export.formats import FORMATS
 from export.plan import CHIP_NAMES, Plan
@@ -128,7 +127,7 @@ def _progress_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def _print_report(exported: Exported) -> None:
-    console = Console()
+    console = PlainConsole()
     if exported.parameters:
         show_parameters(console, exported.parameters)
     rates = ", ".join(f"{layer} {rate:.1%}" for layer, rate in exported.rates.items())

@@ -2,3 +2,5 @@
 
 EQUAL, DIFFERENT, CANNOT = 0, 1, 2
 """Exit codes of every command: done and equal; done and different; could not be done."""
+
+INTERRUPTED = 130

@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from deploy.checking.check import Checked, check
@@ -14,6 +13,7 @@ from deploy.checking.divergence.story import story
 from deploy.commands import DIFFERENT, EQUAL
 from deploy.commands.shared import OfTwoRuns, recording_limit
 from deploy.errors import DeployError
+from deploy.report.console import PlainConsole
 from deploy.runners.table import run
 from deploy.traces.compare import Verdict
 from deploy.traces.likeness import Similarity, measure
@@ -92,7 +92,7 @@ class Check(OfTwoRuns):
 
 
 def _show(checked: Checked, similarity: Similarity | None, piece: Piece | str | None) -> None:
-    console, verdict = Console(), checked.verdict
+    console, verdict = PlainConsole(), checked.verdict
     console.print(_table(checked))
     for problem in verdict.problems:
         console.print(problem, style="red", highlight=False)
@@ -112,9 +112,9 @@ def _show(checked: Checked, similarity: Similarity | None, piece: Piece | str | 
     if verdict.predictions_differing:
         console.print(f"{verdict.predictions_differing} of {verdict.recordings} predictions differ", highlight=False)
     if checked.explanation is not None:
-        console.print(story(checked.explanation), highlight=False, markup=False, soft_wrap=True)
+        console.print(story(checked.explanation), highlight=False, soft_wrap=True)
     if piece is not None:
-        console.print(f"bisect: {piece}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"bisect: {piece}", highlight=False, soft_wrap=True)
 
 
 def _rounded(close: tuple[RoundedSpike, ...], verdict: Verdict) -> str:

@@ -7,14 +7,13 @@ from typing import Annotated, Any
 
 import numpy as np
 import tyro
-from rich.console import Console
 
 from deploy.commands.shared import ChipName, OnRecordings, refuse_to_replace
 from deploy.errors import DeployError
 from deploy.formats.files import load_network, save
 from deploy.network import Network
 from deploy.quantization.search import quantize
-from deploy.report.console import show_parameters, warn_of_overflows
+from deploy.report.console import PlainConsole, show_parameters, warn_of_overflows
 from deploy.runners.table import run
 from deploy.traces.trace import Trace
 
@@ -73,7 +72,7 @@ def _figures(wanted: Trace, found: Trace) -> dict[str, Any]:
 
 
 def _show(ready: Network, figures: dict[str, Any], found: Trace, out: Path) -> None:
-    console = Console()
+    console = PlainConsole()
     show_parameters(console, ready.report)
     if figures["accuracy"] is not None:
         accuracies = f"accuracy: float {figures['float_accuracy']:.2%}, on the grid {figures['accuracy']:.2%}; "

@@ -4,13 +4,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from deploy.commands import DIFFERENT, EQUAL
 from deploy.commands.shared import ChipName, Model
 from deploy.formats.files import load_network
 from deploy.mapping.layout import Mapping, map_network
+from deploy.report.console import PlainConsole
 from deploy.traces.trace import load_trace
 
 
@@ -42,7 +42,7 @@ class Map:
 
 
 def _show(mapping: Mapping) -> None:
-    console = Console()
+    console = PlainConsole()
     table = Table(title=f"{mapping.chip.name}: the fullest core of each layer")
     for heading in ("layer", "cores", "neurons", "synaptic memory", "axons in", "axons out"):
         table.add_column(heading, justify="left" if heading == "layer" else "right")

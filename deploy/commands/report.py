@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ckd.files import one_line
 from deploy.checking.check import check
 from deploy.commands import DIFFERENT, EQUAL
 from deploy.commands.shared import ChipName, OfTwoRuns, recording_limit, refuse_to_replace
@@ -42,7 +43,7 @@ class Report(OfTwoRuns):
             try:
                 mapping = map_network(network, chip, trace if trace.frames is not None else None)
             except UnsupportedError as error:
-                print(f"no fit and energy: {error}")
+                print(f"no fit and energy: {one_line(str(error))}")
         write_report(checked, out, mapping=mapping, name=subject.name)
-        print(f"{'EQUAL' if checked.equal else 'DIFFERENT'}: wrote {out}")
+        print(f"{'EQUAL' if checked.equal else 'DIFFERENT'}: wrote {one_line(str(out))}")
         return EQUAL if checked.equal else DIFFERENT

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from deploy.commands.recordings import Recordings
 from deploy.commands.shared import OnRecordings, Simulator, fit_to_runner, refuse_to_replace
 from deploy.formats.model_file import ModelFile
 from deploy.network import Network
-from deploy.report.console import warn_of_overflows
+from deploy.report.console import PlainConsole, warn_of_overflows
 from deploy.runners import cluster
 from deploy.runners.table import RUNNERS, find_runner, run
 from deploy.traces.compare import Verdict, compare
@@ -100,7 +99,7 @@ def _show(trace: Trace, origin: str) -> None:
     for layer in figures["layers"]:
         shape = " x ".join(str(n) for n in layer["shape"])
         table.add_row(layer["name"], shape, f"{layer['spikes']:,}", f"{layer['rate']:.2%}")
-    console = Console()
+    console = PlainConsole()
     console.print(table)
     if trace.accuracy is not None:
         console.print(f"accuracy {trace.accuracy:.2%}", highlight=False)
@@ -124,7 +123,7 @@ def _show_agreement(other: Trace, verdict: Verdict) -> None:
     differing, total = figures["differing"], figures["neuron_steps"]
     listed = ", ".join(f"{layer} {count / total[layer]:.2%}" for layer, count in differing.items() if count)
     accuracy = "" if other.accuracy is None else f" accuracy {other.accuracy:.2%};"
-    console = Console()
+    console = PlainConsole()
     console.print(
         f"{other.runner}:{accuracy} same prediction for {figures['same_predictions']:.2%} of {verdict.recordings}; "
         f"{verdict.differing:,} of {verdict.neuron_steps:,} neuron-steps differ, with {verdict.spikes:,} spikes"

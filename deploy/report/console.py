@@ -1,11 +1,22 @@
 """What several commands show: the parameter report, and states that left their range."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from ckd.files import escaped
 from deploy.network.parameters import ParameterChange
+
+
+class PlainConsole(Console):
+    """A console that takes nothing in a string for markup or for a terminal's commands: names come from files."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        plain: dict[str, Any] = options | {"markup": False, "emoji": False}
+        return super().render_str(escaped(text), **plain)
 
 
 def show_parameters(console: Console, changes: Iterable[ParameterChange]) -> None:

@@ -17,6 +17,9 @@ from deploy.runners.lava.python310 import ELSEWHERE, find_python310, find_uv
 BUILD_SECONDS = 900.0
 """For the first run of a script, which downloads its packages."""
 
+TAIL = 4000
+"""How many characters of a program's output an error shows: its end, where the exception is."""
+
 READY = "ready"
 """The file that is written last: an environment without it is built again."""
 
@@ -62,4 +65,14 @@ def _uv(script: Path, *arguments: str) -> None:
     except OSError as error:
         raise RunnerError(f"{failure} ({error})") from None
     if done.returncode:
-        raise RunnerError(f"{failure} (exit {done.returncode}). It said:\n{done.stderr.strip()}")
+        raise failed(f"{failure} (exit {done.returncode})", done.stderr)
+
+
+def failed(message: str, output: str) -> RunnerError:
+    """An error of a program that ended badly: with the last line of what it said, all of its end as a note."""
+    tail = output.strip()[-TAIL:]
+    last = tail.rpartition("\n")[2]
+    error = RunnerError(f"{message}: {last}" if last else f"{message}; it said nothing")
+    if tail != last:
+        error.add_note(tail)
+    return error

@@ -57,9 +57,8 @@ def run(network: Network, frames: Array, *, states: int = 0, digests: bool = Fal
     del digests
     missing = loihi2_missing()
     if missing:
-        listed = "".join(f"\n  - {what}" for what in missing)
         raise RunnerError(
-            f"Loihi 2 cannot be used from here. Missing:{listed}\n"
+            f"Loihi 2 cannot be used from here; missing are {'; '.join(missing)}. "
             f"Let {VARIABLE} name the Python 3.10 that has these packages, or simulate it: --on integer, --on lava"
         )
     return run_prepared(network, frames, states=states, timeout=timeout, python=loihi_python())

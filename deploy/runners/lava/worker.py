@@ -7,13 +7,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from deploy.errors import RunnerError
-from deploy.runners.lava.environment import python_for
+from deploy.runners.lava.environment import failed, python_for
 
 LAUNCH = Path(__file__).parent / "workers" / "launch.py"
 MORE_TIME = "allow more time, or give fewer recordings or steps"
-TAIL = 4000
-"""How many characters of a worker's output an error shows: its end, where the exception is."""
 
 
 def run_worker(script: Path, folder: Path, *, timeout: float, python: str | None = None) -> None:
@@ -57,7 +54,7 @@ def run_worker(script: Path, folder: Path, *, timeout: float, python: str | None
             _end_group(process)
             output.seek(0)
             why = f" (exit {code})" if code is not None else f": not done after {timeout:.0f} s and ended; {MORE_TIME}"
-            raise RunnerError(f"{script.name} failed{why}{_shown(output.read())}")
+            raise failed(f"{script.name} failed{why}", output.read())
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
@@ -71,8 +68,3 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
                 time.sleep(0.1)
         except ProcessLookupError:
             return
-
-
-def _shown(output: str) -> str:
-    tail = output.strip()[-TAIL:]
-    return f". It said:\n{tail}" if tail else "; it said nothing"
