@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.formats.files import save
+from deploy.formats.proven import save_with_trace
 from deploy.network import Network
 from deploy.traces.trace import Trace
 
@@ -34,6 +34,4 @@ class Content:
 
 def write_model(network: Network, trace: Trace, model: Path) -> list[Path]:
     """Write a network in the format of its file's ending, and the trace beside it; gives the files."""
-    save(network, model)
-    trace.save(model.with_suffix(".trace"))
-    return [model, model.with_suffix(".trace")]
+    return save_with_trace(network, trace, model)

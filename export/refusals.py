@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from ckd.models.student import Student
 from ckd.runs.folder import Run
-from deploy.commands.shared import require_file_name
-from deploy.errors import DeployError, TraceError, listed
+from deploy.commands.outputs import require_file_name
+from deploy.errors import DeployError, listed
+from deploy.formats.proven import proves_the_same
 from deploy.grid import WEIGHT_BITS
 from deploy.grid.chips import CHIPS
-from deploy.traces.trace import Trace, load_trace
+from deploy.traces.trace import Trace
 from export.formats import FORMATS
 from export.plan import CHIP_NAMES, Plan
 
@@ -36,7 +36,8 @@ def refuse_early(plan: Plan) -> None:
         raise DeployError(f"--weight-bits (={plan.weight_bits}) must lie between 1 and {WEIGHT_BITS}")
     if model.suffix != form.ending:
         raise DeployError(f"--out {model}: a model of --to {plan.to} ends in {form.ending}; its trace lies beside it")
-    require_file_name(model)
+    require_file_name(model, model.suffix)
+    require_file_name(model.with_suffix(".trace"), ".trace")
     form.refuse(model)
     _require_device(plan.device)
 
@@ -69,19 +70,8 @@ def refuse_foreign_trace(model: Path, trace: Trace) -> None:
     path = model.with_suffix(".trace")
     same_name = [model.with_suffix(form.ending) for form in FORMATS.values()]
     others = [other for other in same_name if other != model and other.is_file()]
-    if others and path.is_file() and not _proves_the_same(path, trace):
+    if others and path.is_file() and not proves_the_same(path, trace):
         raise DeployError(
             f"{path}: proves {others[0].name}, which was exported with other options; give --out another name, or "
             f"remove {others[0].name}"
         )
-
-
-def _proves_the_same(path: Path, trace: Trace) -> bool:
-    """Whether the trace at `path` has the spikes of `trace`, and its potentials where a layer never spikes."""
-    try:
-        kept = load_trace(path)
-    except TraceError:
-        return False  # of another version, or damaged: what it proves is not known
-    if list(kept.layers) != list(trace.layers) or set(kept.spiking) != set(trace.spiking):
-        return False
-    return all(np.array_equal(kept.layers[name].output, trace.layers[name].output) for name in trace.layers)

@@ -6,7 +6,7 @@ from ckd.files.current_folder import away_from_current_folder
 from ckd.files.locks import HeldError, held
 from ckd.files.names import escaped, one_line
 from ckd.files.scratch import scratch_folder
-from ckd.files.writing import write_then_rename
+from ckd.files.writing import write_then_rename, write_together
 
 __all__ = [
     "HeldError",
@@ -18,4 +18,5 @@ __all__ = [
     "one_line",
     "scratch_folder",
     "write_then_rename",
+    "write_together",
 ]

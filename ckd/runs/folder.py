@@ -9,7 +9,8 @@ summary.json           written last: a folder without it is unfinished
 
 import json
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,13 +23,15 @@ from ckd.data.split import Split
 from ckd.errors import ConfigError, RunError
 from ckd.events import Binning, Frames
 from ckd.events.types import Int
-from ckd.files import write_then_rename
+from ckd.files import HeldError, held, write_then_rename
 from ckd.models.build import build_student
 from ckd.models.spiking import SpikingStudent
 from ckd.models.weights import read_weights
 from ckd.runs.migration import FORMAT, migrated_config
 
 SPLIT, SUMMARY = "split.json", "summary.json"
+LOCK = ".training"
+"""Held by the process that trains into the folder."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,31 @@ def free_folder(preset: str, seed: int) -> Path:
     return next(path for path in candidates if not path.exists())
 
 
+@contextmanager
+def claim_folder(path: Path) -> Iterator[None]:
+    """Hold a run folder, which is made, as long as a run is trained into it; if it is still empty then, it goes.
+
+    Raises:
+        RunError: another process trains into it.
+    """
+    is_new = not path.exists()
+    try:
+        with held(path / LOCK):
+            yield
+    except HeldError as holder:
+        raise RunError(f"--out {path}: {holder} is training into it; wait until it is done, or give another") from None
+    finally:
+        if is_new:
+            with suppress(OSError):
+                path.rmdir()
+
+
 def refuse_taken(path: Path, *, overwrite: bool) -> None:
     """Raise RunError where something lies at `path` that a new run must not replace."""
     ours = is_run(path)
     if path.exists() and not path.is_dir():
         raise RunError(f"--out {path}: is a file; give a folder")
-    if path.is_dir() and any(path.iterdir()) and not ours:
+    if path.is_dir() and any(entry.name != LOCK for entry in path.iterdir()) and not ours:
         raise RunError(f"--out {path}: holds files that are no run's, which stay untouched; give another folder")
     if ours and not overwrite:
         if not (path / SUMMARY).is_file():
@@ -162,7 +184,11 @@ def trusted_config(path: Path, factories: Collection[str]) -> Config:
 def create_run(path: Path, config: Config, split: Split) -> None:
     """Begin a run folder; a run's that lies there goes, or weights left in it would pass for this one's."""
     if is_run(path):
-        shutil.rmtree(path)
+        for entry in path.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name != LOCK:
+                entry.unlink()
     path.mkdir(parents=True, exist_ok=True)
     write_config(path, config)
     _write_json(path / SPLIT, vars(split))

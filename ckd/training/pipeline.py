@@ -3,6 +3,7 @@
 import platform
 import time
 from collections.abc import Collection
+from contextlib import nullcontext
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,7 @@ from ckd.runs.curves import draw_curves
 from ckd.runs.folder import (
     SPLIT,
     SUMMARY,
+    claim_folder,
     create_run,
     free_folder,
     read_split,
@@ -56,9 +58,12 @@ def train_run(
     """
     out = free_folder(config.preset, config.seed) if out is None else Path(out)
     # Only the first of several processes writes, so only it looks whether the place is free.
-    if is_first_process():
-        refuse_taken(out, overwrite=overwrite)
-    return _carry_out(_with_whole_paths(config), out, reporter or Silent(), resume=False)
+    if not is_first_process():
+        return _carry_out(_with_whole_paths(config), out, reporter or Silent(), resume=False)
+    refuse_taken(out, overwrite=overwrite)
+    with claim_folder(out):
+        refuse_taken(out, overwrite=overwrite)  # another run may have begun, or ended, before it was ours
+        return _carry_out(_with_whole_paths(config), out, reporter or Silent(), resume=False)
 
 
 def resume_run(out: Path, *, factories: Collection[str] = (), reporter: Reporter | None = None) -> dict[str, Any]:
@@ -76,7 +81,8 @@ def resume_run(out: Path, *, factories: Collection[str] = (), reporter: Reporter
     config = trusted_config(out, factories)
     if (out / SUMMARY).is_file():
         raise RunError(f"--resume {out}: this run is finished")
-    return _carry_out(config, out, reporter or Silent(), resume=True)
+    with claim_folder(out) if is_first_process() else nullcontext():
+        return _carry_out(config, out, reporter or Silent(), resume=True)
 
 
 def _carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) -> dict[str, Any]:

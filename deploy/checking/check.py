@@ -11,6 +11,7 @@ from deploy.checking.divergence.replay import Setup
 from deploy.errors import DeployError, RunnerError
 from deploy.formats.files import load
 from deploy.formats.model_file import ModelFile
+from deploy.formats.proven import names_another
 from deploy.network import Array, Network
 from deploy.runners.table import RUNNERS, find_runner, run
 from deploy.traces.compare import Verdict, compare, require_some
@@ -25,7 +26,10 @@ of the simulation (python -m benchmarks.checking)."""
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """Everything a check found out. `rounded` holds the float spikes too close to the threshold to be decided."""
+    """Everything a check found out. `rounded` holds the float spikes too close to the threshold to be decided.
+
+    of_another_model: the reference differs, and its trace was written with a model file of this name and other content.
+    """
 
     expected: Trace
     found: Trace
@@ -34,6 +38,7 @@ class Checked:
     verdict: Verdict
     explanation: Explanation | None
     rounded: tuple[RoundedSpike, ...] | None = None
+    of_another_model: bool = False
 
     @property
     def equal(self) -> bool:
@@ -108,6 +113,7 @@ def check(
         verdict=verdict,
         explanation=explanation,
         rounded=rounded,
+        of_another_model=not verdict and rounded is None and model is not None and names_another(trace_path, first),
     )
 
 

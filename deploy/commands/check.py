@@ -21,6 +21,11 @@ from deploy.traces.likeness import Similarity, measure
 LISTED = 5
 """How many of the spikes that rounding decides are shown."""
 
+ANOTHER = (
+    "this trace is of another model: it was written with a file of this name and other content; export again, or find "
+    "the file that it was written with"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Check(OfTwoRuns):
@@ -82,6 +87,8 @@ class Check(OfTwoRuns):
         figures: dict[str, Any] = {"on": self.on} | checked.verdict.as_dict()
         if checked.rounded is not None:
             figures |= {"equal_up_to_rounding": True, "rounded": [vars(spike) for spike in checked.rounded]}
+        if checked.of_another_model:
+            figures["of_another_model"] = True
         if checked.explanation is not None:
             figures["explanation"] = checked.explanation.as_dict()
         if similarity is not None:
@@ -111,6 +118,8 @@ def _show(checked: Checked, similarity: Similarity | None, piece: Piece | str | 
     console.print(f"DIFFERENT: {share}", style="red", highlight=False)
     if verdict.predictions_differing:
         console.print(f"{verdict.predictions_differing} of {verdict.recordings} predictions differ", highlight=False)
+    if checked.of_another_model:
+        console.print(ANOTHER, style="yellow", highlight=False, soft_wrap=True)
     if checked.explanation is not None:
         console.print(story(checked.explanation), highlight=False, soft_wrap=True)
     if piece is not None:

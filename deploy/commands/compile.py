@@ -8,9 +8,11 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from deploy.commands.shared import ChipName, OnRecordings, refuse_to_replace
+from deploy.commands.outputs import refuse_to_replace, trace_beside
+from deploy.commands.shared import ChipName, OnRecordings
 from deploy.errors import DeployError
-from deploy.formats.files import load_network, save
+from deploy.formats.files import load_network
+from deploy.formats.proven import save_with_trace
 from deploy.network import Network
 from deploy.quantization.search import quantize
 from deploy.report.console import PlainConsole, show_parameters, warn_of_overflows
@@ -41,7 +43,9 @@ class Compile(OnRecordings):
     def execute(self) -> int:
         if self.out.suffix != ".nir":
             raise DeployError(f"-o {self.out}: a model on the grid is a .nir file; give a name that ends so")
-        refuse_to_replace(self.out, self.model)
+        inputs = self.model, trace_beside(self.model), self.frames
+        refuse_to_replace(self.out, ".nir", *inputs)
+        refuse_to_replace(trace_beside(self.out), ".trace", *inputs)
         network = load_network(self.model, **self.said)
         given = self.choose(network)
         network = network.replace(classes=network.classes or given.classes)
@@ -49,8 +53,7 @@ class Compile(OnRecordings):
         wanted = run(network, given.frames, on="float")
         found = run(ready, given.frames, on="integer", states=min(KEEP_STATES, len(given.frames)), digests=True)
         wanted, found = (trace.labeled(given.labels, given.names) for trace in (wanted, found))
-        save(ready, self.out)
-        found.save(self.out.with_suffix(".trace"))
+        save_with_trace(ready, found, self.out)
         figures = _figures(wanted, found)
         if self.json:
             print(json.dumps(figures | {"parameters": [change.as_dict() for change in ready.report]}))

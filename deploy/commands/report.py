@@ -6,7 +6,8 @@ from pathlib import Path
 from ckd.files import one_line
 from deploy.checking.check import check
 from deploy.commands import DIFFERENT, EQUAL
-from deploy.commands.shared import ChipName, OfTwoRuns, recording_limit, refuse_to_replace
+from deploy.commands.outputs import refuse_to_replace, trace_beside
+from deploy.commands.shared import ChipName, OfTwoRuns, recording_limit
 from deploy.errors import UnsupportedError
 from deploy.grid.chips import find_chip
 from deploy.mapping.layout import Mapping, map_network
@@ -32,7 +33,8 @@ class Report(OfTwoRuns):
         chip = find_chip(self.chip)  # before the check has run for an hour
         subject = self.other or self.model
         out = self.out or subject.with_suffix(".html")
-        refuse_to_replace(out, subject)
+        inputs = self.model, self.other, self.trace
+        refuse_to_replace(out, ".html", *inputs, trace_beside(self.model), trace_beside(self.other))
         limit = recording_limit(self.recordings, self.on, self.against)
         limit = PAGE_RECORDINGS if limit is None else limit
         checked = check(self.model, self.other, on=self.on, against=self.against, trace=self.trace, recordings=limit)

@@ -7,8 +7,9 @@ from typing import Any
 
 from rich.table import Table
 
+from deploy.commands.outputs import refuse_to_replace, trace_beside
 from deploy.commands.recordings import Recordings
-from deploy.commands.shared import OnRecordings, Simulator, fit_to_runner, refuse_to_replace
+from deploy.commands.shared import OnRecordings, Simulator, fit_to_runner
 from deploy.formats.model_file import ModelFile
 from deploy.network import Network
 from deploy.report.console import PlainConsole, warn_of_overflows
@@ -39,7 +40,7 @@ class Run(OnRecordings):
     def execute(self) -> int:
         for on in self._simulators:
             find_runner(on)  # before the other one has run for an hour
-        refuse_to_replace(self.trace, self.model)
+        refuse_to_replace(self.trace, ".trace", self.model, trace_beside(self.model), self.frames)
         network = self.load_model()
         recordings = self.choose(network, *self._simulators)
         traces = self._run(network, recordings)

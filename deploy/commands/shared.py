@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from deploy.commands.recordings import Recordings, choose_recordings
-from deploy.errors import DeployError, listed
+from deploy.errors import listed
 from deploy.formats.files import load
 from deploy.formats.model_file import ModelFile
 from deploy.grid.chips import CHIPS
@@ -97,21 +97,6 @@ def recording_limit(asked: int | None, *runners: str | None) -> int | None:
     """How many recordings to take on these simulators; None: all."""
     slow = any(RUNNERS[on].slow for on in runners if on in RUNNERS)
     return SLOW_RECORDINGS if asked is None and slow else asked
-
-
-def refuse_to_replace(out: Path | None, kept: Path) -> None:
-    """Raises DeployError where `out` would replace the file that it is made from, or can be no file."""
-    if out is None:
-        return
-    if out.resolve() == kept.resolve():
-        raise DeployError(f"{out}: would replace the model that it is made from; give another name")
-    require_file_name(out)
-
-
-def require_file_name(out: Path) -> None:
-    """Raises DeployError where no file can be written under this name."""
-    if out.is_dir() or any(parent.is_file() for parent in out.absolute().parents):
-        raise DeployError(f"{out}: is a folder, or lies below a file; give the name of a file")
 
 
 def fit_to_runner(network: Network | ModelFile, on: str, frames: Array) -> Network | ModelFile:

@@ -1,0 +1,65 @@
+"""What a command must not write over: its own inputs, and files of another kind."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+
+from deploy.errors import DAMAGED_HDF5, DeployError
+
+BEGINNINGS = {".onnx": b"\x08", ".html": b"<!doctype html>"}
+"""How a file of each kind begins; of ONNX, with the number of its version (field 1 of a protocol buffer)."""
+
+HELD: dict[str, Callable[[h5py.File], bool]] = {
+    ".trace": lambda file: "ckd_trace" in file.attrs,
+    ".nir": lambda file: "node" in file,
+    ".net": lambda file: "layer" in file,
+}
+"""What an HDF5 file of each kind holds."""
+
+
+def refuse_to_replace(out: Path | None, kind: str, *inputs: Path | None) -> None:
+    """Look where a file of a kind, named by its ending, is to be written.
+
+    Raises:
+        DeployError: there lies what the command reads, or a file of another kind; or no file can lie there.
+    """
+    if out is None:
+        return
+    for given in inputs:
+        if given is not None and _same(out, given):
+            raise DeployError(f"{out}: would replace what it is made from, or held against; give another name")
+    require_file_name(out, kind)
+
+
+def require_file_name(out: Path, kind: str) -> None:
+    """Raises DeployError where no file of this kind can be written under this name, or one of another lies there."""
+    if out.is_dir() or any(parent.is_file() for parent in out.absolute().parents):
+        raise DeployError(f"{out}: is a folder, or lies below a file; give the name of a file")
+    if not out.exists():
+        return
+    if not out.is_file():
+        raise DeployError(f"{out}: is a device or a pipe; give the name of a file")
+    if out.stat().st_size and not _is_kind(out, kind):
+        raise DeployError(f"{out}: lies there and is no {kind} file, so it is not replaced; give another name")
+
+
+def _is_kind(path: Path, kind: str) -> bool:
+    if kind in BEGINNINGS:
+        with path.open("rb") as file:
+            return file.read(len(BEGINNINGS[kind])) == BEGINNINGS[kind]
+    try:
+        with h5py.File(path, "r") as file:
+            return HELD[kind](file)
+    except DAMAGED_HDF5:
+        return False
+
+
+def trace_beside(model: Path | None) -> Path | None:
+    """The trace that proves a model, whether or not it is there."""
+    return None if model is None else model.with_suffix(".trace")
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether both are the same file, by whatever name."""
+    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))

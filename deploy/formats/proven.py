@@ -1,0 +1,76 @@
+"""A model file and the trace that proves it: written together, and the trace says of which files it is.
+
+A trace may prove several files of one name, student.nir and student.onnx. Two renames are not one: where a crash falls
+between them, or a file is replaced later, the digests tell.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from ckd.files import write_together
+from deploy.errors import DAMAGED_HDF5, TraceError
+from deploy.formats.files import save
+from deploy.network import Network
+from deploy.traces.trace import Trace, load_trace
+
+ATTRIBUTE = "models"
+"""Of a trace file: by a model file's name, its SHA-256."""
+
+
+def save_with_trace(network: Network, trace: Trace, model: Path) -> list[Path]:
+    """Write a network in the format of its file's ending, and its trace beside it, both or none; gives the files.
+
+    Raises:
+        ModelError, UnsupportedError, GridError: as `save`.
+    """
+    path = model.with_suffix(".trace")
+    proven = {name: digest for name, digest in _named(path).items() if _is(path.with_name(name), digest)}
+    if not proven or not proves_the_same(path, trace):
+        proven = {}
+    with write_together(model, path) as (new_model, new_trace):
+        save(network, new_model)
+        trace.save(new_trace)
+        with h5py.File(new_trace, "r+") as file:
+            file.attrs[ATTRIBUTE] = json.dumps(proven | {model.name: _digest(new_model)})
+    return [model, path]
+
+
+def names_another(trace: Path, model: Path) -> bool:
+    """Whether a trace file says that it is of a file of the model's name, but of other content."""
+    digest = _named(trace).get(model.name)
+    return digest is not None and not _is(model, digest)
+
+
+def proves_the_same(path: Path, trace: Trace) -> bool:
+    """Whether the trace at `path` has the spikes of `trace`, and its potentials where a layer never spikes."""
+    try:
+        kept = load_trace(path)
+    except TraceError:
+        return False  # of another version, or damaged: what it proves is not known
+    if list(kept.layers) != list(trace.layers) or set(kept.spiking) != set(trace.spiking):
+        return False
+    return all(np.array_equal(kept.layers[name].output, trace.layers[name].output) for name in trace.layers)
+
+
+def _named(trace: Path) -> dict[str, str]:
+    """What a trace file says of its models; nothing where it says nothing that can be read."""
+    try:
+        with h5py.File(trace, "r") as file:
+            found = json.loads(str(file.attrs.get(ATTRIBUTE, "{}")))
+    except DAMAGED_HDF5:
+        return {}
+    valid = isinstance(found, dict) and all(isinstance(digest, str) for digest in found.values())
+    return {name: digest for name, digest in found.items() if name == Path(name).name} if valid else {}
+
+
+def _is(path: Path, digest: str) -> bool:
+    return path.is_file() and _digest(path) == digest
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
