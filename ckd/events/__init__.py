@@ -4,6 +4,7 @@ An event says that at time `t` (microseconds) the light on pixel (`x`, `y`) rose
 """
 
 from ckd.errors import RecordingError
+from ckd.events.arrays import read_npy
 from ckd.events.binning import Binning
 from ckd.events.frames import count_frames, gather_pixels, to_frames
 from ckd.events.recordings import find_recordings, load_frames, read_recording, write_recording
@@ -20,6 +21,7 @@ __all__ = [
     "find_recordings",
     "gather_pixels",
     "load_frames",
+    "read_npy",
     "read_recording",
     "stream_events",
     "stream_frames",

@@ -8,11 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ckd.errors import RecordingError
+from ckd.events.aedat4 import read_aedat4
+from ckd.events.arrays import read_npy, read_npz
+from ckd.events.prophesee import prophesee_encoding
+from ckd.events.sizes import judge
 from ckd.events.types import EVENT_DTYPE, Events
 
 
 def read_events(path: Path) -> Events:
     """Read a file of one of the endings in `READERS`. Raises RecordingError."""
+    judge(path, path.stat().st_size)
     try:
         x, y, t, p = READERS[path.suffix](path)
     except ImportError as error:
@@ -29,17 +34,34 @@ def _as_events(path: Path, x: Any, y: Any, t: Any, p: Any) -> Events:
     arrays = [np.asarray(values).ravel() for values in (x, y, t, p)]
     if len({len(values) for values in arrays}) != 1:
         raise RecordingError(f"{path}: x, y, t, p have {[len(values) for values in arrays]} values; they must agree")
-    events = np.empty(len(arrays[0]), EVENT_DTYPE)
-    for name, values in zip("xyt", arrays[:3], strict=True):
-        events[name] = values
-    # Some formats say -1 for falling light.
-    events["p"] = arrays[3] > 0
+    events = pack_events(path, *arrays)
     ordered = (events["t"][1:] >= events["t"][:-1]).all()
     return events if ordered else events[np.argsort(events["t"], kind="stable")]
 
 
+def pack_events(path: Path, x: NDArray[Any], y: NDArray[Any], t: NDArray[Any], p: NDArray[Any]) -> Events:
+    """Events from four arrays of numbers.
+
+    Raises:
+        RecordingError: what would be another number as an event: no number, a pixel beyond 32767, or a time whose
+            distance to another would not be one.
+    """
+    events = np.empty(len(t), EVENT_DTYPE)
+    for name, values, largest in (("x", x, 1 << 15), ("y", y, 1 << 15), ("t", t, 1 << 62)):
+        if values.dtype.kind not in "biuf":
+            raise RecordingError(f"{path}: {name} holds {values.dtype}; events are numbers")
+        if len(values) and not -largest <= values.min() <= values.max() < largest:
+            raise RecordingError(
+                f"{path}: {name} reaches from {values.min()} to {values.max()}; allowed are -{largest} to {largest - 1}"
+            )
+        events[name] = values
+    # Some formats say -1 for falling light.
+    events["p"] = p > 0
+    return events
+
+
 def _read_npy(path: Path) -> tuple[Any, ...]:
-    stored = np.load(path, allow_pickle=False)
+    stored = read_npy(path)
     if stored.dtype.names:
         return tuple(stored[name] for name in "xytp")
     if stored.ndim != 2 or stored.shape[1] != 4:
@@ -50,11 +72,7 @@ def _read_npy(path: Path) -> tuple[Any, ...]:
 
 
 def _read_npz(path: Path) -> tuple[Any, ...]:
-    with np.load(path, allow_pickle=False) as stored:
-        missing = [name for name in "xytp" if name not in stored]
-        if missing:
-            raise RecordingError(f"{path}: has no array {missing[0]!r}; expected x, y, t and p")
-        return tuple(stored[name] for name in "xytp")
+    return tuple(read_npz(path, "xytp"))
 
 
 def _read_prophesee(path: Path) -> tuple[Any, ...]:
@@ -64,35 +82,6 @@ def _read_prophesee(path: Path) -> tuple[Any, ...]:
     if stored is None:
         raise RecordingError(f"{path}: cannot be read by expelliarmus; copy it again")
     return tuple(stored[name] for name in "xytp")
-
-
-def prophesee_encoding(path: Path) -> str:
-    """What the header of a Prophesee file says of its events: "dat", "evt2" or "evt3".
-
-    Raises:
-        RecordingError: a .raw file whose header names neither EVT2 nor EVT3.
-    """
-    if path.suffix == ".dat":
-        return "dat"
-    header = b""
-    with path.open("rb") as file:
-        for line in file:
-            if not line.startswith(b"%"):
-                break
-            header += line.lower()
-    # "% evt 3.0" or "% format EVT3;height=720;width=1280".
-    for encoding, words in {"evt3": (b"evt 3.0", b"evt3"), "evt2": (b"evt 2.0", b"evt2;", b"evt2\n")}.items():
-        if any(word in header for word in words):
-            return encoding
-    raise RecordingError(f"{path}: its header says neither EVT2 nor EVT3; convert it with Metavision, to .dat say")
-
-
-def _read_aedat4(path: Path) -> tuple[Any, ...]:
-    from tonic.io import read_aedat4
-
-    # By place: tonic passes on whatever names its decoder gives the four.
-    t, x, y, p = (stored[name] for stored in [read_aedat4(str(path))] for name in stored.dtype.names)
-    return x, y, t, p
 
 
 def _read_aedat(path: Path) -> tuple[Any, ...]:
@@ -134,6 +123,6 @@ READERS: dict[str, Callable[[Path], tuple[Any, ...]]] = {
     ".dat": _read_prophesee,
     ".raw": _read_prophesee,
     ".aedat": _read_aedat,
-    ".aedat4": _read_aedat4,
+    ".aedat4": read_aedat4,
 }
 """By a file's ending, what gives its x, y, t and p."""

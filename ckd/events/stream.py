@@ -2,19 +2,24 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ckd.errors import RecordingError
+from ckd.events.arrays import npy_header
 from ckd.events.binning import Binning
 from ckd.events.frames import count_frames
-from ckd.events.readers import decode_nmnist, prophesee_encoding
+from ckd.events.prophesee import prophesee_encoding
+from ckd.events.readers import decode_nmnist, pack_events
 from ckd.events.recordings import read_recording
-from ckd.events.types import EVENT_DTYPE, Events, Frames
+from ckd.events.types import Events, Frames
 
 CHUNK = 1 << 20
 """Events held at once."""
+
+
+MOST_EMPTY = 1_000_000
+"""Steps without an event that a stream makes frames of: a camera's noise alone leaves none so long."""
 
 
 def stream_events(path: Path | str, chunk: int = CHUNK) -> Iterator[Events]:
@@ -56,6 +61,12 @@ def stream_frames(path: Path | str, binning: Binning, block: int = 100) -> Itera
     for events in stream_events(path):
         start = binning.start(int(events["t"][0])) if start is None else start
         while len(events):
+            empty = (int(events["t"][0]) - start) // binning.step_us - last
+            if empty > MOST_EMPTY:
+                raise RecordingError(
+                    f"{path}: time leaps to {events['t'][0]} us, {empty:,} steps without an event; allowed are "
+                    f"{MOST_EMPTY:,}, take longer steps or cut the recording there"
+                )
             here = np.searchsorted(events["t"], start + block * binning.step_us)
             count_frames(events[:here], start, binning, frames, name=str(path))
             if here:
@@ -88,19 +99,16 @@ def _nmnist(path: Path, chunk: int) -> Iterator[Events]:
 def _npy(path: Path, chunk: int) -> Iterator[Events]:
     """Pieces read from the file: a memory map would fill the memory with what was read."""
     with path.open("rb") as file:
-        try:
-            version = np.lib.format.read_magic(file)
-            header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, columns_first, dtype = header(file)
-        except ValueError as error:
-            raise RecordingError(f"{path}: cannot be read ({error}); copy it again") from None
+        shape, columns_first, dtype = npy_header(path, file, path.stat().st_size)
         columns = 1 if dtype.names else 4
-        if shape[1:] != (() if dtype.names else (4,)) or columns_first or dtype.hasobject:
+        plain = not dtype.names or all(name in dtype.names and not dtype[name].shape for name in "xytp")
+        if shape[1:] != (() if dtype.names else (4,)) or columns_first or not plain:
             raise RecordingError(
                 f"{path}: array of {dtype} and shape {shape}; a stream takes fields x, y, t, p or rows of those four"
             )
-        while len(part := np.fromfile(file, dtype, chunk * columns)):
-            yield _events(*((part[name] for name in "xytp") if dtype.names else part.reshape(-1, 4).T))
+        for first in range(0, shape[0], chunk):
+            part = np.fromfile(file, dtype, min(chunk, shape[0] - first) * columns)
+            yield pack_events(path, *((part[name] for name in "xytp") if dtype.names else part.reshape(-1, 4).T))
 
 
 def _prophesee(path: Path, chunk: int) -> Iterator[Events]:
@@ -110,11 +118,4 @@ def _prophesee(path: Path, chunk: int) -> Iterator[Events]:
         raise RecordingError(f"{path}: reading {path.suffix} needs expelliarmus: pip install 'ckd[events]'") from None
     for part in Wizard(encoding=prophesee_encoding(path), fpath=path, chunk_size=chunk).read_chunk():
         if len(part):
-            yield _events(part["x"], part["y"], part["t"], part["p"])
-
-
-def _events(x: Any, y: Any, t: Any, p: Any) -> Events:
-    events = np.empty(len(t), EVENT_DTYPE)
-    # Some formats say -1 for falling light.
-    events["x"], events["y"], events["t"], events["p"] = x, y, t, np.asarray(p) > 0
-    return events
+            yield pack_events(path, *(part[name] for name in "xytp"))

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
-from ckd.events import find_recordings, load_frames
+from ckd.events import find_recordings, load_frames, read_npy
 from deploy.errors import DeployError, ModelError
 from deploy.formats.model_file import ModelFile
 from deploy.network import Array, Network
@@ -87,14 +86,11 @@ def class_names(network: Network | ModelFile, folder: Path, folders: list[str]) 
 
 
 def from_frames(path: Path, limit: int | None = None) -> Recordings:
-    """Read a .npy of frames (R, T, *shape). Raises DeployError where it is none."""
+    """Read a .npy of frames (R, T, *shape). Raises RecordingError or DeployError where it is none."""
     try:
-        frames = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        frames = read_npy(path)
+    except OSError as error:
         raise DeployError(f"{path}: not a .npy file of frames ({error})") from error
-    if not isinstance(frames, np.ndarray):
-        frames.close()
-        raise DeployError(f"{path}: an archive of arrays; save the frames alone with numpy.save, as a .npy file")
     if frames.ndim < 3 or not (np.issubdtype(frames.dtype, np.integer) or frames.dtype == bool):
         raise DeployError(f"{path}: holds {frames.dtype} of shape {frames.shape}; frames are integers (R, T, ...)")
     if frames.size and not 0 <= frames.min() <= frames.max() <= 255:

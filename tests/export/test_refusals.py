@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import pytest
 
 import export
@@ -28,7 +29,8 @@ def test_a_folder_whose_trace_is_of_another_version_says_what_to_remove(
     tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "s.onnx").touch()
-    (tmp_path / "s.trace").write_text("old")
+    with h5py.File(tmp_path / "s.trace", "w") as old:
+        old.attrs["ckd_trace"] = 2
     assert main([str(tiny_run), "--out", str(tmp_path / "s.nir")]) == 2
     assert "remove s.onnx" in capsys.readouterr().err
 
