@@ -1,5 +1,6 @@
 """Everything that decides a run: a preset file fills it, the command line overrides it."""
 
+from ckd.config.plain_yaml import read_yaml, shown
 from ckd.config.reading import config_from_dict, config_to_dict, load_preset, named, preset_names, require_named
 from ckd.config.schema import (
     Augment,
@@ -26,5 +27,7 @@ __all__ = [
     "load_preset",
     "named",
     "preset_names",
+    "read_yaml",
     "require_named",
+    "shown",
 ]

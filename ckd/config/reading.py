@@ -9,6 +9,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ckd.config.factories import is_factory
+from ckd.config.plain_yaml import read_yaml, shown
 from ckd.config.schema import Config
 from ckd.errors import ConfigError
 
@@ -29,8 +30,6 @@ def load_preset(name: str, *, factories: Collection[str] = ()) -> Config:
     Raises:
         ConfigError: there is no such preset, it holds what is not allowed, or it names another factory.
     """
-    import yaml
-
     if name in preset_names():
         text = (resources.files("ckd.config") / "presets" / f"{name}.yaml").read_text()
     elif name.endswith((".yaml", ".yml")) and Path(name).is_file():
@@ -43,11 +42,11 @@ def load_preset(name: str, *, factories: Collection[str] = ()) -> Config:
             f"--preset {name!r}: unknown; known are {', '.join(preset_names())}, or a path to a .yaml file"
         )
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"preset {name}: not valid YAML ({str(error).splitlines()[0]})") from None
+        values = read_yaml(text)
+    except ValueError as error:
+        raise ConfigError(f"preset {name}: not valid YAML ({error})") from None
     if not isinstance(values, dict | None):
-        raise ConfigError(f"preset {name}: expected keys and values, found {str(values)[:60]!r}")
+        raise ConfigError(f"preset {name}: expected keys and values, found {shown(values)}")
     config = config_from_dict({"preset": Path(name).stem, **(values or {})}, source=f"preset {name}")
     require_named(config, factories, source=f"preset {name}")
     return config
@@ -90,11 +89,11 @@ def config_from_dict(values: dict[str, Any], *, source: str) -> Config:
 
 def _build(kind: Any, values: Any, source: str) -> Any:
     if not isinstance(values, dict):
-        raise ConfigError(f"{source}: expected keys and values, found {values!r}")
+        raise ConfigError(f"{source}: expected keys and values, found {shown(values)}")
     fields = {f.name: f for f in dataclasses.fields(kind)}
     unknown = sorted(set(values) - set(fields))
     if unknown:
-        raise ConfigError(f"{source}: unknown key {unknown[0]!r}; known are {', '.join(fields)}")
+        raise ConfigError(f"{source}: unknown key {shown(unknown[0])}; known are {', '.join(fields)}")
     built = {}
     for name, value in values.items():
         group = fields[name].default_factory
@@ -128,7 +127,13 @@ def _check_type(name: str, value: Any, wanted: Any, source: str) -> None:
             continue
         plain = get_origin(kind) or kind
         fits = isinstance(value, (int, float) if plain is float else plain)
+        fits = fits and (plain is not tuple or _are(value, get_args(kind)))
         if fits and (plain is bool or not isinstance(value, bool)):
             return
-        allowed.append("null" if plain is type(None) else plain.__name__)
-    raise ConfigError(f"{source}: {name} (={value!r}) is not allowed; it must be {' or '.join(allowed)}")
+        allowed.append("null" if plain is type(None) else str(kind) if plain is tuple else plain.__name__)
+    raise ConfigError(f"{source}: {name} (={shown(value)}) is not allowed; it must be {' or '.join(allowed)}")
+
+
+def _are(values: Any, kinds: tuple[type, ...]) -> bool:
+    """Whether a tuple has these types, one each."""
+    return tuple(map(type, values)) == kinds

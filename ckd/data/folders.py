@@ -1,5 +1,6 @@
 """Recordings and stills in folders of classes: one's own data, N-Caltech101, CEP-DVS and CIFAR10-DVS."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from ckd.data.filmed import recorded
 from ckd.errors import DatasetError
 from ckd.events import Frames, find_recordings
 from ckd.events.types import Int
+
+MOST_PIXELS = 50_000_000
+"""Of a still: a few kilobytes can claim gigabytes of them."""
 
 IMAGE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
@@ -97,9 +101,11 @@ class Folders(Source):
         images = np.empty((len(self._stills), 3, size, size), np.uint8)
         for row, path in enumerate(self._stills):
             try:
-                with Image.open(path) as image:
+                with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+                    if image.width * image.height > MOST_PIXELS:
+                        raise OSError(f"{image.width} x {image.height} pixels, more than {MOST_PIXELS:,}")
                     images[row] = np.asarray(image.convert("RGB").resize((size, size))).transpose(2, 0, 1)
-            except OSError as error:
+            except Exception as error:  # PIL raises many kinds
                 raise DatasetError(
                     f"{path}: cannot be read as an image ({error}); remove it or copy it again"
                 ) from None

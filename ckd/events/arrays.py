@@ -59,7 +59,9 @@ def npy_header(path: Path, file: IO[bytes], size: int) -> Header:
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         header = read(file)
     except (ValueError, EOFError, OverflowError, MemoryError, RecursionError, SyntaxError) as error:
-        raise RecordingError(f"{path}: not a .npy file, or a damaged one ({error}); copy it again") from None
+        raise RecordingError(
+            f"{path}: cannot be read: not a .npy file, or a damaged one ({error}); copy it again"
+        ) from None
     if header[2].hasobject:
         raise RecordingError(f"{path}: holds Python objects, which would be code to run; save plain numbers")
     there = size - file.tell()

@@ -16,10 +16,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ckd.config import Config, config_from_dict, config_to_dict, named, require_named
+from ckd.config import Config, config_from_dict, config_to_dict, named, read_yaml, require_named, shown
 from ckd.data.base import Source, binning_of
 from ckd.data.sources import open_source
-from ckd.data.split import Split
+from ckd.data.split import PARTS, Split
 from ckd.errors import ConfigError, RunError
 from ckd.events import Binning, Frames
 from ckd.events.types import Int
@@ -87,7 +87,17 @@ def load_run(path: Path | str, *, student: str = "student", factories: Collectio
 def read_summary(path: Path) -> dict[str, Any]:
     """summary.json of a finished run. Raises RunError."""
     read_config(path)
-    return _read_json(path / SUMMARY, missing="the run is unfinished; continue it with python -m ckd.train --resume")
+    file = path / SUMMARY
+    summary = _read_json(file, missing="the run is unfinished; continue it with python -m ckd.train --resume")
+    if not _are_names(summary.get("classes")):
+        raise RunError(
+            f"{file}: classes (={shown(summary.get('classes'))}) must be a list of names; train the run again"
+        )
+    numbers = {name: value for name, value in summary.items() if name.endswith("accuracy") or name == "seed"}
+    for name, value in {"seed": None, **numbers}.items():
+        if type(value) not in (int, float):
+            raise RunError(f"{file}: {name} (={shown(value)}) must be a number; train the run again")
+    return summary
 
 
 def free_folder(preset: str, seed: int) -> Path:
@@ -131,30 +141,26 @@ def refuse_taken(path: Path, *, overwrite: bool) -> None:
 
 def is_run(path: Path) -> bool:
     """Whether a folder is a run's, of any format: nothing else is ever replaced."""
-    import yaml
-
     try:
-        values = yaml.safe_load((path / "config.yaml").read_text())
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        values = read_yaml((path / "config.yaml").read_text())
+    except (OSError, ValueError):
         return False
     return isinstance(values, dict) and {"format", "preset", "training"} <= set(values)
 
 
 def read_config(path: Path) -> Config:
     """The configuration of a run folder, finished or not. Raises RunError."""
-    import yaml
-
     if not path.is_dir():
         raise RunError(f"{path}: no such run folder")
     file = path / "config.yaml"
     if not file.is_file():
         raise RunError(f"{path}: not a run folder (it has no config.yaml)")
     try:
-        values = yaml.safe_load(file.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError):
-        values = None
+        values = read_yaml(file.read_text())
+    except ValueError as error:
+        raise RunError(f"{file}: cannot be read as YAML ({error}); train the run again") from None
     if not isinstance(values, dict):
-        raise RunError(f"{file}: cannot be read as YAML; train the run again")
+        raise RunError(f"{file}: cannot be read as YAML, it holds no keys and values; train the run again")
     try:
         return config_from_dict(migrated_config(values, path), source=str(file))
     except (ConfigError, TypeError) as error:
@@ -203,10 +209,10 @@ def write_config(path: Path, config: Config) -> None:
 def read_split(path: Path) -> Split:
     """Which recordings a run trained, validated and tested on. Raises RunError."""
     file = path / SPLIT
-    try:
-        return Split(**{part: tuple(names) for part, names in _read_json(file, missing="train the run again").items()})
-    except (TypeError, AttributeError) as error:
-        raise RunError(f"{file}: cannot be read as a split ({error}); train the run again") from None
+    parts = _read_json(file, missing="train the run again")
+    if set(parts) != set(PARTS) or not all(_are_names(names) for names in parts.values()):
+        raise RunError(f"{file}: cannot be read as a split, lists of names by {', '.join(PARTS)}; train the run again")
+    return Split(**{part: tuple(names) for part, names in parts.items()})
 
 
 def write_summary(path: Path, summary: dict[str, Any]) -> None:
@@ -225,8 +231,15 @@ def _write(path: Path, text: str) -> None:
 
 def _read_json(path: Path, *, missing: str) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
+        values = json.loads(path.read_text())
     except FileNotFoundError:
         raise RunError(f"{path}: missing; {missing}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{path}: not valid JSON ({error}); train the run again") from None
+    if not isinstance(values, dict):
+        raise RunError(f"{path}: expected keys and values, found {shown(values)}; train the run again")
+    return values
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)

@@ -41,8 +41,12 @@ def metrics_log(run: Path, stage: str, *, start: int) -> Iterator[Callable[[Reco
 def _records(run: Path) -> Iterator[Record]:
     path = run / "metrics.jsonl"
     for line in path.read_text().splitlines() if path.is_file() else ():
-        with contextlib.suppress(ValueError):
-            yield migrated_record(json.loads(line))
+        with contextlib.suppress(ValueError, RecursionError):
+            record = json.loads(line)
+            if isinstance(record, dict):
+                record = migrated_record(record)
+                if isinstance(record.get("stage"), str) and isinstance(record.get("iteration"), int):
+                    yield record
 
 
 def _line(record: Record) -> str:
