@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from deploy.commands.outputs import refuse_to_replace, trace_beside
 from deploy.commands.recordings import Recordings, from_events
-from deploy.commands.shared import refuse_to_replace
 from deploy.errors import DeployError
 from deploy.formats.files import FORMATS, load_network
 from deploy.network import Array, Network
@@ -105,7 +105,9 @@ def _refuse_early(plan: Plan, events: Path | str | None) -> Path:
     if events is None:
         raise DeployError("--finetune needs labels: give --events DIR, with recordings as DIR/<class>/<file>")
     refuse_early(plan)
-    refuse_to_replace(plan.model, Path(plan.run))
+    inputs = Path(plan.run), trace_beside(Path(plan.run))
+    refuse_to_replace(plan.model, plan.model.suffix, *inputs)
+    refuse_to_replace(trace_beside(plan.model), ".trace", *inputs)
     return Path(events)
 
 
