@@ -4,11 +4,14 @@ import json
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ckd.events import EVENT_DTYPE
 from deploy.runners.lava.python310 import find_uv
 from tests import builders
 from tests.ckd.conftest import TINY
+from tests.ckd.data.aedat4 import aedat4
 from tests.deploy.marks import needs_lava
 from tests.hostile import SCRIPTS, hostile_folder, ran_in, run_script
 
@@ -50,6 +53,23 @@ def test_a_canary_sings_when_it_is_run(folder: Path, tmp_path: Path) -> None:
     """What these tests look for is seen where the folder is on the path."""
     done = run_script("ckd-deploy", "--help", cwd=folder, PYTHONPATH=str(folder))
     assert done.returncode and "ran-sitecustomize" in ran_in(folder)
+
+
+def test_the_decoder_of_aedat4_runs_nothing_of_the_folder(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("aedat")
+    recording = np.zeros(50, EVENT_DTYPE)
+    recording["t"] = np.arange(50) * 1000
+    path = tmp_path / "recordings" / "circle" / "1.aedat4"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(aedat4(recording))
+    model = builders.write_model(tmp_path)
+    labels = tmp_path / "recordings"
+    for name in ("square", "star"):
+        (labels / name).mkdir()
+        (labels / name / "1.aedat4").write_bytes(path.read_bytes())
+    done = run_script("ckd-deploy", "run", model, "--events", labels, "--json", cwd=folder)
+    assert done.returncode == 0 and json.loads(done.stdout)["recordings"] == 3, done.stderr
+    assert not ran_in(folder)
 
 
 def test_the_workers_of_a_cluster_run_nothing_of_the_folder(folder: Path, tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ def _decoder() -> subprocess.Popen[bytes]:
         _running[:] = [
             subprocess.Popen(
                 [sys.executable, "-P", str(DECODER)],
+                cwd=DECODER.parent,  # tonic's own libraries look for settings in the current folder
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # Rust's own account of a panic

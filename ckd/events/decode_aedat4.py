@@ -4,7 +4,6 @@ It ends when nobody asks any more.
 """
 
 import json
-import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,6 +40,8 @@ def _limit(more: int) -> None:
     """Let this process take `more` bytes of memory, where the system can tell how much it has."""
     about = Path("/proc/self/statm")
     if about.is_file():
+        import resource
+
         has = int(about.read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (has + more, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
