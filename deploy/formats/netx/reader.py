@@ -1,55 +1,149 @@
-"""`read`: what a netx file says of itself. Lava runs the file; no network is built from it."""
+"""`read`: a netx file of lava-dl, or one that `write_netx` made, as a network on the grid."""
 
 import json
+from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
-import h5py
+import numpy as np
 
-from deploy.errors import DAMAGED_HDF5, ModelError
+from deploy import grid
+from deploy.errors import ModelError, shown
 from deploy.formats.metadata import from_metadata
-from deploy.formats.model_file import ModelFile
+from deploy.formats.netx.layers import Layer, open_layers
+from deploy.formats.netx.neurons import cells, input_neurons, neurons
+from deploy.formats.netx.origin import NetxNetwork
+from deploy.formats.netx.synapses import conv, delayed, dense, passing, pool
+from deploy.network import Delay, Dense, Edge, Flatten, Input, Network, Node, Output, Shape
+
+SCALE_BITS = 6
+"""lava-dl multiplies its float weights and thresholds by 2^6 to come to the grid."""
 
 
-def read(path: Path) -> ModelFile:
-    """Read input shape, layers and metadata. In a file of lava-dl itself the layers are called layer1, layer2, ...
+def read(path: Path) -> NetxNetwork:
+    """Read a netx file.
+
+    The neurons of the file's layer i are called `layer<i>`, except where `write_netx` kept their names. An input layer
+    with neurons takes the picture as their bias; here frames hold these bias mantissas at every step. The mean of
+    groups of neurons at the end (`average`) becomes a readout that adds up their spikes. A step of the network is one
+    of the chip; its length in seconds is not in the file.
 
     Raises:
-        ModelError: not a netx file, or its input has no shape.
+        ModelError: not a netx file, damaged, or layers that do not fit together.
+        UnsupportedError: a layer, neuron or parameter that the grid does not have.
+        GridError: weights that are not on the grid.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            attributes = {key: value.item() if hasattr(value, "item") else value for key, value in file.attrs.items()}
-            count = len(_group(path, file.get("layer")))
-            kinds = [_value(file.get(f"layer/{i}/type")) for i in range(count)]
-            shape = file.get("layer/0/shape")
-            input_shape = () if not isinstance(shape, h5py.Dataset) else tuple(int(n) for n in shape[()])
-    except DAMAGED_HDF5 as error:
-        raise ModelError(f"{path}: not an HDF5 file ({error}); ckd-export --to netx writes one") from error
-    if kinds[:1] != ["input"] or not input_shape:
-        raise ModelError(f"{path}: does not begin with an input layer that has a shape; export it with one")
+    with open_layers(path) as (layers, attributes):
+        graph = Chain()
+        for layer in layers:
+            graph.add_layer(layer)
+        graph.add("output", Output())
     info = from_metadata(attributes)
-    layers = sum(kind in ("dense", "conv") for kind in kinds)
-    names = attributes.get("layers")
-    return ModelFile(
-        path=path,
-        runner="netx",
-        input_shape=input_shape,
-        layers=tuple(json.loads(names)) if names else tuple(f"layer{i + 1}" for i in range(layers)),
-        on_grid=True,
-        binning=info.binning,
-        classes=info.classes,
+    network = Network(nodes=graph.nodes, edges=tuple(graph.edges), classes=info.classes, binning=info.binning)
+    if not network.neurons:
+        raise ModelError("has no layer of neurons; a network needs one")
+    assert network.shapes  # raises where layers do not fit together
+    network = _named(network, info.node_order)
+    scale_bits = _scale_bits(attributes, network)
+    step = {} if info.dt is None else {"dt": info.dt}
+    return NetxNetwork.of(network.replace(chip=info.chip, scale_bits=scale_bits, **step), path)
+
+
+def _named(network: Network, names: tuple[str, ...]) -> Network:
+    """The nodes under the names that `write_netx` keeps, in order from the input to the output."""
+    if not names:
+        return network
+    if len(names) != len(network.nodes) or len(set(names)) != len(names):
+        raise ModelError(
+            f"names {shown(list(names))} for {len(network.nodes)} nodes; the file was changed after its export. "
+            "Export it again"
+        )
+    called = dict(zip(network.order, names, strict=True))
+    return network.replace(
+        nodes={called[name]: network.nodes[name] for name in network.order},
+        edges=tuple((called[source], called[target]) for source, target in network.edges),
     )
 
 
-def _group(path: Path, group: Any) -> h5py.Group:
-    if not isinstance(group, h5py.Group) or not len(group):
-        raise ModelError(f"{path}: not a netx file (it has no layers); ckd-export --to netx writes one")
-    return group
+def _scale_bits(attributes: Mapping[str, Any], network: Network) -> dict[str, int]:
+    """By layer, the k with which its integers are written as floats, w / 2^k."""
+    said = json.loads(attributes.get("scale_bits", "{}"))
+    return {name: int(said.get(name, SCALE_BITS)) for name in network.neurons}
 
 
-def _value(dataset: Any) -> str:
-    """A string as lava-dl writes it: alone, or as an array of one."""
-    value = dataset[()] if isinstance(dataset, h5py.Dataset) else b""
-    value = value[0] if getattr(value, "shape", ()) else value
-    return value.decode("ascii", "replace") if isinstance(value, bytes) else ""
+class Chain:
+    """The nodes so far, one layer after the other."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.edges: list[Edge] = []
+        self._end = ""
+        self._shape: Shape = ()
+
+    def add(self, name: str, node: Node) -> None:
+        """A node behind the last one."""
+        self._put(name, node, *([self._end] if self._end else []))
+        self._end = name
+
+    def add_layer(self, layer: Layer) -> None:
+        """The nodes of a layer behind the last one."""
+        if (layer.kind == "input") != (not self.nodes):
+            raise ModelError(f"{layer.name}: is of type {layer.kind!r}; a file begins with an input layer and has one")
+        name = layer.name
+        match layer.kind:
+            case "input":
+                self._input(layer)
+            case "flatten":
+                self.add(name, Flatten())
+                self._shape = (prod(self._shape),)
+            case "average":
+                self._average(layer)
+            case _:
+                self._synapse(layer)
+
+    def _input(self, layer: Layer) -> None:
+        self._shape = layer.shape()
+        self.add("input", Input(shape=self._shape))
+        if layer.neuron_type() is not None:
+            self.add(f"{layer.name}_synapse", passing(self._shape))
+            self.add(layer.name, input_neurons(layer, self._shape))
+
+    def _synapse(self, layer: Layer) -> None:
+        name, shape = layer.name, layer.shape()
+        if layer.kind.startswith("dense"):
+            shape = (prod(shape),)
+            parts = delayed(layer, dense(layer, shape[0]))
+            for steps, part in parts.items():
+                self._part(name, steps, part, alone=len(parts) == 1)
+            if layer.kind == "dense_rec":
+                self._put(f"{name}_recurrent", dense(layer, shape[0], "weight_rec"), name)
+                self.edges.append((f"{name}_recurrent", name))
+        else:
+            self._put(f"{name}_synapse", conv(layer) if layer.kind == "conv" else pool(layer, self._shape), self._end)
+            self.edges.append((f"{name}_synapse", name))
+        self.nodes[name] = neurons(layer, shape)
+        self._end, self._shape = name, shape
+
+    def _part(self, name: str, steps: int, part: Dense, *, alone: bool) -> None:
+        """The weights of one delay, and the delay before them."""
+        source, suffix = self._end, "" if alone else f"{steps}"
+        if steps:
+            self._put(f"{name}_delay{suffix}", Delay(steps=steps), source)
+            source = f"{name}_delay{suffix}"
+        self._put(f"{name}_synapse{suffix}", part, source)
+        self.edges.append((f"{name}_synapse{suffix}", name))
+
+    def _average(self, layer: Layer) -> None:
+        """Readouts that add up what equal groups of neighboring neurons spike."""
+        count, groups = prod(self._shape), prod(layer.shape())
+        if len(self._shape) != 1 or count % groups:
+            raise ModelError(f"{layer.name}: {groups} means over neurons {self._shape}; flat equal groups are expected")
+        weight = np.repeat(np.eye(groups, dtype=np.int32), count // groups, axis=1)
+        self.add(f"{layer.name}_synapse", Dense(weight=weight))
+        self.add(layer.name, cells((groups,), grid.DU_IMMEDIATE, 0, None, np.zeros(())))
+        self._shape = (groups,)
+
+    def _put(self, name: str, node: Node, *sources: str) -> None:
+        self.nodes[name] = node
+        self.edges += [(source, name) for source in sources]
