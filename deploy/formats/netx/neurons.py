@@ -14,10 +14,10 @@ THRESHOLD_MAX = (1 << 18) - 1
 """What lava-dl's affine layers write so that they never spike."""
 
 
-def neurons(layer: Layer, shape: Shape) -> GridNeuron:
+def neurons(layer: Layer, shape: Shape, *, last: bool) -> GridNeuron:
     """The neurons of a synaptic layer; without a neuron group netx makes of it an integrator that never spikes.
 
-    A threshold of 131071 or more, the largest that the chip has, is a readout: only a potential within 63 of where it
+    The last layer is a readout where its threshold is 131071, the largest that the chip has, or more: only a potential within 63 of where it
     saturates could pass it. iDecay = 0 with vDecay = 4096, a current that adds up and is itself the potential, becomes
     the potential that adds up, which is the same as long as nothing overflows.
 
@@ -32,12 +32,12 @@ def neurons(layer: Layer, shape: Shape) -> GridNeuron:
     threshold = layer.number("neuron/vThMant", 0, THRESHOLD_MAX) if has_neuron else THRESHOLD_MAX
     if has_neuron:
         _refuse_extras(layer)
-    readout = threshold >= grid.VTH_MAX
+    readout = last and threshold >= grid.VTH_MAX
     if i_decay == 0:
         if v_decay != grid.DECAY_ONE or not readout or np.any(bias):
             raise UnsupportedError(
-                f"{layer.name}: its current never decays (iDecay 0), which the grid has only of a layer that never "
-                "spikes, with vDecay 4096 and no bias; use iDecay 1 to 4096"
+                f"{layer.name}: its current never decays (iDecay 0), which the grid has of the last layer alone, "
+                "where it never spikes, with vDecay 4096 and no bias; use iDecay 1 to 4096"
             )
         i_decay, v_decay = grid.DECAY_ONE, 0
     return cells(shape, i_decay - 1, v_decay, None if readout else threshold, bias)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from deploy import grid
-from deploy.errors import ModelError, shown
+from deploy.errors import ModelError, UnsupportedError, shown
 from deploy.formats.metadata import from_metadata
 from deploy.formats.netx.layers import Layer, open_layers
 from deploy.formats.netx.neurons import cells, input_neurons, neurons
@@ -35,7 +35,7 @@ def read(path: Path) -> NetxNetwork:
         GridError: weights that are not on the grid.
     """
     with open_layers(path) as (layers, attributes):
-        graph = Chain()
+        graph = Chain(last=max((layer.index for layer in layers if layer.kind != "flatten"), default=0))
         for layer in layers:
             graph.add_layer(layer)
         graph.add("output", Output())
@@ -73,9 +73,10 @@ def _scale_bits(attributes: Mapping[str, Any], network: Network) -> dict[str, in
 
 
 class Chain:
-    """The nodes so far, one layer after the other."""
+    """The nodes so far, one layer after the other; `last` is the index of the one that gives the output."""
 
-    def __init__(self) -> None:
+    def __init__(self, last: int) -> None:
+        self._last = last
         self.nodes: dict[str, Node] = {}
         self.edges: list[Edge] = []
         self._end = ""
@@ -90,12 +91,11 @@ class Chain:
         """The nodes of a layer behind the last one."""
         if (layer.kind == "input") != (not self.nodes):
             raise ModelError(f"{layer.name}: is of type {layer.kind!r}; a file begins with an input layer and has one")
-        name = layer.name
         match layer.kind:
             case "input":
                 self._input(layer)
             case "flatten":
-                self.add(name, Flatten())
+                self.add(layer.name, Flatten())
                 self._shape = (prod(self._shape),)
             case "average":
                 self._average(layer)
@@ -113,16 +113,16 @@ class Chain:
         name, shape = layer.name, layer.shape()
         if layer.kind.startswith("dense"):
             shape = (prod(shape),)
-            parts = delayed(layer, dense(layer, shape[0]))
+            parts = delayed(layer, dense(layer))
             for steps, part in parts.items():
                 self._part(name, steps, part, alone=len(parts) == 1)
             if layer.kind == "dense_rec":
-                self._put(f"{name}_recurrent", dense(layer, shape[0], "weight_rec"), name)
+                self._put(f"{name}_recurrent", dense(layer, "weight_rec"), name)
                 self.edges.append((f"{name}_recurrent", name))
         else:
             self._put(f"{name}_synapse", conv(layer) if layer.kind == "conv" else pool(layer, self._shape), self._end)
             self.edges.append((f"{name}_synapse", name))
-        self.nodes[name] = neurons(layer, shape)
+        self.nodes[name] = neurons(layer, shape, last=layer.index == self._last)
         self._end, self._shape = name, shape
 
     def _part(self, name: str, steps: int, part: Dense, *, alone: bool) -> None:
@@ -136,6 +136,8 @@ class Chain:
 
     def _average(self, layer: Layer) -> None:
         """Readouts that add up what equal groups of neighboring neurons spike."""
+        if layer.index != self._last:
+            raise UnsupportedError(f"{layer.name}: a mean (average) before other layers; it is no spike. Put it last")
         count, groups = prod(self._shape), prod(layer.shape())
         if len(self._shape) != 1 or count % groups:
             raise ModelError(f"{layer.name}: {groups} means over neurons {self._shape}; flat equal groups are expected")

@@ -58,15 +58,20 @@ def pool(layer: Layer, before: Shape) -> Conv:
     return Conv(weight=np.repeat(held, before[0], axis=0), weight_exp=exponent, stride=kernel, groups=before[0])
 
 
-def dense(layer: Layer, outputs: int, key: str = "weight") -> Dense:
-    """A dense layer; one output may be written as a flat row."""
-    weight = layer.numbers(key)
+def dense(layer: Layer, key: str = "weight") -> Dense:
+    """A dense layer."""
+    held, exponent = _on_grid(layer, stored(layer, key))
+    return Dense(weight=held, weight_exp=exponent)
+
+
+def stored(layer: Layer, key: str) -> Array:
+    """The weights (out, in) of a dense layer as they stand in the file; those of one output may be a flat row."""
+    weight, outputs = layer.numbers(key), prod(layer.shape())
     if weight.ndim == 1 and weight.size % outputs == 0:
         weight = weight.reshape(outputs, -1)
     if weight.ndim != 2 or len(weight) != outputs or not weight.size:
         raise ModelError(f"{layer.name}: {key} of shape {weight.shape} for {outputs} neurons; (out, in) is expected")
-    held, exponent = _on_grid(layer, weight)
-    return Dense(weight=held, weight_exp=exponent)
+    return weight
 
 
 def delayed(layer: Layer, synapse: Dense) -> dict[int, Dense]:

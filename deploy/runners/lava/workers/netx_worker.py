@@ -41,19 +41,22 @@ from lava.magma.core.run_conditions import RunSteps  # noqa: E402
 from lava.magma.core.run_configs import Loihi2SimCfg  # noqa: E402
 from lava_io.processes import Frames, Probe, Record, Watch, Window, empty  # noqa: E402
 
+IMMEDIATE = 4095
+"""The current decay with which a neuron forgets its current in one step."""
+
 
 def main(folder):
     plan = json.loads((folder / "plan.json").read_text())
     started = time.perf_counter()
     network = hdf5.Network(
         net_config=plan["path"],
-        input_shape=tuple(plan["input_shape"]),
+        num_layers=plan["layers"],
         input_message_bits=plan["message_bits"],
         reset_interval=plan["steps"],
-        reset_offset=1,  # The source spikes at time step 1, which reaches the first layer at time step 2.
+        # The source spikes at time step 1, which reaches the first synapse's layer at time step 2.
+        reset_offset=0 if plan["image"] else 1,
     )
-    source = Frames(path=folder / "frames.npy", shape=tuple(plan["input_shape"]), window=Window(plan, 0))
-    source.s_out.connect(network.inp)
+    connect_frames(folder, plan, network)
     for index, layer in enumerate(network.layers):
         record(folder, plan, index, layer)
     plan["total"] = plan["recordings"] * plan["steps"] + len(network.layers)
@@ -68,12 +71,25 @@ def main(folder):
     (folder / "done.json").write_text(json.dumps(done))
 
 
+def connect_frames(folder, plan, network):
+    """A picture is the bias of the input layer's neurons, and may change from step to step: a current that they forget
+    at once, shifted by 6 as the bias is, does the same. Nothing else reaches them.
+    """
+    first = network.layers[0]
+    source = Frames(path=folder / "frames.npy", shape=tuple(first.inp.shape), window=Window(plan, 0))
+    if plan["image"]:
+        first.neuron.du.init = IMMEDIATE
+        source.s_out.connect(first.neuron.a_in)
+    else:
+        source.s_out.connect(network.inp)
+
+
 def record(folder, plan, index, layer):
-    """Keep the spikes of a layer, or the potential of one whose threshold is out of reach."""
-    window, shape = Window(plan, index + 1), tuple(int(n) for n in layer.shape)
+    """Keep the spikes of a layer, or the potential of a readout."""
+    window = Window(plan, index + (0 if plan["image"] else 1))
+    shape = tuple(int(n) for n in layer.shape)
     size = (plan["recordings"], plan["steps"], *shape)
-    readout = int(np.max(layer.neuron.vth.init)) >= plan["unreachable"]
-    if readout:
+    if plan["readouts"][index]:
         path = empty(folder / f"v{index}.npy", size, np.int32)
         Probe(path=path, var=layer.neuron.v, window=window, keep=plan["recordings"])
     else:
