@@ -9,10 +9,12 @@ import numpy as np
 import tyro
 
 from deploy.commands.outputs import refuse_to_replace, trace_beside
+from deploy.commands.recordings import Recordings
 from deploy.commands.shared import ChipName, OnRecordings
 from deploy.errors import DeployError
-from deploy.formats.files import load_network
+from deploy.formats.files import load_network, save
 from deploy.formats.proven import save_with_trace
+from deploy.grid import WEIGHT_BITS
 from deploy.network import Network
 from deploy.quantization.search import quantize
 from deploy.report.console import PlainConsole, show_parameters, warn_of_overflows
@@ -28,13 +30,15 @@ class Compile(OnRecordings):
     """Put a float model on the integer grid, scales chosen on recordings, and show what became of each parameter.
 
     Writes the model and, beside it, the trace of the integer simulator, so that `check --on lava` has its reference.
+    A model that is on the grid already, say a .net file, is written as it is; it needs recordings for the trace alone.
 
     Example: ckd-deploy compile other.nir --events recordings/ -o ready.nir --step-us 1000 --steps 300
+    Example: ckd-deploy compile pilotnet.net -o pilotnet.nir
     """
 
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Where the model on the grid goes."""
-    weight_bits: int = 8
+    weight_bits: int = WEIGHT_BITS
     """Bits per weight."""
     chip: ChipName = "loihi2"
     json: bool = False
@@ -47,12 +51,13 @@ class Compile(OnRecordings):
         refuse_to_replace(self.out, ".nir", *inputs)
         refuse_to_replace(trace_beside(self.out), ".trace", *inputs)
         network = load_network(self.model, **self.said)
+        if network.on_grid:
+            return self._write_as_it_is(network)
         given = self.choose(network)
         network = network.replace(classes=network.classes or given.classes)
         ready = quantize(network, given.frames, weight_bits=self.weight_bits, chip=self.chip)
-        wanted = run(network, given.frames, on="float")
-        found = run(ready, given.frames, on="integer", states=min(KEEP_STATES, len(given.frames)), digests=True)
-        wanted, found = (trace.labeled(given.labels, given.names) for trace in (wanted, found))
+        wanted = run(network, given.frames, on="float").labeled(given.labels, given.names)
+        found = _recorded(ready, given)
         save_with_trace(ready, found, self.out)
         figures = _figures(wanted, found)
         if self.json:
@@ -60,6 +65,36 @@ class Compile(OnRecordings):
         else:
             _show(ready, figures, found, self.out)
         return 0
+
+    def _write_as_it_is(self, network: Network) -> int:
+        """A network on the grid, and its trace where there are recordings; a trace beside the model is never replaced."""
+        if self.weight_bits != WEIGHT_BITS:
+            raise DeployError(f"--weight-bits {self.weight_bits}: {self.model} is on the grid already; leave it out")
+        network = network.replace(chip=network.chip or self.chip)
+        beside, trace = self.model.with_suffix(".trace"), self.out.with_suffix(".trace")
+        found = None
+        if trace.resolve() != beside.resolve() and (self.events or self.frames or beside.is_file()):
+            given = self.choose(network)
+            network = network.replace(classes=network.classes or given.classes)
+            found = _recorded(network, given)
+        if found is None:
+            save(network, self.out)
+        else:
+            save_with_trace(network, found, self.out)
+        written = [str(self.out)] if found is None else [str(self.out), str(trace)]
+        if self.json:
+            print(json.dumps({"on_grid": True, "wrote": written}))
+            return 0
+        if found is not None:
+            warn_of_overflows(PlainConsole(), found.overflows)
+        PlainConsole().print(f"on the grid already; wrote {' and '.join(written)}", soft_wrap=True, highlight=False)
+        return 0
+
+
+def _recorded(ready: Network, given: Recordings) -> Trace:
+    """What the integer simulator gives: the reference for other simulators."""
+    found = run(ready, given.frames, on="integer", states=min(KEEP_STATES, len(given.frames)), digests=True)
+    return found.labeled(given.labels, given.names)
 
 
 def _figures(wanted: Trace, found: Trace) -> dict[str, Any]:

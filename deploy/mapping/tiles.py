@@ -1,7 +1,8 @@
 """Tiles: the piece of a layer that one core holds, and what of the layer before reaches it."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -32,19 +33,27 @@ class Tile:
 
 @dataclass(frozen=True)
 class Link:
-    """One synapse into a layer: its node, where its spikes come from, and the shapes (C, H, W) at both ends."""
+    """One synapse into a layer: its node, where its spikes come from, and the shapes (C, H, W) at both ends.
+
+    delay_bits: those in which each weight holds its delay (nengo-loihi, `SynapseConfig.delay_bits`).
+    """
 
     name: str
     node: Dense | Conv
     source: str
     before: Shape
     after: Shape
-    bits: int
+    delay_bits: int
+
+    @cached_property
+    def bits(self) -> int:
+        """Of one weight with its delay."""
+        return weight_bits(self.node.weight) + self.delay_bits
 
 
 def links_into(network: Network, layer: str) -> list[Link]:
     """The synapses that feed `layer`. Raises UnsupportedError for anything else that does."""
-    links = []
+    links: list[Link] = []
     for name in network.sources(layer):
         node = network.nodes[name]
         if not isinstance(node, Dense | Conv):
@@ -56,8 +65,47 @@ def links_into(network: Network, layer: str) -> list[Link]:
         before, after = full_shape(network.shapes[network.sources(name)[0]]), full_shape(network.shapes[name])
         if isinstance(node, Dense):
             before = full_shape(network.shapes[source])
-        links.append(Link(name, node, source, before, after, weight_bits(node.weight)))
+        found = Link(name, _plain(node), source, before, after, _delay_bits(network, name))
+        same = next((i for i, link in enumerate(links) if _parts_of_one(link, found)), None)
+        if same is None:
+            links.append(found)
+        else:
+            links[same] = _joined(links[same], found)
     return links
+
+
+def _delay_bits(network: Network, name: str) -> int:
+    """The bits that the delay before a synapse takes."""
+    steps = 0
+    source = network.sources(name)[0]
+    while isinstance(node := network.nodes[source], Flatten | Delay):
+        steps += node.steps if isinstance(node, Delay) else 0
+        source = network.sources(source)[0]
+    return steps.bit_length()
+
+
+def _plain(node: Dense | Conv) -> Dense | Conv:
+    """A dense layer that connects each neuron with its own input alone is a convolution of one tap a channel."""
+    if isinstance(node, Conv) or node.weight.shape[0] != node.weight.shape[1]:
+        return node
+    own = np.diagonal(node.weight)
+    if np.count_nonzero(node.weight) != np.count_nonzero(own) or len(own) == 1:
+        return node
+    return Conv(weight=own.reshape(-1, 1, 1, 1), weight_exp=node.weight_exp, groups=len(own))
+
+
+def _parts_of_one(one: Link, other: Link) -> bool:
+    """Whether two dense layers are parts of one whose weights have delays of their own: none stands in both."""
+    a, b = one.node, other.node
+    if not (isinstance(a, Dense) and isinstance(b, Dense) and one.source == other.source and one.before == other.before):
+        return False
+    alike = a.weight.shape == b.weight.shape and a.weight_exp == b.weight_exp
+    return alike and not np.any((a.weight != 0) & (b.weight != 0))
+
+
+def _joined(one: Link, other: Link) -> Link:
+    node = replace(one.node, weight=one.node.weight + other.node.weight)
+    return replace(one, node=node, delay_bits=max(one.delay_bits, other.delay_bits))
 
 
 def full_shape(shape: Shape) -> Shape:
