@@ -28,7 +28,7 @@ FORMATS = {
     for known in (
         Format(ending=".nir", read="nir.reader:read_nir", write="nir.writer:write_nir", export="nir", says_step=False),
         Format(ending=".onnx", read="onnx.reader:read", write="onnx.writer:write_onnx", export="onnx", says_step=True),
-        Format(ending=".net", read="netx.reader:read", write="netx.writer:write_netx", export="netx", says_step=True),
+        Format(ending=".net", read="netx.reader:read", write="netx.writer:write_netx", export="netx", says_step=False),
     )
 }
 """By ending; a file of any other ending is taken for NIR."""

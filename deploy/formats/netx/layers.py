@@ -19,6 +19,11 @@ LARGEST = 1 << 28
 SYNAPSES = ("conv", "dense", "dense_rec", "pool")
 KINDS = ("input", *SYNAPSES, "flatten", "average")
 NEURONS = ("CUBA", "LOIHI")
+NEURON_KEYS = (
+    *("type", "iDecay", "vDecay", "vThMant", "refDelay", "gradedSpike", "messageBits", "wgtExp", "weight_exp"),
+    *("scaleRho", "tauRho", "theta"),
+)
+"""What lava-dl and slayerPytorch write of such neurons; the last three are for training."""
 
 
 @dataclass(frozen=True)
@@ -128,12 +133,24 @@ def _refuse_unknown(layer: Layer) -> None:
         raise UnsupportedError(f"{layer.name}: is of type {layer.kind!r}; supported are {listed(map(repr, KINDS))}")
     kind = layer.neuron_type()
     if kind is None:
+        _refuse_unread(layer)
         return
     if kind not in NEURONS:
         what = {"ALIF": " (adaptive)", "SDNN": " (sigma-delta)"}.get(kind, " (resonate and fire)" if "RF" in kind else "")
         raise UnsupportedError(f"{layer.name}: has {kind}{what} neurons, which the grid does not; it knows {_known()}")
     if layer.number("neuron/gradedSpike", 0, 1, 0) or layer.number("neuron/messageBits", 0, 32, 0):
         raise UnsupportedError(f"{layer.name}: sends graded spikes; supported are those of 0 and 1. Train without them")
+    _refuse_unread(layer)
+
+
+def _refuse_unread(layer: Layer) -> None:
+    """Parameters that nobody here knows could change the spikes: those of neurons, and whatever resets a state."""
+    odd = [key for key in layer.group if "reset" in key.lower()]
+    neuron = layer.group.get("neuron")
+    if isinstance(neuron, h5py.Group):
+        odd += [f"neuron/{key}" for key in neuron if key not in NEURON_KEYS]
+    if odd:
+        raise UnsupportedError(f"{layer.name}: {odd[0]} is not known, netx reads over it, and it may change the spikes")
 
 
 def _known() -> str:

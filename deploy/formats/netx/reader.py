@@ -10,6 +10,7 @@ import numpy as np
 
 from deploy import grid
 from deploy.errors import ModelError, UnsupportedError, shown
+from deploy.formats.binning import binning_of
 from deploy.formats.metadata import from_metadata
 from deploy.formats.netx.layers import Layer, open_layers
 from deploy.formats.netx.neurons import cells, input_neurons, neurons
@@ -21,17 +22,31 @@ SCALE_BITS = 6
 """lava-dl multiplies its float weights and thresholds by 2^6 to come to the grid."""
 
 
-def read(path: Path) -> NetxNetwork:
+def read(
+    path: Path,
+    *,
+    dt: float | None = None,
+    step_us: int | None = None,
+    steps: int | None = None,
+    reset: str | None = None,
+    reset_delay: bool = False,
+) -> NetxNetwork:
     """Read a netx file.
 
     The neurons of the file's layer i are called `layer<i>`, except where `write_netx` kept their names. An input layer
     with neurons takes the picture as their bias; here frames hold these bias mantissas at every step. The mean of
-    groups of neurons at the end (`average`) becomes a readout that adds up their spikes. A step of the network is one
-    of the chip; its length in seconds is not in the file.
+    groups of neurons at the end (`average`) becomes a readout that adds up their spikes. A recording is what lies
+    between two resets of netx (its `reset_interval`, which is no part of a file): every one begins with states of 0.
+
+    Args:
+        path: the file.
+        dt: seconds a step, which a file of lava-dl does not say and its integers do not need; a .nir file holds it.
+        step_us, steps: of a recording, where the file does not say its binning.
+        reset, reset_delay: what a spike does to the potential; these neurons have the hard reset at once.
 
     Raises:
         ModelError: not a netx file, damaged, or layers that do not fit together.
-        UnsupportedError: a layer, neuron or parameter that the grid does not have.
+        UnsupportedError: a layer, neuron or parameter that the grid does not have; another reset.
         GridError: weights that are not on the grid.
     """
     with open_layers(path) as (layers, attributes):
@@ -39,15 +54,18 @@ def read(path: Path) -> NetxNetwork:
         for layer in layers:
             graph.add_layer(layer)
         graph.add("output", Output())
+    if reset not in (None, "zero") or reset_delay:
+        raise UnsupportedError(f"{path}: netx has the hard reset at once; leave out --reset and --reset-delay")
     info = from_metadata(attributes)
-    network = Network(nodes=graph.nodes, edges=tuple(graph.edges), classes=info.classes, binning=info.binning)
+    network = Network(nodes=graph.nodes, edges=tuple(graph.edges), classes=info.classes, chip=info.chip)
     if not network.neurons:
         raise ModelError("has no layer of neurons; a network needs one")
     assert network.shapes  # raises where layers do not fit together
     network = _named(network, info.node_order)
-    scale_bits = _scale_bits(attributes, network)
-    step = {} if info.dt is None else {"dt": info.dt}
-    return NetxNetwork.of(network.replace(chip=info.chip, scale_bits=scale_bits, **step), path)
+    binning = binning_of(path, info.binning, network.input_shape, step_us, steps)
+    network = network.replace(binning=binning, scale_bits=_scale_bits(attributes, network))
+    step = dt or info.dt
+    return NetxNetwork.of(network if step is None else network.replace(dt=step), path)
 
 
 def _named(network: Network, names: tuple[str, ...]) -> Network:
@@ -68,8 +86,13 @@ def _named(network: Network, names: tuple[str, ...]) -> Network:
 
 def _scale_bits(attributes: Mapping[str, Any], network: Network) -> dict[str, int]:
     """By layer, the k with which its integers are written as floats, w / 2^k."""
-    said = json.loads(attributes.get("scale_bits", "{}"))
-    return {name: int(said.get(name, SCALE_BITS)) for name in network.neurons}
+    try:
+        said = {name: int(k) for name, k in json.loads(attributes.get("scale_bits", "{}")).items()}
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"metadata: cannot be read ({error!r:.60}); export the network again") from error
+    if any(abs(k) > grid.STATE_BITS + grid.DECAY_BITS for k in said.values()):
+        raise ModelError(f"metadata: scales {shown(said)} that no layer has; export the network again")
+    return {name: said.get(name, SCALE_BITS) for name in network.neurons}
 
 
 class Chain:

@@ -7,8 +7,8 @@ from typing import Any, get_args
 import nir
 import numpy as np
 
-from ckd.events import Binning
 from deploy.errors import ModelError, UnsupportedError, shown
+from deploy.formats.binning import binning_of
 from deploy.formats.metadata import FileInfo, from_metadata
 from deploy.formats.nir import fields, neurons, nodes, on_grid, resets, scales
 from deploy.formats.nir.connect import check_connections, ensure_readout, fit_shapes
@@ -70,7 +70,7 @@ def read_nir(
     network = _decode_grid(network, parsed) if coded else ensure_readout(network)
     if set(info.node_order) == set(network.nodes):
         network = network.replace(nodes={name: network.nodes[name] for name in info.node_order})
-    binning = _binning(path, info.binning, network.input_shape, step_us, steps)
+    binning = binning_of(path, info.binning, network.input_shape, step_us, steps)
     return network.replace(chip=info.chip if coded else None, classes=info.classes, binning=binning, report=info.report)
 
 
@@ -185,17 +185,3 @@ def _grid_metadata(name: str, parsed: Parsed, *numbers: str) -> dict[str, Any]:
 def _per_output(bias: Array, shape: Shape) -> Array:
     """A bias per output (Dense) or channel (Conv) at the full shape."""
     return np.broadcast_to(bias.reshape(-1, *(1,) * (len(shape) - 1)), shape)
-
-
-def _binning(path: Path, known: Binning | None, shape: Shape, step_us: int | None, steps: int | None) -> Binning | None:
-    for name, value in (("--step-us", step_us), ("--steps", steps)):
-        if value is not None and value < 1:
-            raise ModelError(f"{path}: {name} (={value}) must be at least 1")
-    step_us, steps = step_us or (known and known.step_us), steps or (known and known.steps)
-    if known is not None and step_us and steps:
-        return replace(known, step_us=step_us, steps=steps)
-    if step_us is None or steps is None:
-        return None
-    if len(shape) != 3 or shape[0] != 2:
-        return None
-    return Binning(step_us=step_us, steps=steps, height=shape[1], width=shape[2])

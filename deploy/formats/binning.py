@@ -1,0 +1,33 @@
+"""How recordings become frames for a model: what its file says, and what its user says in its place."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from ckd.events import Binning
+from deploy.errors import ModelError
+from deploy.network import Shape
+
+
+def binning_of(
+    path: Path, known: Binning | None, shape: Shape, step_us: int | None, steps: int | None
+) -> Binning | None:
+    """The file's binning with what the user says of it; without one, that of frames (2, H, W) in as many steps.
+
+    Args:
+        path: of the model. known: what it says. shape: of its input.
+        step_us: the length of a step in microseconds. steps: of a recording.
+
+    Raises:
+        ModelError: a number below 1.
+    """
+    for name, value in (("--step-us", step_us), ("--steps", steps)):
+        if value is not None and value < 1:
+            raise ModelError(f"{path}: {name} (={value}) must be at least 1")
+    step_us, steps = step_us or (known and known.step_us), steps or (known and known.steps)
+    if known is not None and step_us and steps:
+        return replace(known, step_us=step_us, steps=steps)
+    if step_us is None or steps is None:
+        return None
+    if len(shape) != 3 or shape[0] != 2:
+        return None
+    return Binning(step_us=step_us, steps=steps, height=shape[1], width=shape[2])
