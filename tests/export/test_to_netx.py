@@ -8,7 +8,7 @@ import pytest
 import deploy
 from deploy.cli import main as deploy_main
 from deploy.formats.files import load
-from deploy.formats.model_file import ModelFile
+from deploy.network import Network
 from export.cli import main
 from tests.deploy.marks import needs_lava
 
@@ -29,7 +29,7 @@ def test_netx_is_equal_to_its_trace_on_five_recordings(exported: Path, capsys: p
 
 def test_the_file_carries_binning_and_classes_and_its_own_trace(exported: Path, tiny_run: Path) -> None:
     model, trace = load(exported), deploy.load_trace(exported.with_suffix(".trace"))
-    assert isinstance(model, ModelFile) and model.layers == tuple(trace.layers)
+    assert isinstance(model, Network) and list(model.neurons) == list(trace.layers)
     assert (model.binning, model.classes) == (trace.binning, trace.classes)
 
 

@@ -54,6 +54,8 @@ def read(
         for layer in layers:
             graph.add_layer(layer)
         graph.add("output", Output())
+    if dt is not None and not 0 < dt < float("inf"):
+        raise ModelError(f"dt (={dt}) must be a positive number of seconds")
     if reset not in (None, "zero") or reset_delay:
         raise UnsupportedError(f"{path}: netx has the hard reset at once; leave out --reset and --reset-delay")
     info = from_metadata(attributes)

@@ -23,7 +23,7 @@ from deploy.passes.fold_pooling import fold_pooling
 def write_netx(network: Network, path: Path) -> None:
     """Write a network on the grid; pooling is folded. A crash leaves no half-written file behind.
 
-    The file's attributes carry the metadata of a .nir file, which netx ignores.
+    The file's attributes carry the metadata of a .nir file, which netx ignores. `read` gives the same integers back.
 
     Raises:
         UnsupportedError: something that netx cannot say, by name and with the way out.
@@ -33,8 +33,10 @@ def write_netx(network: Network, path: Path) -> None:
         raise UnsupportedError("netx holds integers and this network floats; quantize it first: ckd-deploy compile")
     network = fold_pooling(network)
     layers = _layers(network)
+    # Names are those of the chain, in its order: `read` has nothing else to go by.
+    network = network.replace(nodes={name: network.nodes[name] for name in network.order})
     with write_then_rename(Path(path)) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["layers"] = json.dumps(list(network.neurons))
+        file.attrs["scale_bits"] = json.dumps({name: int(k) for name, k in network.scale_bits.items()})
         for key, value in to_metadata(network).items():
             if key != "report":  # HDF5 attributes end at 64 kB
                 file.attrs[key] = value
@@ -55,7 +57,7 @@ def _layers(network: Network) -> list[tuple[str, dict[str, Any]]]:
             case Input():
                 layers.append(("input", {"shape": np.array(node.shape)}))
             case Flatten():
-                if not isinstance(before, GridNeuron):
+                if not isinstance(before, GridNeuron | Input):
                     raise UnsupportedError(f"{name}: netx flattens what neurons give; put a neuron layer before it")
                 layers.append(("flatten", {}))
             case Dense() | Conv():
@@ -64,6 +66,8 @@ def _layers(network: Network) -> list[tuple[str, dict[str, Any]]]:
                 if not isinstance(neuron, GridNeuron):
                     raise UnsupportedError(f"{name} -> {cells}: in netx neurons follow every synapse at once")
                 layers.append(_layer(name, node, cells, exactly(cells, neuron, "netx", GridNeuron)))
+                if cells == network.output_layer and layers[-1][1]["neuron/vThMant"] == grid.VTH_MAX:
+                    raise UnsupportedError(f"{cells}: a threshold of {grid.VTH_MAX} is a readout's in netx; use a lower one")
             case GridNeuron():
                 if not isinstance(before, Dense | Conv):
                     raise UnsupportedError(f"{name}: netx has no neurons without a synapse; add one of weight 1")

@@ -13,13 +13,11 @@ import deploy
 from ckd.events import Binning
 from deploy.errors import DeployError, GridError, ModelError, RunnerError, UnsupportedError
 from deploy.formats.files import load
-from deploy.formats.model_file import ModelFile
 from deploy.formats.netx import fit_to_netx, write_netx
 from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Output, SumPool
 from deploy.passes.fold_pooling import fold_pooling
 from deploy.runners import integer
-from deploy.runners.lava.netx import run_netx
-from tests.builders import cells, chain, even, events, small
+from tests.builders import FRAMES, cells, chain, even, events, small
 from tests.deploy.marks import needs_lava
 from tests.deploy.runners.plain import reference
 
@@ -104,9 +102,43 @@ def test_a_file_says_how_recordings_become_frames(tmp_path: Path) -> None:
     network = convolutional(np.random.default_rng(5))
     write_netx(network, tmp_path / "student.net")
     model = load(tmp_path / "student.net")
-    assert isinstance(model, ModelFile)
+    assert isinstance(model, Network)
     assert (model.input_shape, model.binning, model.classes) == ((2, 14, 18), network.binning, network.classes)
-    assert model.layers == tuple(network.neurons)
+    assert list(model.nodes) == list(fold_pooling(network).order) and model.chip == "loihi2"
+
+
+def test_what_is_written_is_read_back_to_the_bit(tmp_path: Path) -> None:
+    written = fold_pooling(convolutional(np.random.default_rng(5))).replace(scale_bits={"lif1": 3, "readout": 9}, dt=0.01)
+    write_netx(written, tmp_path / "student.net")
+    read = load(tmp_path / "student.net")
+    assert isinstance(read, Network) and read.edges == written.edges and read.dt == 0.01
+    assert read.scale_bits == {**dict.fromkeys(written.neurons, 6), "lif1": 3, "readout": 9}
+    for name, node in written.nodes.items():
+        found = read.nodes[name]
+        assert type(found) is type(node), name
+        if isinstance(node, Dense | Conv) and isinstance(found, Dense | Conv):
+            np.testing.assert_array_equal(found.weight << found.weight_exp, node.weight << node.weight_exp, err_msg=name)
+        if isinstance(node, Conv) and isinstance(found, Conv):
+            for field in ("stride", "padding", "dilation", "groups"):
+                assert getattr(found, field) == getattr(node, field), (name, field)
+        if isinstance(node, GridNeuron) and isinstance(found, GridNeuron):
+            assert (found.vth is None) == (node.vth is None), name
+            for field in ("du", "dv", "bias", *([] if node.vth is None else ["vth"])):
+                full = [np.broadcast_to(getattr(each, field), node.shape) for each in (found, node)]
+                np.testing.assert_array_equal(*full, err_msg=f"{name}: {field}")
+    write_netx(read, tmp_path / "again.net")
+    with h5py.File(tmp_path / "student.net") as one, h5py.File(tmp_path / "again.net") as other:
+
+        def same(key: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                again = other[key]
+                assert isinstance(again, h5py.Dataset) and again.dtype == item.dtype, key
+                np.testing.assert_array_equal(again[()], item[()], err_msg=key)
+
+        one.visititems(same)
+        assert set(one.attrs) == set(other.attrs)
+    frames = events(np.random.default_rng(6), 2, 15, read.input_shape)
+    assert deploy.compare(integer.run(written, frames), integer.run(read, frames))
 
 
 def test_rounding_for_netx_is_reported_and_leaves_what_fits(tmp_path: Path) -> None:
@@ -149,11 +181,7 @@ def _branching() -> Network:
                           lif=cells(2), output=Output()),
             UnsupportedError, "wait: netx has no Delay; run it with --on lava",
         ),
-        (
-            lambda: chain(input=Input(shape=(1, 1, 3)), flatten=Flatten(), fc=Dense(weight=np.full((2, 3), 2)),
-                          lif=cells(2), output=Output()),
-            UnsupportedError, "flatten: netx flattens what neurons give",
-        ),
+        (lambda: small(lif=cells(2, vth=131071)), UnsupportedError, "lif: a threshold of 131071 is a readout's in netx"),
         (
             lambda: chain(input=Input(shape=(2,)), lif=cells(2), output=Output()),
             UnsupportedError, "lif: netx has no neurons without a synapse",
@@ -182,8 +210,6 @@ def test_floats_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_or_foreign_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RunnerError, match=r"nowhere\.net: no such netx file"):
-        run_netx(Path("nowhere.net"), np.ones((1, 2, 3), np.uint8), names=["lif"])
     with pytest.raises(ModelError, match=r"nowhere\.net: no such model file; ckd-export --to netx"):
         load(Path("nowhere.net"))
     path = tmp_path / "other.net"
@@ -196,14 +222,23 @@ def test_a_missing_or_foreign_file_is_named(tmp_path: Path) -> None:
         load(path)
     with h5py.File(path, "w") as file:
         file["layer/0/type"] = np.bytes_("dense")
-    with pytest.raises(ModelError, match="does not begin with an input layer"):
+    with pytest.raises(ModelError, match="layer0: is of type 'dense'; a file begins with an input layer"):
         load(path)
 
 
-def test_a_file_of_lava_dl_runs_without_our_metadata(tmp_path: Path) -> None:
+def test_a_file_that_is_gone_is_named_before_lava_starts(tmp_path: Path) -> None:
+    write_netx(small(), tmp_path / "gone.net")
+    network = load(tmp_path / "gone.net")
+    (tmp_path / "gone.net").unlink()
+    with pytest.raises(RunnerError, match=r"gone\.net: is there no more, and netx runs the file itself"):
+        deploy.run(network, FRAMES, on="netx")
+
+
+def test_without_our_metadata_layers_are_called_by_their_place_in_the_file(tmp_path: Path) -> None:
     write_netx(convolutional(np.random.default_rng(5)), tmp_path / "student.net")
     with h5py.File(tmp_path / "student.net", "a") as file:
         file.attrs.clear()
-    model = load(tmp_path / "student.net")
-    assert isinstance(model, ModelFile)
-    assert model.layers == tuple(f"layer{i}" for i in range(1, 7)) and model.binning is None
+    network = load(tmp_path / "student.net", step_us=500, steps=9)
+    assert isinstance(network, Network)
+    assert list(network.neurons) == [f"layer{i}" for i in (1, 2, 4, 5, 6, 7)]
+    assert network.binning == Binning(step_us=500, steps=9, height=14, width=18)
