@@ -35,7 +35,7 @@ PROBE = 128
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """One array of a layer: how many of its values the simulator gives otherwise, of how many, and how many are not 0."""
+    """One array of a layer: how many values, how many the simulator gives otherwise, and how many are not 0."""
 
     layer: str
     kind: str

@@ -67,7 +67,7 @@ class Compile(OnRecordings):
         return 0
 
     def _write_as_it_is(self, network: Network) -> int:
-        """A network on the grid, and its trace where there are recordings; a trace beside the model is never replaced."""
+        """A network on the grid, and its trace where there are recordings; that of the model is never replaced."""
         if self.weight_bits != WEIGHT_BITS:
             raise DeployError(f"--weight-bits {self.weight_bits}: {self.model} is on the grid already; leave it out")
         network = network.replace(chip=network.chip or self.chip)

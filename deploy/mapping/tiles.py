@@ -97,7 +97,9 @@ def _plain(node: Dense | Conv) -> Dense | Conv:
 def _parts_of_one(one: Link, other: Link) -> bool:
     """Whether two dense layers are parts of one whose weights have delays of their own: none stands in both."""
     a, b = one.node, other.node
-    if not (isinstance(a, Dense) and isinstance(b, Dense) and one.source == other.source and one.before == other.before):
+    if not (
+        isinstance(a, Dense) and isinstance(b, Dense) and one.source == other.source and one.before == other.before
+    ):
         return False
     alike = a.weight.shape == b.weight.shape and a.weight_exp == b.weight_exp
     return alike and not np.any((a.weight != 0) & (b.weight != 0))

@@ -1,4 +1,4 @@
-"""The layers of a netx file as lava-dl 0.6.0 writes them (`slayer/block/base.py`, `export_hdf5`): types, then numbers."""
+"""The layers of a netx file as lava-dl 0.6.0 writes them (`export_hdf5`, slayer/block/base.py): types, then numbers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -116,13 +116,13 @@ def _layers(path: Path, group: Any) -> list[Layer]:
         raise ModelError(f"{path}: not a netx file (it has no layers); lava-dl's export_hdf5 writes one")
     if set(group) != {str(i) for i in range(len(group))}:
         raise ModelError(f"{path}: its layers are called {shown(list(group))}; netx counts them from 0 on")
-    return [Layer(i, _kind(i, group[str(i)]), group[str(i)]) for i in range(len(group))]
+    return [_layer(i, group[str(i)]) for i in range(len(group))]
 
 
-def _kind(index: int, group: Any) -> str:
+def _layer(index: int, group: Any) -> Layer:
     if not isinstance(group, h5py.Group):
         raise ModelError(f"layer{index}: is no group of datasets; the file is damaged")
-    return _text(group.get("type"))
+    return Layer(index, _text(group.get("type")), group)
 
 
 def _refuse_unknown(layer: Layer) -> None:
@@ -136,7 +136,9 @@ def _refuse_unknown(layer: Layer) -> None:
         _refuse_unread(layer)
         return
     if kind not in NEURONS:
-        what = {"ALIF": " (adaptive)", "SDNN": " (sigma-delta)"}.get(kind, " (resonate and fire)" if "RF" in kind else "")
+        what = {"ALIF": " (adaptive)", "SDNN": " (sigma-delta)"}.get(
+            kind, " (resonate and fire)" if "RF" in kind else ""
+        )
         raise UnsupportedError(f"{layer.name}: has {kind}{what} neurons, which the grid does not; it knows {_known()}")
     if layer.number("neuron/gradedSpike", 0, 1, 0) or layer.number("neuron/messageBits", 0, 32, 0):
         raise UnsupportedError(f"{layer.name}: sends graded spikes; supported are those of 0 and 1. Train without them")
@@ -145,7 +147,7 @@ def _refuse_unknown(layer: Layer) -> None:
 
 def _refuse_unread(layer: Layer) -> None:
     """Parameters that nobody here knows could change the spikes: those of neurons, and whatever resets a state."""
-    odd = [key for key in layer.group if "reset" in key.lower()]
+    odd = [key for key in map(str, layer.group) if "reset" in key.lower()]
     neuron = layer.group.get("neuron")
     if isinstance(neuron, h5py.Group):
         odd += [f"neuron/{key}" for key in neuron if key not in NEURON_KEYS]

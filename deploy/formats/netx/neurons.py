@@ -17,9 +17,9 @@ THRESHOLD_MAX = (1 << 18) - 1
 def neurons(layer: Layer, shape: Shape, *, last: bool) -> GridNeuron:
     """The neurons of a synaptic layer; without a neuron group netx makes of it an integrator that never spikes.
 
-    The last layer is a readout where its threshold is 131071, the largest that the chip has, or more: only a potential within 63 of where it
-    saturates could pass it. iDecay = 0 with vDecay = 4096, a current that adds up and is itself the potential, becomes
-    the potential that adds up, which is the same as long as nothing overflows.
+    The last layer is a readout where its threshold is 131071, the largest that the chip has, or more: only a potential
+    within 63 of where it saturates could pass it. iDecay = 0 with vDecay = 4096, a current that adds up and is itself
+    the potential, becomes the potential that adds up, which is the same as long as nothing overflows.
 
     Raises:
         ModelError: a number that is missing or no number of the chip.
@@ -44,7 +44,7 @@ def neurons(layer: Layer, shape: Shape, *, last: bool) -> GridNeuron:
 
 
 def input_neurons(layer: Layer, shape: Shape) -> GridNeuron:
-    """The neurons of an input layer. The picture is their bias, and here a current that lasts for one step: the same."""
+    """The neurons of an input layer. The picture is their bias; here a current of one step, which does the same."""
     _refuse_extras(layer)
     layer.number("neuron/iDecay", 0, grid.DECAY_ONE)
     v_decay = layer.number("neuron/vDecay", 0, grid.DECAY_ONE)
@@ -54,15 +54,21 @@ def input_neurons(layer: Layer, shape: Shape) -> GridNeuron:
 
 def cells(shape: Shape, du: int, dv: int, vth: int | None, bias: Array) -> GridNeuron:
     """Neurons with one value a layer, and a bias in units of the state."""
-    number = {name: np.array(value, np.int32) for name, value in (("du", du), ("dv", dv))}
-    threshold = None if vth is None else np.array(vth, np.int32)
-    return GridNeuron(shape=shape, **number, vth=threshold, bias=bias.astype(np.int32))
+    return GridNeuron(
+        shape=shape,
+        du=np.array(du, np.int32),
+        dv=np.array(dv, np.int32),
+        vth=None if vth is None else np.array(vth, np.int32),
+        bias=bias.astype(np.int32),
+    )
 
 
 def _refuse_extras(layer: Layer) -> None:
     """What netx reads over, and what would change the spikes."""
     if layer.number("neuron/refDelay", 0, 1 << 20, 1) != 1:
-        raise UnsupportedError(f"{layer.name}: has a refractory time (refDelay); supported is 1, none. Train without it")
+        raise UnsupportedError(
+            f"{layer.name}: has a refractory time (refDelay); supported is 1, none. Train without it"
+        )
     if layer.number("neuron/weight_exp", -64, 64, 0) != 0:
         raise UnsupportedError(
             f"{layer.name}: has the weight exponent of a batch norm that scales (neuron/weight_exp), which netx does "
@@ -77,7 +83,9 @@ def _bias(layer: Layer, shape: Shape) -> Array:
     mantissa = layer.numbers("bias")
     if np.any(mantissa < -grid.BIAS_MANTISSA_MAX - 1) or np.any(mantissa > grid.BIAS_MANTISSA_MAX):
         worst = mantissa.flat[np.abs(mantissa).argmax()]
-        raise ModelError(f"{layer.name}: has a bias of {worst}; the chip holds 13 bits, {-grid.BIAS_MANTISSA_MAX - 1} on")
+        raise ModelError(
+            f"{layer.name}: has a bias of {worst}; the chip holds 13 bits, {-grid.BIAS_MANTISSA_MAX - 1} on"
+        )
     if mantissa.size == 1:
         bias = mantissa.reshape(())
     elif mantissa.shape == shape[::-1] and len(shape) == 3:

@@ -15,7 +15,7 @@ DELAY_MAX = 62
 
 
 def conv(layer: Layer) -> Conv:
-    """A convolution; the file has PyTorch's layout (out, in / groups, kernel_h, kernel_w), some with a last axis of 1."""
+    """A convolution; kernels are PyTorch's (out, in / groups, kernel_h, kernel_w), some with a last axis of 1."""
     weight = layer.numbers("weight")
     weight = weight.reshape(weight.shape[:4]) if weight.ndim == 5 and weight.shape[4] == 1 else weight
     if weight.ndim != 4 or not weight.size:
@@ -49,7 +49,9 @@ def pool(layer: Layer, before: Shape) -> Conv:
         raise ModelError(f"{layer.name}: a pooling kernel of shape {weight.shape}; (1, 1, height, width) is expected")
     plain = layer.pair("stride", 1) == kernel and layer.pair("padding", 0) == (0, 0)
     if not plain or layer.pair("dilation", 1) != (1, 1) or len(before) != 3:
-        raise UnsupportedError(f"{layer.name}: pooling whose windows are not side by side; use stride = kernel, no padding")
+        raise UnsupportedError(
+            f"{layer.name}: pooling whose windows are not side by side; use stride = kernel, no padding"
+        )
     if before[1] % kernel[0] or before[2] % kernel[1]:
         raise UnsupportedError(f"{layer.name}: windows of {kernel} do not share out {before[1:]} evenly; pad before it")
     if "delay" in layer and np.any(layer.numbers("delay")):
@@ -83,11 +85,15 @@ def delayed(layer: Layer, synapse: Dense) -> dict[int, Dense]:
     if "delay" not in layer:
         return {0: synapse}
     if layer.kind == "dense_rec":
-        raise UnsupportedError(f"{layer.name}: a recurrent layer with delays; netx drops its weight exponents. Use none")
+        raise UnsupportedError(
+            f"{layer.name}: a recurrent layer with delays; netx drops its weight exponents. Use none"
+        )
     delay, (outputs, inputs) = layer.numbers("delay"), synapse.weight.shape
     if np.any(delay < 0) or np.any(delay > DELAY_MAX):
         worst = int(delay.max() if np.any(delay > DELAY_MAX) else delay.min())
-        raise UnsupportedError(f"{layer.name}: a delay of {worst} steps, which netx would change; it has 0 to {DELAY_MAX}")
+        raise UnsupportedError(
+            f"{layer.name}: a delay of {worst} steps, which netx would change; it has 0 to {DELAY_MAX}"
+        )
     if delay.size == 1:
         full = np.broadcast_to(delay.reshape(1, 1), (outputs, inputs))
     elif delay.ndim == 1 and delay.size in (outputs, inputs):

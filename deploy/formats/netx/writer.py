@@ -67,7 +67,9 @@ def _layers(network: Network) -> list[tuple[str, dict[str, Any]]]:
                     raise UnsupportedError(f"{name} -> {cells}: in netx neurons follow every synapse at once")
                 layers.append(_layer(name, node, cells, exactly(cells, neuron, "netx", GridNeuron)))
                 if cells == network.output_layer and layers[-1][1]["neuron/vThMant"] == grid.VTH_MAX:
-                    raise UnsupportedError(f"{cells}: a threshold of {grid.VTH_MAX} is a readout's in netx; use a lower one")
+                    raise UnsupportedError(
+                        f"{cells}: a threshold of {grid.VTH_MAX} is a readout's in netx; use a lower one"
+                    )
             case GridNeuron():
                 if not isinstance(before, Dense | Conv):
                     raise UnsupportedError(f"{name}: netx has no neurons without a synapse; add one of weight 1")

@@ -108,7 +108,9 @@ def test_a_file_says_how_recordings_become_frames(tmp_path: Path) -> None:
 
 
 def test_what_is_written_is_read_back_to_the_bit(tmp_path: Path) -> None:
-    written = fold_pooling(convolutional(np.random.default_rng(5))).replace(scale_bits={"lif1": 3, "readout": 9}, dt=0.01)
+    written = fold_pooling(convolutional(np.random.default_rng(5))).replace(
+        scale_bits={"lif1": 3, "readout": 9}, dt=0.01
+    )
     write_netx(written, tmp_path / "student.net")
     read = load(tmp_path / "student.net")
     assert isinstance(read, Network) and read.edges == written.edges and read.dt == 0.01
@@ -117,7 +119,9 @@ def test_what_is_written_is_read_back_to_the_bit(tmp_path: Path) -> None:
         found = read.nodes[name]
         assert type(found) is type(node), name
         if isinstance(node, Dense | Conv) and isinstance(found, Dense | Conv):
-            np.testing.assert_array_equal(found.weight << found.weight_exp, node.weight << node.weight_exp, err_msg=name)
+            np.testing.assert_array_equal(
+                found.weight << found.weight_exp, node.weight << node.weight_exp, err_msg=name
+            )
         if isinstance(node, Conv) and isinstance(found, Conv):
             for field in ("stride", "padding", "dilation", "groups"):
                 assert getattr(found, field) == getattr(node, field), (name, field)
@@ -181,7 +185,7 @@ def _branching() -> Network:
                           lif=cells(2), output=Output()),
             UnsupportedError, "wait: netx has no Delay; run it with --on lava",
         ),
-        (lambda: small(lif=cells(2, vth=131071)), UnsupportedError, "lif: a threshold of 131071 is a readout's in netx"),
+        (lambda: small(lif=cells(2, vth=131071)), UnsupportedError, "lif: a threshold of 131071 is a readout's"),
         (
             lambda: chain(input=Input(shape=(2,)), lif=cells(2), output=Output()),
             UnsupportedError, "lif: netx has no neurons without a synapse",
