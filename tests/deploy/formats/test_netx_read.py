@@ -256,6 +256,9 @@ def test_another_reset_than_the_hard_one_is_refused(tmp_path: Path) -> None:
         deploy.load(path, reset="subtract")
 
 
+PICTURE_2 = layer("input", (2, 4, 5), **neuron())
+
+
 @needs_lava
 @pytest.mark.parametrize(
     ("layers", "shape"),
@@ -268,7 +271,7 @@ def test_another_reset_than_the_hard_one_is_refused(tmp_path: Path) -> None:
             (6,),
         ),
         (
-            [layer("input", (2, 4, 5), **neuron()), conv(np.arange(-6, 6).reshape(1, 2, 2, 3) * 4, (1, 3, 3), bias=[3])],
+            [PICTURE_2, conv(np.arange(-6, 6).reshape(1, 2, 2, 3) * 4, (1, 3, 3), bias=[9])],
             (2, 4, 5),
         ),
     ],
