@@ -22,7 +22,7 @@ class Map:
     """
 
     model: Model
-    """A .nir file."""
+    """A .nir or .net file."""
     chip: ChipName = "loihi2"
     trace: Path | None = None
     """Spikes to estimate energy from. Default: the .trace beside the model, where there is one."""

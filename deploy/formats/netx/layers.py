@@ -130,7 +130,9 @@ def _refuse_unknown(layer: Layer) -> None:
     if complex_weights or layer.kind == "dense_comp":
         raise UnsupportedError(f"{layer.name}: has complex weights, those of RF neurons; the grid knows {_known()}")
     if layer.kind not in KINDS:
-        raise UnsupportedError(f"{layer.name}: is of type {layer.kind!r}; supported are {listed(map(repr, KINDS))}")
+        raise UnsupportedError(
+            f"{layer.name}: is of type {shown(layer.kind)}; supported are {listed(map(repr, KINDS))}"
+        )
     kind = layer.neuron_type()
     if kind is None:
         _refuse_unread(layer)
@@ -139,7 +141,8 @@ def _refuse_unknown(layer: Layer) -> None:
         what = {"ALIF": " (adaptive)", "SDNN": " (sigma-delta)"}.get(
             kind, " (resonate and fire)" if "RF" in kind else ""
         )
-        raise UnsupportedError(f"{layer.name}: has {kind}{what} neurons, which the grid does not; it knows {_known()}")
+        name = shown(kind)[1:-1] + what
+        raise UnsupportedError(f"{layer.name}: has {name} neurons, which the grid does not; it knows {_known()}")
     if layer.number("neuron/gradedSpike", 0, 1, 0) or layer.number("neuron/messageBits", 0, 32, 0):
         raise UnsupportedError(f"{layer.name}: sends graded spikes; supported are those of 0 and 1. Train without them")
     _refuse_unread(layer)
@@ -152,7 +155,8 @@ def _refuse_unread(layer: Layer) -> None:
     if isinstance(neuron, h5py.Group):
         odd += [f"neuron/{key}" for key in neuron if key not in NEURON_KEYS]
     if odd:
-        raise UnsupportedError(f"{layer.name}: {odd[0]} is not known, netx reads over it, and it may change the spikes")
+        name = shown(odd[0])[1:-1]
+        raise UnsupportedError(f"{layer.name}: {name} is not known, netx reads over it, and it may change the spikes")
 
 
 def _known() -> str:
