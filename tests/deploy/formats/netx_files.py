@@ -7,6 +7,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+import deploy
+from deploy.errors import DeployError
 from deploy.runners.lava.environment import python_for
 from deploy.runners.lava.netx import WORKER
 
@@ -57,3 +59,29 @@ def lava_dl_files() -> Path:
     """The folder of netx tests in the wheel of lava-dl 0.6.0, which the environment of the worker has."""
     packages = Path(python_for(WORKER)).parents[1] / "lib" / "python3.10" / "site-packages"
     return packages / "tests" / "lava" / "lib" / "dl" / "netx"
+
+
+def read_damaged(path: Path, seeds: range) -> dict[str, int]:
+    """Read copies of a file with some bytes changed or its end cut off, and run what can be read; counts by outcome.
+
+    Raises:
+        whatever is no one-line DeployError.
+    """
+    good = np.frombuffer(path.read_bytes(), np.uint8)
+    damaged, counts = path.with_name("damaged.net"), {"refused": 0, "read": 0}
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        data = good.copy()
+        where = rng.integers(0, len(data), rng.integers(1, 30))
+        data[where] = rng.integers(0, 256, len(where))
+        damaged.write_bytes(data[: rng.integers(0, len(data)) if seed % 10 == 0 else None].tobytes())
+        try:
+            network = deploy.load(damaged)
+            assert isinstance(network, deploy.Network)
+            if np.prod(network.input_shape) < 1 << 20:
+                deploy.run(network, np.ones((1, 2, *network.input_shape), np.uint8))
+            counts["read"] += 1
+        except DeployError as error:
+            assert "\n" not in str(error) and len(str(error)) < 500, (seed, str(error))
+            counts["refused"] += 1
+    return counts

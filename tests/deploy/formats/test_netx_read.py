@@ -1,5 +1,8 @@
 """What netx files say, layer by layer, against plain recurrences that share nothing with the reader."""
 
+import ast
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from tests.deploy.marks import needs_lava
 from tests.deploy.oracles import correlate
 
 RNG_SEED = 11
+ROOT = Path(__file__).parents[3]
 
 
 def network_of(path: Path, *layers: Layer) -> Network:
@@ -308,3 +312,17 @@ def test_weights_that_lava_would_clip_are_not_run_there(tmp_path: Path) -> None:
     network = network_of(tmp_path, INPUT, dense([[-128, -2]]))
     with pytest.raises(GridError, match="layer1: netx's Dense in Lava would change its weights"):
         deploy.run(network, np.ones((1, 3, 2), np.uint8), on="netx")
+
+
+def test_a_damaged_file_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
+    """In a process of its own, because a damaged HDF5 file may end one, with a time limit, because it may hang one."""
+    path = write_layers(
+        tmp_path / "a.net", PICTURE, conv(np.full((1, 1, 2, 2), 4), (1, 3, 3)), layer("flatten", (9,)),
+        dense(np.full((2, 9), 6), delay=[1, 2]), layer("average", (1,)),
+    )  # fmt: skip
+    call = "from tests.deploy.formats.netx_files import *; print(read_damaged(Path(sys.argv[1]), range(400)))"
+    command = [sys.executable, "-c", f"import sys; {call}", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
+    counts = ast.literal_eval(done.stdout)
+    assert counts["refused"] > 100 and counts["read"] > 20
