@@ -16,6 +16,7 @@ from deploy.errors import UnsupportedError
 from deploy.grid import VTH_MAX
 from deploy.network import Array, Network
 from deploy.network.frames import require_frames
+from deploy.runners.lava.delays import join_delayed
 from deploy.runners.lava.parts import Arrays, population, synapse
 from deploy.runners.lava.plan import connections, from_lava, lava_shape
 from deploy.runners.lava.worker import run_worker
@@ -105,6 +106,7 @@ def prepare(
         | {"from": index.get(way.source), "to": index[way.target], "delay": way.delay}
         for i, way in enumerate(ways)
     ]
+    synapses = join_delayed(synapses, arrays)
     if hardware:
         _fit_the_chip(populations, arrays)
     recordings, steps = frames.shape[:2]

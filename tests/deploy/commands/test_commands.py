@@ -11,6 +11,7 @@ import pytest
 
 from ckd.events import EVENT_DTYPE, write_recording
 from deploy.cli import main
+from deploy.formats.files import load_network, save
 from deploy.formats.nir import write_nir
 from deploy.network import Array, Conv, Network
 from deploy.traces.layers import LayerRecord
@@ -283,3 +284,25 @@ def test_a_float_graph_from_elsewhere_is_compiled_and_checked(
     # Without compiling, a chip's simulator compiles on the fly and says so.
     assert main(["run", str(other), "--frames", str(frames), *map(str, step)]) == 0
     assert "putting it on the grid" in capsys.readouterr().err
+
+
+def test_a_model_on_the_grid_is_compiled_as_it_is(
+    model: Path, small_frames: Array, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net, ready, other, frames = (tmp_path / name for name in ("a.net", "a.nir", "b.nir", "frames.npy"))
+    network = load_network(model)
+    neurons = {name: replace(node, bias=node.bias // 64 * 64) for name, node in network.neurons.items()}
+    save(network.replace(nodes={**network.nodes, **neurons}), net)
+    np.save(frames, small_frames)
+    assert run_json(capsys, "compile", net, "-o", ready, "--json") == (0, {"on_grid": True, "wrote": [str(ready)]})
+    code, figures = run_json(capsys, "compile", net, "-o", other, "--frames", frames, "--json")
+    assert code == 0 and figures["wrote"] == [str(other), str(other.with_suffix(".trace"))]
+    for path in (ready, net):
+        code, verdict = run_json(capsys, "check", other, path, "--json")
+        assert code == 0 and verdict["equal"] and verdict["spikes"] > 100
+    kept = other.with_suffix(".trace").read_bytes()  # of a model whose trace lies under the same name
+    assert main(["compile", str(other), "-o", str(tmp_path / "c.nir")]) == 0
+    assert main(["compile", str(net.rename(tmp_path / "b.net")), "-o", str(other), "--frames", str(frames)]) == 0
+    assert other.with_suffix(".trace").read_bytes() == kept
+    capsys.readouterr()
+    assert "on the grid already" in refused(capsys, "compile", model, "-o", other, "--weight-bits", 4)

@@ -264,6 +264,7 @@ PICTURE_2 = layer("input", (2, 4, 5), **neuron())
 
 
 @needs_lava
+@pytest.mark.parametrize("on", ["netx", "lava"])
 @pytest.mark.parametrize(
     ("layers", "shape"),
     [
@@ -282,14 +283,14 @@ PICTURE_2 = layer("input", (2, 4, 5), **neuron())
     ids=["odd weights", "delays", "feedback and mean", "picture"],
 )  # fmt: skip
 def test_lava_runs_the_file_as_the_integer_simulator_runs_the_network(
-    layers: list[Layer], shape: tuple[int, ...], tmp_path: Path
+    layers: list[Layer], shape: tuple[int, ...], on: str, tmp_path: Path
 ) -> None:
     network = network_of(tmp_path, *layers)
     rng = np.random.default_rng(RNG_SEED)
     frames = (
         rng.integers(0, 100, (2, 25, *shape)).astype(np.uint8) if len(shape) == 3 else events(rng, 2, 25, shape, 0.3)
     )
-    assert deploy.compare(deploy.run(network, frames), deploy.run(network, frames, on="netx"))
+    assert deploy.compare(deploy.run(network, frames), deploy.run(network, frames, on=on))
 
 
 @pytest.mark.parametrize(

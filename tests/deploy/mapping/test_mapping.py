@@ -222,3 +222,28 @@ def test_a_trace_of_another_network_is_refused() -> None:
         map_network(
             network, LOIHI1, trace_of(network, np.ones((1, 2, 3), np.uint8), {"other": np.ones((1, 2, 2), bool)})
         )
+
+
+def test_parts_of_a_dense_layer_with_delays_of_their_own_are_one_synapse() -> None:
+    """Rows of 20 weights, half of them three steps late: one list an input, each weight with two bits of delay."""
+    weight = eight_bits(20, 10)
+    early, late = weight.copy(), weight.copy()
+    early[10:], late[:10] = 0, 0
+    network = Network(
+        nodes={
+            "input": Input(shape=(10,)), "wait": Delay(steps=3), "early": Dense(weight=early),
+            "late": Dense(weight=late), "lif": cells(20), "output": Output(),
+        },
+        edges=(("input", "early"), ("input", "wait"), ("wait", "late"), ("early", "lif"), ("late", "lif"),
+               ("lif", "output")),
+    )  # fmt: skip
+    (core,) = map_network(network, LOIHI1).cores
+    assert core.memory == 10 * list_bits(20, 8 + 2) // 8 and core.axons_in == 10
+
+
+def test_a_dense_layer_of_one_input_each_takes_the_memory_of_a_convolution() -> None:
+    alone = Dense(weight=np.eye(40, dtype=np.int64) * 6)
+    conv = Conv(weight=np.full((40, 1, 1, 1), 6), groups=40)
+    flat = chain(input=Input(shape=(40,)), own=alone, lif=cells(40), output=Output())
+    maps = chain(input=Input(shape=(40, 1, 1)), own=conv, lif=cells(40, 1, 1), output=Output())
+    assert map_network(flat, LOIHI1).cores[0].memory == map_network(maps, LOIHI1).cores[0].memory

@@ -20,7 +20,7 @@ import numpy as np
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2HwCfg, Loihi2SimCfg
 from lava.proc.conv.process import Conv
-from lava.proc.dense.process import Dense
+from lava.proc.dense.process import DelayDense, Dense
 from lava.proc.lif.process import LIF, LIFReset
 from lava.proc.sparse.process import DelaySparse, Sparse
 from lava_io.processes import Drive, Frames, Probe, Record, Watch, Window, empty
@@ -55,6 +55,10 @@ def synapse(spec, arrays):
         return Conv(weight=arrays[spec["weight"]], groups=spec["groups"], **geometry, **bits)
     if spec["kind"] == "dense":
         return Dense(weights=arrays[spec["weight"]], weight_exp=spec["weight_exp"], **bits)
+    if spec["kind"] == "delay_dense":
+        delays = arrays[spec["delays"]]
+        late = {"delays": delays, "max_delay": int(delays.max())}
+        return DelayDense(weights=arrays[spec["weight"]], weight_exp=spec["weight_exp"], **late, **bits)
     return Sparse(weights=sparse(spec["weight"], arrays), weight_exp=spec["weight_exp"], **bits)
 
 
