@@ -15,7 +15,7 @@ from deploy.formats.metadata import from_metadata
 from deploy.formats.netx.layers import Layer, open_layers
 from deploy.formats.netx.neurons import cells, input_neurons, neurons
 from deploy.formats.netx.origin import NetxNetwork
-from deploy.formats.netx.synapses import conv, delayed, dense, passing, pool
+from deploy.formats.netx.synapses import conv, delayed, dense, passing, pool, stored
 from deploy.network import Delay, Dense, Edge, Flatten, Input, Network, Node, Output, Shape
 
 SCALE_BITS = 6
@@ -97,6 +97,16 @@ def _scale_bits(attributes: Mapping[str, Any], network: Network) -> dict[str, in
     return {name: said.get(name, SCALE_BITS) for name in network.neurons}
 
 
+def _input_of(layer: Layer) -> Shape:
+    """What a first layer takes where the file has no input layer: a dense one says it by its weights."""
+    if not layer.kind.startswith("dense"):
+        raise ModelError(
+            f"{layer.name}: is of type {layer.kind!r}; a file begins with an input layer that says its shape, or with "
+            "a dense one"
+        )
+    return (stored(layer, "weight").shape[1],)
+
+
 class Chain:
     """The nodes so far, one layer after the other; `last` is the index of the one that gives the output."""
 
@@ -114,8 +124,11 @@ class Chain:
 
     def add_layer(self, layer: Layer) -> None:
         """The nodes of a layer behind the last one."""
-        if (layer.kind == "input") != (not self.nodes):
-            raise ModelError(f"{layer.name}: is of type {layer.kind!r}; a file begins with an input layer and has one")
+        if layer.kind == "input" and self.nodes:
+            raise ModelError(f"{layer.name}: is of type 'input'; a file has one such layer, the first")
+        if layer.kind != "input" and not self.nodes:
+            self._shape = _input_of(layer)
+            self.add("input", Input(shape=self._shape))
         match layer.kind:
             case "input":
                 self._input(layer)

@@ -34,7 +34,7 @@ def what_netx_runs(path: Path) -> Runnable:
         for layer in layers:
             _refuse(layer)
         count = sum(layer.kind != "average" for layer in layers)
-        return Runnable(layers=count, image=layers[0].neuron_type() is not None)
+        return Runnable(layers=count, image=layers[0].kind == "input" and layers[0].neuron_type() is not None)
 
 
 def _refuse(layer: Layer) -> None:

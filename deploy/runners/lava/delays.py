@@ -17,8 +17,8 @@ def join_delayed(synapses: list[Spec], arrays: Arrays) -> list[Spec]:
     """The same connections, with parts of one dense layer on the grid joined: each costs Lava a process of the system.
 
     Args:
-        synapses: as `parts.synapse` gives them, with the ends and the delay of each. arrays: their weights; those of the
-            joined ones are replaced.
+        synapses: as `parts.synapse` gives them, with the ends and the delay of each.
+        arrays: their weights; those of the joined ones are replaced.
     """
     joined: list[Spec] = []
     for spec in synapses:

@@ -225,8 +225,8 @@ def test_a_missing_or_foreign_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"other\.net: not a netx file"):
         load(path)
     with h5py.File(path, "w") as file:
-        file["layer/0/type"] = np.bytes_("dense")
-    with pytest.raises(ModelError, match="layer0: is of type 'dense'; a file begins with an input layer"):
+        file["layer/0/type"] = np.bytes_("conv")
+    with pytest.raises(ModelError, match="layer0: is of type 'conv'; a file begins with an input layer that says"):
         load(path)
 
 

@@ -179,6 +179,15 @@ def test_weights_lie_on_the_grid_with_the_exponent_that_makes_them_what_the_file
     assert (weight * 2.0**exponent).tolist() == [[1, -2]]
 
 
+def test_a_first_dense_layer_says_its_input_by_its_weights(tmp_path: Path) -> None:
+    rng = np.random.default_rng(RNG_SEED)
+    weight = even(rng, 4, 6)
+    network = network_of(tmp_path, dense(weight))
+    frames = events(rng, 1, 30, (6,), 0.3)
+    expected, _ = lif(frames[0].astype(np.int64) @ weight.T, dv=400, vth=100)
+    np.testing.assert_array_equal(spikes(integer.run(network, frames), "layer0"), expected)
+
+
 def test_pilotnets_kernels_with_a_last_axis_are_read(tmp_path: Path) -> None:
     network = network_of(tmp_path, layer("input", (1, 3, 3)), conv(np.full((2, 1, 3, 3, 1), 4), (2, 1, 1)))
     node, cells = network.nodes["layer1_synapse"], network.nodes["layer1"]
@@ -231,7 +240,7 @@ POOL |= neuron()
         ([INPUT, layer("unpool", (2,))], UnsupportedError, "layer1: is of type 'unpool'; supported are 'input'"),
         ([INPUT, layer("average", (2,)), dense(TWO)], UnsupportedError, "layer1: a mean .average. before other layers"),
         ([INPUT, layer("average", (3,))], ModelError, r"layer1: 3 means over neurons \(2,\)"),
-        ([INPUT, INPUT, dense(TWO)], ModelError, "layer1: is of type 'input'; a file begins with"),
+        ([INPUT, INPUT, dense(TWO)], ModelError, "layer1: is of type 'input'; a file has one"),
         ([INPUT], ModelError, "has no layer of neurons"),
         ([layer("input", (2, 2)), dense(TWO)], ModelError, r"layer0: shape is \[2, 2\]"),
     ],
@@ -268,7 +277,7 @@ PICTURE_2 = layer("input", (2, 4, 5), **neuron())
 @pytest.mark.parametrize(
     ("layers", "shape"),
     [
-        ([layer("input", (6,)), dense(np.arange(-12, 12).reshape(4, 6) * 3)], (6,)),
+        ([dense(np.arange(-12, 12).reshape(4, 6) * 3)], (6,)),
         ([layer("input", (6,)), dense(np.arange(24).reshape(4, 6), **neuron(iDecay=700), delay=[0, 1, 2, 9])], (6,)),
         (
             [layer("input", (6,)), dense(np.arange(-10, 14).reshape(4, 6) * 6) | {"type": "dense_rec",
