@@ -15,7 +15,7 @@ from deploy.formats.metadata import from_metadata
 from deploy.formats.netx.layers import Layer, open_layers
 from deploy.formats.netx.neurons import cells, input_neurons, neurons
 from deploy.formats.netx.origin import NetxNetwork
-from deploy.formats.netx.synapses import conv, delayed, dense, passing, pool, stored
+from deploy.formats.netx.synapses import conv, delayed, dense, passing, pool, stored, sums
 from deploy.network import Delay, Dense, Edge, Flatten, Input, Network, Node, Output, Shape
 
 SCALE_BITS = 6
@@ -144,7 +144,7 @@ class Chain:
         self._shape = layer.shape()
         self.add("input", Input(shape=self._shape))
         if layer.neuron_type() is not None:
-            self.add(f"{layer.name}_synapse", passing(self._shape))
+            self.add(f"{layer.name}_synapse", passing(layer, self._shape))
             self.add(layer.name, input_neurons(layer, self._shape))
 
     def _synapse(self, layer: Layer) -> None:
@@ -179,8 +179,7 @@ class Chain:
         count, groups = prod(self._shape), prod(layer.shape())
         if len(self._shape) != 1 or count % groups:
             raise ModelError(f"{layer.name}: {groups} means over neurons {self._shape}; flat equal groups are expected")
-        weight = np.repeat(np.eye(groups, dtype=np.int32), count // groups, axis=1)
-        self.add(f"{layer.name}_synapse", Dense(weight=weight))
+        self.add(f"{layer.name}_synapse", sums(layer, count, groups))
         self.add(layer.name, cells((groups,), grid.DU_IMMEDIATE, 0, None, np.zeros(())))
         self._shape = (groups,)
 

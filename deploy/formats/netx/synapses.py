@@ -6,7 +6,7 @@ import numpy as np
 
 from deploy import grid
 from deploy.errors import GridError, ModelError, UnsupportedError
-from deploy.formats.netx.layers import Layer
+from deploy.formats.netx.layers import LARGEST, Layer
 from deploy.network import Array, Conv, Dense, Node, Shape
 
 WEIGHT_EXPONENTS = (-8, 7)
@@ -108,10 +108,21 @@ def delayed(layer: Layer, synapse: Dense) -> dict[int, Dense]:
     }
 
 
-def passing(shape: Shape) -> Node:
+def sums(layer: Layer, inputs: int, groups: int) -> Dense:
+    """Weights of 1 that add up equal groups of neighboring inputs.
+
+    Raises:
+        UnsupportedError: more of them than fit a memory.
+    """
+    if inputs * groups > LARGEST:
+        raise UnsupportedError(f"{layer.name}: {groups} sums over {inputs} flat inputs are more weights than {LARGEST}")
+    return Dense(weight=np.repeat(np.eye(groups, dtype=np.int32), inputs // groups, axis=1))
+
+
+def passing(layer: Layer, shape: Shape) -> Node:
     """A synapse of weight 1 from every input to its own neuron."""
     if len(shape) == 1:
-        return Dense(weight=np.eye(shape[0], dtype=np.int32))
+        return sums(layer, shape[0], shape[0])
     return Conv(weight=np.ones((shape[0], 1, 1, 1), np.int32), groups=shape[0])
 
 

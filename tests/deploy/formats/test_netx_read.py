@@ -336,3 +336,8 @@ def test_a_damaged_file_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     counts = ast.literal_eval(done.stdout)
     assert counts["refused"] > 100 and counts["read"] > 20
+
+
+def test_a_flat_layer_too_large_for_its_weights_is_refused_before_the_memory_is_taken(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="layer0: 100000 sums over 100000 flat inputs are more weights than"):
+        network_of(tmp_path, layer("input", (100_000,), **neuron()), dense([[2]]))
