@@ -13,7 +13,7 @@ import numpy as np
 
 from ckd.files import write_then_rename
 from deploy import grid
-from deploy.errors import GridError, UnsupportedError
+from deploy.errors import GridError, UnsupportedError, shown
 from deploy.formats.metadata import to_metadata
 from deploy.formats.netx.limits import BIAS_UNIT, WAY_OUT, refuse_bias
 from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Input, Network, Node, Output, exactly
@@ -86,7 +86,7 @@ def _chain(network: Network) -> list[str]:
         for what, others in (("fed by", network.sources(name)), ("feeds", network.targets(name))):
             if len(others) > 1:
                 raise UnsupportedError(
-                    f"{name}: {what} {others}, and netx has chains alone; run branches with --on lava from a .nir file"
+                    f"{name}: {what} {shown(others)}, and netx has chains alone; run branches with --on lava from a .nir file"
                 )
     return list(network.order)
 
