@@ -86,7 +86,8 @@ def _chain(network: Network) -> list[str]:
         for what, others in (("fed by", network.sources(name)), ("feeds", network.targets(name))):
             if len(others) > 1:
                 raise UnsupportedError(
-                    f"{name}: {what} {shown(others)}, and netx has chains alone; run branches with --on lava from a .nir file"
+                    f"{name}: {what} {shown(others)}, and netx has chains alone; run branches with --on lava from "
+                    "a .nir file"
                 )
     return list(network.order)
 
