@@ -4,10 +4,11 @@ Nodes do one thing each and edges say what feeds what; several edges into one no
 when its arrays hold integers and its neurons are `GridNeuron`s, else it is a float network of `FloatNeuron`s.
 
 A step is layer-synchronous unless a runner says otherwise: every node sees this step's output of its sources, except
-over a recurrent edge (one that closes a cycle), which carries the output of the step before.
+over a recurrent edge (one that closes a cycle), which carries the output of the step before; at first, what its source
+gives without any spike.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -15,8 +16,9 @@ from typing import Any
 
 from ckd.events import Binning
 from deploy.errors import ModelError
-from deploy.network.nodes import Edge, GridNeuron, Input, Neuron, Node, Output, Shape
+from deploy.network.nodes import Delay, Edge, GridNeuron, Input, Neuron, Node, Output, Shape
 from deploy.network.parameters import ParameterChange
+from deploy.network.recurrence import recurrent_edges
 from deploy.network.shapes import output_shape
 
 
@@ -92,24 +94,13 @@ class Network:
 
     @cached_property
     def recurrent_edges(self) -> frozenset[Edge]:
-        """The edges that close a cycle, found depth first from the input: they carry the step before."""
-        found: set[Edge] = set()
-        done: set[str] = set()
-        path: list[tuple[str, Iterator[str]]] = [(self.input, iter(self.targets(self.input)))]
-        on_path = {self.input}
-        while path:
-            name, rest = path[-1]
-            target = next(rest, None)
-            if target is None:
-                path.pop()
-                on_path.discard(name)
-                done.add(name)
-            elif target in on_path:
-                found.add((name, target))
-            elif target not in done:
-                on_path.add(target)
-                path.append((target, iter(self.targets(target))))
-        return frozenset(found)
+        """The edges that close a cycle and carry the step before (`deploy.network.recurrence`).
+
+        Raises:
+            UnsupportedError: a cycle with several entries, in which no Delay says where its step passes.
+        """
+        delays = [name for name, node in self.nodes.items() if isinstance(node, Delay)]
+        return recurrent_edges(self.input, self.edges, delays)
 
     @cached_property
     def order(self) -> tuple[str, ...]:
@@ -148,28 +139,41 @@ class Network:
             ModelError: a node that nothing feeds, branches of different shapes, or a node that its input does not fit.
         """
         shapes: dict[str, Shape] = {}
-        for name in self.order:
+        for name in self.connected:
             node = self.nodes[name]
-            if isinstance(node, Input):
-                shapes[name] = node.shape
-                continue
-            sources = self.sources(name)
-            if not sources:
-                raise ModelError(f"{name} ({type(node).__name__}): nothing feeds it; connect it or remove it")
-            # A recurrent source has no shape yet; its own node checks it when its turn comes.
-            incoming = {source: shapes[source] for source in sources if source in shapes}
-            if not incoming:
-                raise ModelError(f"{name} ({type(node).__name__}): fed by recurrent edges alone")
+            known = [source for source in self.sources(name) if source in shapes]
+            shapes[name] = node.shape if isinstance(node, Input) else output_shape(name, node, shapes[known[0]])
+        for name in self.order:
+            late = [source for source in self.sources(name) if (source, name) in self.recurrent_edges]
+            incoming = {source: shapes[source] for source in self.sources(name) if source not in late}
             if len(set(incoming.values())) > 1:
                 raise ModelError(f"{name}: branches of different shapes meet in it: {incoming}")
-            shapes[name] = output_shape(name, node, next(iter(incoming.values())))
-        for source, target in self.recurrent_edges:
-            expected = next(
-                shapes[other] for other in self.sources(target) if (other, target) not in self.recurrent_edges
-            )
-            if shapes[source] != expected:
-                raise ModelError(f"{source} -> {target}: brings {shapes[source]} where {expected} is expected")
+            expected = next(iter(incoming.values()), None)
+            for source in late:
+                expected = expected or shapes[source]
+                if shapes[source] != expected:
+                    raise ModelError(f"{source} -> {name}: brings {shapes[source]} where {expected} is expected")
         return shapes
+
+    @cached_property
+    def connected(self) -> tuple[str, ...]:
+        """Node names such that each, but the input, comes after one of its sources.
+
+        Raises:
+            ModelError: a node to which no way leads from the input.
+        """
+        found: dict[str, None] = {}
+        waiting = list(self.order)
+        while waiting:
+            before = len(found)
+            for name in waiting:
+                if name == self.input or any(source in found for source in self.sources(name)):
+                    found[name] = None
+            waiting = [name for name in waiting if name not in found]
+            if len(found) == before:
+                kind = type(self.nodes[waiting[0]]).__name__
+                raise ModelError(f"{waiting[0]} ({kind}): nothing feeds it; connect it or remove it")
+        return tuple(found)
 
     def replace(self, **changes: Any) -> "Network":
         """A copy with other fields."""

@@ -162,6 +162,8 @@ def _part(network: Network, name: str) -> tuple[Network, str]:
     waiting = network.sources(name)
     while waiting:
         node = waiting.pop()
+        if node in before:
+            continue
         before[node] = None
         if not isinstance(network.nodes[node], Neuron | Input):
             waiting += network.sources(node)
@@ -171,9 +173,24 @@ def _part(network: Network, name: str) -> tuple[Network, str]:
         kept = {name, *before}
     else:
         start = network.input
-        kept = set(network.order[: network.order.index(name) + 1]) - {network.output}
-        kept |= {synapse for synapse in network.sources(name) if set(network.sources(synapse)) <= kept}
+        kept = _up_to(network, name)
     nodes: dict[str, Node] = {node: network.nodes[node] for node in network.nodes if node in kept}
     nodes |= {start: Input(shape=network.shapes[start]), network.output: Output()}
     edges = tuple(edge for edge in network.edges if set(edge) <= kept and edge[1] != start)
     return network.replace(nodes=nodes, edges=(*edges, (name, network.output))), start
+
+
+def _up_to(network: Network, name: str) -> set[str]:
+    """Neuron `name`, the neurons before it in order of execution, and what lies between them, from the input on."""
+    layers = list(network.neurons)
+    later = set(layers[layers.index(name) + 1 :])
+    kept, waiting = {name}, [name]
+    while waiting:
+        new = [source for source in network.sources(waiting.pop()) if source not in kept | later]
+        kept.update(new)
+        waiting += new
+    while True:  # what later neurons alone feed goes with them
+        unfed = {node for node in kept - {network.input} if not kept.intersection(network.sources(node))}
+        if not unfed:
+            return kept
+        kept -= unfed

@@ -163,9 +163,21 @@ class Walk(Generic[Values]):
             elif lag <= len(self._past[source]):
                 arriving.append(self._past[source][-lag])
             else:
-                like = values[self._network.input]
-                arriving.append(self._arithmetic.zeros(self._network.shapes[source], like, steps))
+                arriving.append(self._at_rest(source, values[self._network.input], steps))
         return arriving[0] if len(arriving) == 1 else self._arithmetic.add(arriving)
+
+    def _at_rest(self, name: str, like: Values, steps: int, behind: tuple[str, ...] = ()) -> Values:
+        """What a node gives before the first step: nothing spikes, but the biases of synapses are there.
+
+        What lies on a cycle without neurons, through the nodes `behind`, has no such value and starts at zero.
+        """
+        network, arithmetic = self._network, self._arithmetic
+        node = network.nodes[name]
+        if isinstance(node, Input | Neuron | Delay) or name in behind:
+            return arithmetic.zeros(network.shapes[name], like, steps)
+        sources = [self._at_rest(source, like, steps, (*behind, name)) for source in network.sources(name)]
+        x = sources[0] if len(sources) == 1 else arithmetic.add(sources)
+        return arithmetic.flatten(x) if isinstance(node, Flatten) else arithmetic.synapse(name, x)
 
     def _delay(self, name: str, node: Delay, x: Values, steps: int) -> Values:
         held = self._delayed.get(name)

@@ -57,15 +57,12 @@ def fit_shapes(network: Network, output: Shape | None, lift: bool) -> Network:
     """
     nodes = dict(network.nodes)
     shapes: dict[str, Shape] = {}
-    for name in network.order:
+    for name in network.connected:
         node = nodes[name]
         if isinstance(node, Input):
             shapes[name] = node.shape
             continue
-        known = [source for source in network.sources(name) if source in shapes]
-        if not known:
-            raise ModelError(f"{name}: fed by recurrent edges alone; connect it to the input")
-        shape = shapes[known[0]]
+        shape = next(shapes[source] for source in network.sources(name) if source in shapes)
         if isinstance(node, FloatNeuron) and node.shape != shape and _spreads(node.shape, shape):
             node = nodes[name] = replace(node, shape=shape)
         if isinstance(node, Scale) and not _spreads(node.factor.shape, shape):

@@ -39,7 +39,8 @@ def read_nir(
     holds for all neurons. A graph that does not end in a neuron has neither potential nor spikes to predict from: an
     integrator without leak, "readout", is put before its output, and its final potential gives the prediction.
 
-    A recurrent edge (one that closes a cycle) carries the step before, in addition to any Delay in the cycle.
+    A recurrent edge (one that closes a cycle) carries the step before, in addition to any Delay in the cycle. No order
+    of nodes or edges in the file decides which edges those are (`deploy.network.recurrence`).
 
     Args:
         path: the file.
@@ -57,7 +58,10 @@ def read_nir(
     graph = load_graph(path)
     info = from_metadata(graph.metadata)
     order = [name for name in info.node_order if name in graph.nodes]
-    order += [name for name in graph.nodes if name not in order]
+    order += sorted(name for name in graph.nodes if name not in order)
+    if not info.node_order:
+        # Other tools write edges in any order, some in another one each time; sums of floats depend on it.
+        graph.edges.sort()
     parsed = {name: fields.parse(name, graph.nodes[name]) for name in order}
     _one_end_each(path, parsed)
     check_connections(parsed, graph.edges)

@@ -27,6 +27,7 @@ from deploy.network import (
     exactly,
 )
 from deploy.network.counts import largest_counts
+from deploy.network.rest import resting
 
 
 def write_onnx(network: Network, path: Path) -> None:
@@ -70,11 +71,13 @@ class _Writer:
         most = integers.COUNT_MAX if network.binning is None else network.binning.max_count
         self.counts = largest_counts(network, most)
         self.late = {source: f"{source}.before" for source, _ in sorted(network.recurrent_edges)}
-        for source, name in self.late.items():
+        self.held = dict(self.late)
+        for source, name in self.held.items():
             self.graph.state(name, network.shapes[source], self.types[source])
+            self.late[source] = self._from_rest(source, name)
         for name in network.order:
             self._node(name)
-        for source, name in self.late.items():
+        for source, name in self.held.items():
             value = self._value(source, network.output)
             self.graph.output(name + NEXT, network.shapes[source], self.types[source], of=value)
 
@@ -99,6 +102,21 @@ class _Writer:
             graph.values[name] = self._on_grid(name, node, self._arriving(name))
         else:
             graph.values[name] = floats.add_linear(graph, name, node, self._arriving(name), self.network.shapes[name])
+
+    def _from_rest(self, source: str, before: str) -> str:
+        """The state `before`, which begins with zeros; in the first step the biases that reach it without any spike."""
+        rest = resting(self.network, source)
+        if not np.any(rest):
+            return before
+        graph, started = self.graph, f"{source}.started"
+        zero, one = (graph.constant(f"{started}.{n}", np.array(n, np.uint8)) for n in (0, 1))
+        graph.state(started, (1,) * rest.ndim, np.uint8)
+        graph.add("Greater", f"{started}.is", [started, zero], [f"{started}.is"])
+        values = [f"{started}.is", before, graph.constant(f"{source}.rest", rest)]
+        graph.add("Where", f"{before}.from", values, [f"{before}.from"])
+        graph.add("Max", f"{started}{NEXT}", [started, one], [f"{started}{NEXT}"])
+        graph.output(f"{started}{NEXT}", (1,) * rest.ndim, np.uint8)
+        return f"{before}.from"
 
     def _on_grid(self, name: str, node: Dense | Conv | SumPool | Scale, x: str) -> str:
         largest = sum(self.counts.get(source, 1) for source in self.network.sources(name))

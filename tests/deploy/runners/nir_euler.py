@@ -45,11 +45,18 @@ class Euler:
             if any(a not in now for a in early):
                 waiting.append(name)
                 continue
-            arriving = [now[a] if a in early else self.before.get(a, np.zeros(())) for a in sources]
+            arriving: list[Any] = [now[a] if a in early else self.before.get(a, self.at_rest(a)) for a in sources]
             node = self.graph.nodes[name]
             now[name] = x if isinstance(node, nir.Input) else self.node(name, node, sum(arriving))
         self.before = now
         return next(now[name] for name, node in self.graph.nodes.items() if isinstance(node, nir.Output))
+
+    def at_rest(self, name: str) -> Any:
+        """What a node gives before the first step: zero, or what its bias makes of zeros."""
+        node = self.graph.nodes[name]
+        if not isinstance(node, nir.Affine):
+            return np.zeros(())
+        return self.node(name, node, np.zeros(node.weight.shape[1]))
 
     def node(self, name: str, node: Any, x: Any) -> Array:
         match node:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.network import Delay, FloatNeuron, GridNeuron, Input, Network, Neuron
+from deploy.network import Conv, Delay, Dense, FloatNeuron, GridNeuron, Input, Network, Neuron
 from tests.deploy.oracles import apply, current, saturated, voltage
 
 Array = NDArray[Any]
@@ -57,6 +57,9 @@ def reference(network: Network, frames: Array, dtype: type = np.int64) -> dict[s
         states = {n: {k: np.zeros(c.shape, dtype) for k in "uv"} for n, c in network.neurons.items()}
         past: dict[str, list[Array]] = {name: [] for name in network.nodes}
         before = {name: np.zeros(shape, dtype) for name, shape in network.shapes.items()}
+        for name, node in network.nodes.items():
+            if isinstance(node, Dense | Conv):  # in these networks only neurons feed what closes a cycle
+                before[name] = apply(node, before[network.sources(name)[0]][None])[0].astype(dtype)
         for frame in recording:
             now: dict[str, Array] = {}
             for name in network.order:
