@@ -9,9 +9,13 @@ import numpy as np
 
 from deploy.errors import ModelError, UnsupportedError
 from deploy.formats.nir.neurons import NirNeuron
+from deploy.formats.nir.nodes import lifted
 from deploy.network import Edge, FloatNeuron, Input, Network, Neuron, Scale, Shape
 from deploy.network.idioms import add_readout
 from deploy.network.shapes import output_shape
+
+MOST_AXES, FOREIGN_AXES = 3, 2
+"""Of one step: (C, H, W); and those that tools put before them: batch and time."""
 
 
 def check_connections(nodes: Mapping[str, nir.NIRNode], edges: Iterable[Edge]) -> None:
@@ -52,9 +56,29 @@ def _takes_time(node: nir.NIRNode) -> bool:
 def fit_shapes(network: Network, output: Shape | None, lift: bool) -> Network:
     """Give neurons whose parameters are one number the shape of their input, and check that everything fits.
 
+    NIR's types have no batch and no time, but some tools write them: axes before those that nodes take are left out.
+
     Raises:
         ModelError: two nodes do not fit, or the output is not of the shape that the file says.
     """
+    shape, first = network.input_shape, None
+    for left_out in range(max(0, len(shape) - MOST_AXES), min(FOREIGN_AXES, len(shape) - 1) + 1):
+        entering = lifted(shape[left_out:], lift)
+        try:
+            fitted = _fitted(network.replace(nodes={**network.nodes, network.input: Input(shape=entering)}))
+            break
+        except ModelError as error:
+            first = first or error
+    else:
+        raise first or ModelError(f"{network.input}: {shape} has more axes than (batch, time, C, H, W)")
+    given = fitted.shapes[network.output]
+    if output is not None and not any(_ends_in(output, form) for form in (given, _squeezed(given))):
+        raise ModelError(f"{network.output}: the file says {output}, the graph gives {given}; correct the file")
+    return fitted
+
+
+def _fitted(network: Network) -> Network:
+    """With neurons of the shape of their input."""
     nodes = dict(network.nodes)
     shapes: dict[str, Shape] = {}
     for name in network.connected:
@@ -69,11 +93,18 @@ def fit_shapes(network: Network, output: Shape | None, lift: bool) -> Network:
             raise ModelError(f"{name}: scales {node.factor.shape}, its input is {shape}")
         shapes[name] = output_shape(name, node, shape)
     network = network.replace(nodes=nodes)
-    given = network.shapes[network.output]
-    expected = output if output is None or not lift or len(output) != 2 else (output[0], 1, output[1])
-    if expected is not None and expected != given and expected != tuple(n for n in given if n != 1):
-        raise ModelError(f"{network.output}: the file says {expected}, the graph gives {given}; correct the file")
+    _ = network.shapes  # checks the rest
     return network
+
+
+def _ends_in(said: Shape, form: Shape) -> bool:
+    """Whether a type says this shape, with or without a batch and a time before it."""
+    return said == form or (0 < len(form) < len(said) <= len(form) + FOREIGN_AXES and said[-len(form) :] == form)
+
+
+def _squeezed(shape: Shape) -> Shape:
+    """Without axes of one place, as (C, 1, L) is (C, L) in the file."""
+    return tuple(n for n in shape if n != 1)
 
 
 def _spreads(shape: Shape, target: Shape) -> bool:

@@ -16,6 +16,11 @@ KNOWN = frozenset(
         *("IF", "LIF", "CubaLIF", "I", "LI", "CubaLI", "Threshold"),
     )
 )
+INITIAL = frozenset(
+    f"{state}{end}" for state in ("v", "u", "i", "state") for end in ("0", "_0", "_init", "_initial")
+) | {"initial_state", "initial_v", "initial_u", "initial_i", "init_state", "init_v", "init_u", "init_i"}
+"""Fields, none of them NIR's own, that say with what a neuron begins."""
+
 LARGEST = 1 << 31
 """No size, stride or number of neurons is larger."""
 
@@ -42,6 +47,8 @@ def parse(name: str, tree: dict[str, Any]) -> nir.NIRNode:
             clean[field] = _floats(place, field, value, infinite=endless)
         elif field in CHECKS:
             clean[field] = CHECKS[field](place, field, value)
+        elif field in INITIAL:
+            _refuse_beginnings(place, field, value)
         elif field == "metadata":
             clean[field] = value if isinstance(value, dict) else {}
         elif field not in ("type", "input_shape"):
@@ -73,6 +80,12 @@ def _floats(place: str, field: str, value: Any, *, infinite: bool) -> Array:
     if not (np.isfinite(numbers) | (infinite & np.isinf(numbers))).all():
         raise ModelError(f"{place}: {field} holds values that are infinite or not a number; train again")
     return numbers
+
+
+def _refuse_beginnings(place: str, field: str, value: Any) -> None:
+    numbers = np.asarray(value)
+    if numbers.dtype.kind not in "biuf" or np.any(numbers != 0):
+        raise UnsupportedError(f"{place}: {field} is {shown(value)}, here all neurons begin with 0; export without it")
 
 
 def _whole(place: str, field: str, value: Any) -> Array:

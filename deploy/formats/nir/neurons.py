@@ -101,7 +101,7 @@ def _rate(name: str, field: str, node: nir.NIRNode, dt: float) -> Array:
     if (tau < dt * (1 - ONE_TOLERANCE)).any():
         raise UnsupportedError(
             f"{name}: {field} (={tau.min():g} s) is shorter than the step dt (={dt:g} s) and forward Euler overshoots; "
-            f"read the file with dt of at most {tau.min():g}"
+            f"read the file with a dt well below {tau.min():g} (norse 1.1 writes tau for --dt 1e-6)"
         )
     return np.minimum(dt / tau, 1.0)
 

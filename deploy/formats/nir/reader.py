@@ -103,8 +103,9 @@ def _step(path: Path, info: FileInfo, parsed: Parsed, dt: float | None, step_us:
     if not any(isinstance(node, TIMED) for node in parsed.values()):
         return 1.0
     raise ModelError(
-        f"{path}: does not say how long a step is; give dt in seconds (--dt; snnTorch and norse write files for 1e-4 "
-        "and 1e-3, tools that count in steps for 1) or the step of the recordings (--step-us)"
+        f"{path}: does not say how long a step is; give dt in seconds (--dt; files of snnTorch and spikingjelly are "
+        "for 1e-4, of norse 1.1 for 1e-6, of sinabs and other tools that count in steps for 1) or the step of the "
+        "recordings (--step-us)"
     )
 
 
