@@ -10,6 +10,7 @@ import numpy as np
 from deploy.errors import UnsupportedError
 from deploy.mapping.memory import index_bits, list_bits, weight_bits
 from deploy.network import Array, Conv, Delay, Dense, Flatten, Input, Network, Shape
+from deploy.passes.synapses import gives_sums
 
 Range = tuple[int, int]
 
@@ -57,9 +58,11 @@ def links_into(network: Network, layer: str) -> list[Link]:
     for name in network.sources(layer):
         node = network.nodes[name]
         if not isinstance(node, Dense | Conv):
+            way_out = "Quantize the network first, which folds pooling and factors"
+            if gives_sums(network, name):
+                way_out = "Put the Flatten behind the neurons"
             raise UnsupportedError(
-                f"{layer}: is fed by {name}, a {type(node).__name__}; on a chip synapses feed neurons. Quantize the "
-                "network first, which folds pooling and factors"
+                f"{layer}: is fed by {name}, a {type(node).__name__}; on a chip synapses feed neurons. {way_out}"
             )
         source = _origin(network, name)
         before, after = full_shape(network.shapes[network.sources(name)[0]]), full_shape(network.shapes[name])

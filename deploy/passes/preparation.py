@@ -4,19 +4,24 @@ import numpy as np
 
 from deploy.errors import UnsupportedError
 from deploy.network import Conv, Delay, Dense, Edge, Flatten, FloatNeuron, Input, Network, Node, Output
+from deploy.passes.delays_first import delays_first
+from deploy.passes.even_gain import even_gain
 from deploy.passes.fold_linear import fold_linear
+from deploy.passes.synapses import gives_sums, refuse_silent_sources
 
 
 def prepare_for_grid(network: Network) -> Network:
     """Fold pooling and scaling, give every neuron synapses that feed it alone.
 
     Ensures: only Input, Output, Dense, Conv, Flatten, Delay and FloatNeuron nodes; each neuron's sources are Dense or
-    Conv nodes with no other target; every synapse feeds a neuron.
+    Conv nodes, or Flatten of such, with no other target; every synapse feeds a neuron; what feeds on, spikes.
 
     Raises:
         UnsupportedError: a node that could not be folded, by name.
     """
-    network = _own_synapses(_explicit_synapses(fold_linear(network)))
+    network = _explicit_synapses(delays_first(fold_linear(network)))
+    network = even_gain(_own(_own(network, Flatten), Dense, Conv))
+    refuse_silent_sources(network, "the grid")
     allowed = (Input, Output, Dense, Conv, Flatten, Delay, FloatNeuron)
     for name, node in network.nodes.items():
         if not isinstance(node, allowed):
@@ -25,7 +30,7 @@ def prepare_for_grid(network: Network) -> Network:
                 "place it before a convolution or dense layer"
             )
         if isinstance(node, Dense | Conv):
-            stray = [t for t in network.targets(name) if not isinstance(network.nodes[t], FloatNeuron)]
+            stray = [t for t in _ends(network, name) if not isinstance(network.nodes[t], FloatNeuron)]
             if stray:
                 raise UnsupportedError(
                     f"{name}: feeds {stray}, which is no neuron; on the grid every synapse ends at neurons"
@@ -38,8 +43,7 @@ def _explicit_synapses(network: Network) -> Network:
     nodes: dict[str, Node] = dict(network.nodes)
     edges: list[Edge] = []
     for source, target in network.edges:
-        synapse = isinstance(network.nodes[source], Dense | Conv)
-        if synapse or not isinstance(network.nodes[target], FloatNeuron):
+        if gives_sums(network, source) or not isinstance(network.nodes[target], FloatNeuron):
             edges.append((source, target))
             continue
         name = f"{source}_to_{target}"
@@ -54,12 +58,12 @@ def _identity(shape: tuple[int, ...]) -> Conv | Dense:
     return Conv(weight=np.ones((shape[0], 1, 1, 1), np.float32), groups=shape[0])
 
 
-def _own_synapses(network: Network) -> Network:
-    """A synapse that feeds several neurons becomes one copy for each: their scales will differ."""
+def _own(network: Network, *kinds: type[Node]) -> Network:
+    """What gives sums to several neurons becomes one copy for each: their scales will differ."""
     nodes: dict[str, Node] = dict(network.nodes)
     edges = list(network.edges)
     for name, node in network.nodes.items():
-        if not isinstance(node, Dense | Conv):
+        if not isinstance(node, kinds) or not gives_sums(network, name):
             continue
         for target in network.targets(name)[1:]:
             copy = f"{name}_to_{target}"
@@ -67,3 +71,11 @@ def _own_synapses(network: Network) -> Network:
             edges[edges.index((name, target))] = (copy, target)
             edges += [(source, copy) for source in network.sources(name)]
     return network.replace(nodes=nodes, edges=tuple(edges))
+
+
+def _ends(network: Network, name: str) -> list[str]:
+    """What a synapse feeds, directly or through Flatten."""
+    ends: list[str] = []
+    for target in network.targets(name):
+        ends += _ends(network, target) if isinstance(network.nodes[target], Flatten) else [target]
+    return ends

@@ -30,6 +30,29 @@ def synapses_into(network: Network, neuron: str, *, through_time: bool) -> list[
     return found
 
 
+def gives_sums(network: Network, name: str) -> bool:
+    """Whether a node hands on weighted sums: a synapse, or Flatten of nothing else."""
+    node = network.nodes[name]
+    if isinstance(node, Flatten):
+        return all(gives_sums(network, source) for source in network.sources(name))
+    return isinstance(node, Dense | Conv)
+
+
+def refuse_silent_sources(network: Network, where: str) -> None:
+    """Refuse neurons without a threshold that feed anything but the output, for places where only spikes travel.
+
+    Raises:
+        UnsupportedError: by name, with the way out.
+    """
+    for name, node in network.neurons.items():
+        fed = [target for target in network.targets(name) if target != network.output]
+        if node.is_readout and fed:
+            raise UnsupportedError(
+                f"{name}: feeds {', '.join(fed)} but never spikes, and {where} hands on spikes, not potentials; give "
+                "it a threshold, or run the network of floats --on float"
+            )
+
+
 def synapse_scales(network: Network) -> dict[str, int]:
     """For each synapse of a network on the grid the k with which its weights are written as w / 2^k.
 

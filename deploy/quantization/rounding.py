@@ -8,8 +8,10 @@ import numpy as np
 
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError
-from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network, exactly
+from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network, Shape, exactly
 from deploy.network.parameters import ParameterChange, compare_parameter
+from deploy.passes.even_gain import input_factor, per_channel
+from deploy.passes.synapses import synapses_into
 
 STATE_MARGIN = 4.0
 """How many times larger than in calibration a state may become before it saturates."""
@@ -55,16 +57,18 @@ def collect_layer(network: Network, name: str) -> FloatLayer:
             f"{name}: a spike takes off {neuron.reset.flat[0]:g} and not its threshold, which is all that the grid can "
             "take off; train with a soft reset by the threshold"
         )
-    gain = _per_channel(name, neuron.gain * neuron.input_gain, neuron)
+    factor = input_factor(neuron)
     bias, synapses, note = np.asarray(neuron.bias, np.float64), {}, ""
     arriving = np.zeros(())
-    for source in network.sources(name):
-        node = network.nodes[source]
+    for source in synapses_into(network, name, through_time=False):
+        node, shape = network.nodes[source], network.shapes[source]
         assert isinstance(node, Dense | Conv)
+        gain = _per_channel(name, factor, shape[0])
         weight = node.weight.astype(np.float64) * gain.reshape(-1, *[1] * (node.weight.ndim - 1))
         synapses[source] = replace(node, weight=weight, bias=None)
         if node.bias is not None:
-            arriving = arriving + (node.bias * gain).reshape(-1, *[1] * (len(neuron.shape) - 1))
+            brought = (node.bias * gain).reshape(-1, *[1] * (len(shape) - 1))
+            arriving = arriving + (brought if shape == neuron.shape else _spread(brought, shape, neuron.shape))
     if neuron.current_keep is not None and np.any(neuron.current_keep != 0) and np.any(arriving != 0):
         arriving = arriving / (1 - neuron.current_keep)
         note = "a bias that passed the decaying current now enters the potential; the first steps differ"
@@ -206,11 +210,15 @@ def _fitting_scales(layer: FloatLayer, bits: int) -> dict[str, float]:
     return {name: scale if np.isfinite(scale) else min(finite) for name, scale in scales.items()}
 
 
-def _per_channel(name: str, gain: Array, neuron: FloatNeuron) -> Array:
-    full = np.broadcast_to(np.asarray(gain, np.float64), neuron.shape).reshape(neuron.shape[0], -1)
-    if np.any(full != full[:, :1]):
+def _per_channel(name: str, factor: Array, channels: int) -> Array:
+    if not per_channel(factor, channels):
         raise UnsupportedError(
             f"{name}: its gain differs within a channel, which a convolution cannot absorb; give each channel one "
             "resistance and time constant"
         )
-    return full[:, 0]
+    return factor.reshape(channels, -1)[:, 0]
+
+
+def _spread(values: Array, shape: Shape, flat: Shape) -> Array:
+    """One value a channel of a map, for neurons behind its Flatten."""
+    return np.broadcast_to(values, shape).reshape(flat)

@@ -7,6 +7,7 @@ import numpy as np
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError
 from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Input, Network, Pair, Scale, Shape, SumPool
+from deploy.passes.synapses import refuse_silent_sources
 from deploy.runners.integer.bounds import gains
 from deploy.runners.integer.kernels import TILE
 from deploy.runners.integer.layer_data import Cells, Synapse
@@ -58,6 +59,7 @@ class Prepared:
     @classmethod
     def of(cls, network: Network) -> "Prepared":
         """Raises GridError for weights that are no integers, UnsupportedError for nodes that the grid does not have."""
+        refuse_silent_sources(network, "the grid")
         in_place = flattens_in_place(network)
         return cls(_synapses(network, in_place), gains(network), in_place)
 
