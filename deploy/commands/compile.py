@@ -10,7 +10,7 @@ import tyro
 
 from deploy.commands.outputs import refuse_to_replace, trace_beside
 from deploy.commands.recordings import Recordings
-from deploy.commands.shared import ChipName, OnRecordings
+from deploy.commands.shared import ChipName, OnRecordings, warn_of_silence
 from deploy.errors import DeployError
 from deploy.formats.files import load_network, save
 from deploy.formats.proven import save_with_trace
@@ -58,6 +58,8 @@ class Compile(OnRecordings):
         ready = quantize(network, given.frames, weight_bits=self.weight_bits, chip=self.chip)
         wanted = run(network, given.frames, on="float").labeled(given.labels, given.names)
         found = _recorded(ready, given)
+        for trace in (wanted, found):
+            warn_of_silence(network, trace)
         save_with_trace(ready, found, self.out)
         figures = _figures(wanted, found)
         if self.json:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from deploy.commands.outputs import refuse_to_replace, trace_beside
 from deploy.commands.recordings import Recordings
-from deploy.commands.shared import OnRecordings, Simulator, fit_to_runner
+from deploy.commands.shared import OnRecordings, Simulator, fit_to_runner, warn_of_silence
 from deploy.formats.model_file import ModelFile
 from deploy.network import Network
 from deploy.report.console import PlainConsole, warn_of_overflows
@@ -44,6 +44,8 @@ class Run(OnRecordings):
         network = self.load_model()
         recordings = self.choose(network, *self._simulators)
         traces = self._run(network, recordings)
+        for trace in traces:
+            warn_of_silence(network, trace)
         if self.trace is not None:
             traces[0].save(self.trace)
         verdict = compare(traces[1], traces[0]) if self.against else None

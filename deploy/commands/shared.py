@@ -13,7 +13,9 @@ from deploy.formats.files import load
 from deploy.formats.model_file import ModelFile
 from deploy.grid.chips import CHIPS
 from deploy.network import RESET_MECHANISMS, Array, Network
+from deploy.network.time_step import suggested_step
 from deploy.runners.table import RUNNERS
+from deploy.traces.trace import Trace
 
 SLOW_RECORDINGS = 10
 """Recordings that a slow simulator gets unless the user says how many."""
@@ -97,6 +99,19 @@ def recording_limit(asked: int | None, *runners: str | None) -> int | None:
     """How many recordings to take on these simulators; None: all."""
     slow = any(RUNNERS[on].slow for on in runners if on in RUNNERS)
     return SLOW_RECORDINGS if asked is None and slow else asked
+
+
+def warn_of_silence(network: Network | ModelFile, trace: Trace) -> None:
+    """Say on stderr that no layer spikes, and which step the constants of the file fit if it is another one."""
+    if not trace.spiking or any(layer.output.any() for layer in trace.spiking.values()):
+        return
+    step = suggested_step(network) if isinstance(network, Network) else None
+    advice = "look at the thresholds, the constants and the recordings"
+    if isinstance(network, Network) and step is not None:
+        advice = (
+            f"a step of {network.dt:g} s was taken, and the constants of this file fit {step:g} s: try --dt {step:g}"
+        )
+    print(f"warning: no layer spikes on {trace.runner}, so these results say nothing; {advice}", file=sys.stderr)
 
 
 def fit_to_runner(network: Network | ModelFile, on: str, frames: Array) -> Network | ModelFile:

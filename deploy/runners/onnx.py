@@ -40,7 +40,7 @@ def run(model: Network | ModelFile, frames: Array, *, states: int = 0, digests: 
     most = MAX_COUNT if model.binning is None else model.binning.max_count
     if frames.max(initial=0) > most:
         raise FramesError(f"frames hold counts up to {frames.max()}, the model's binning says at most {most}")
-    session = _session(model)
+    session = _session(model, frames)
     parts = [
         _run_batch(session, frames[i : i + batch], max(0, states - i), digests and model.on_grid)
         for i in range(0, len(frames), batch)
@@ -57,14 +57,15 @@ def run(model: Network | ModelFile, frames: Array, *, states: int = 0, digests: 
     )
 
 
-def _session(model: Network | ModelFile) -> Any:
+def _session(model: Network | ModelFile, frames: Array) -> Any:
     runtime = require_onnx("onnxruntime")
     if isinstance(model, ModelFile):
         source: Any = str(model.path)
     else:
         from deploy.formats.onnx import to_onnx
 
-        source = to_onnx(model).SerializeToString()
+        largest = max(1, int(frames.max(initial=0))) if model.on_grid else None
+        source = to_onnx(model, max_count=largest).SerializeToString()
     try:
         return runtime.InferenceSession(source, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises many kinds

@@ -45,8 +45,10 @@ def write_onnx(network: Network, path: Path) -> None:
         onnx.checker.check_model(str(temporary), full_check=True)
 
 
-def to_onnx(network: Network) -> Any:
+def to_onnx(network: Network, *, max_count: int | None = None) -> Any:
     """One layer-synchronous step of the network as an onnx.ModelProto; raises as `write_onnx`.
+
+    max_count: the largest count that its frames will hold; None: what its binning says, else 255.
 
     Inputs: frame (batch, *input_shape), uint8 on the grid, else float32; and the states. Outputs: output; for each
     layer of neurons its spikes and the states. A node of the network is a node of its name; what goes with it begins
@@ -58,18 +60,18 @@ def to_onnx(network: Network) -> Any:
         raise UnsupportedError(f"neurons {odd} are not on the grid, the others are; quantize the whole network")
     metadata = {key: str(value) for key, value in to_metadata(network).items()}
     metadata["output_layer"] = network.output_layer
-    return _Writer(network).graph.model("student", metadata)
+    return _Writer(network, max_count).graph.model("student", metadata)
 
 
 class _Writer:
     """Goes through the network in order of execution."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, max_count: int | None) -> None:
         self.network = network
         self.types = _value_types(network)
         self.graph = Graph(network.input_shape, self.types[network.input])
         most = integers.COUNT_MAX if network.binning is None else network.binning.max_count
-        self.counts = largest_counts(network, most)
+        self.counts = largest_counts(network, most if max_count is None else max_count)
         self.late = {source: f"{source}.before" for source, _ in sorted(network.recurrent_edges)}
         self.held = dict(self.late)
         for source, name in self.held.items():

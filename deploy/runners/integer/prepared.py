@@ -213,8 +213,10 @@ class Layer:
         return cls(fused, silenced(synapse), _cells(node, synapse), u, v, np.zeros((recordings, 2), np.int64))
 
     def reset(self) -> None:
+        """As before the first step: no state, and nothing counted."""
         self.u[:] = 0
         self.v[:] = 0
+        self.overflow[:] = 0
 
 
 def _cells(node: GridNeuron, synapse: Synapse) -> Cells:

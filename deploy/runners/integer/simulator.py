@@ -96,7 +96,7 @@ class Simulator:
 
     @property
     def overflows(self) -> dict[str, int]:
-        """By layer, how often u wrapped and v saturated so far."""
+        """By layer, how often u wrapped and v saturated since its first input."""
         return {name: int(layer.overflow.sum()) for name, layer in self._arithmetic.layers.items()}
 
     def step(self, frame: Array) -> dict[str, Array]:
@@ -126,7 +126,7 @@ def _run_batch(
     if later:
         frames = np.concatenate([frames, np.zeros((len(frames), later, *frames.shape[2:]), frames.dtype)], axis=1)
     simulator = Simulator(network, len(frames), schedule=schedule, states=digests or keep > 0, prepared=prepared)
-    result = simulator.advance(frames)
+    result, overflows = _advanced(simulator, frames, {name: start + steps for name, start in offset.items()})
     spikes, u, v = result["spikes"], result["u"], result["v"]
     kept = {
         "spikes": spikes,
@@ -137,8 +137,26 @@ def _run_batch(
         kept |= {
             f"{kind}_digest": {name: _digests(state) for name, state in result[kind].items()} for kind in ("u", "v")
         }
-    layers = record_layers(offset, kept, simulator.overflows)
+    layers = record_layers(offset, kept, overflows)
     return Trace(layers=layers, predictions=predict(layers[network.output_layer], steps), schedule=schedule)
+
+
+def _advanced(
+    simulator: Simulator, frames: Array, ends: dict[str, int]
+) -> tuple[dict[str, dict[str, Array]], dict[str, int]]:
+    """What the layers gave in the steps of frames, and how often each had overflown at the end of its own steps."""
+    parts, overflows, done = [], {}, 0
+    for end in sorted(set(ends.values())):
+        parts.append(simulator.advance(frames[:, done:end]))
+        overflows |= {name: count for name, count in simulator.overflows.items() if ends[name] == end}
+        done = end
+    if len(parts) == 1:
+        return parts[0], overflows
+    joined = {
+        kind: {name: np.concatenate([part[kind][name] for part in parts], axis=1) for name in layers}
+        for kind, layers in parts[0].items()
+    }
+    return joined, overflows
 
 
 def _digests(states: Array) -> Array:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ckd.files import scratch_folder
-from deploy.errors import UnsupportedError
+from deploy.errors import RunnerError, UnsupportedError
 from deploy.grid import VTH_MAX
 from deploy.network import Array, Network
 from deploy.network.frames import require_frames
@@ -28,6 +28,8 @@ from deploy.traces.trace import Trace, software_versions
 WORKER = Path(__file__).parent / "workers" / "lava_worker.py"
 LAVA_VERSION = "0.10.0"
 TIMEOUT = 1800.0
+ESCAPED = "although it was held down"
+"""What the worker says of a layer that spikes between recordings."""
 
 
 def run(network: Network, frames: Array, *, states: int = 0, digests: bool = False, timeout: float = TIMEOUT) -> Trace:
@@ -75,7 +77,18 @@ def run_prepared(
     with scratch_folder("ckd-lava-") as folder:
         hardware = python is not None
         plan = prepare(network, frames, folder, states=states, floating=floating, hardware=hardware)
-        run_worker(WORKER, folder, timeout=timeout, python=python)
+        try:
+            run_worker(WORKER, folder, timeout=timeout, python=python)
+        except RunnerError as error:
+            if ESCAPED not in str(error):
+                raise
+            if hardware or floating:
+                raise UnsupportedError(
+                    "a recurrent or delayed layer spikes between recordings, whatever current is sent against it; give "
+                    "it smaller weights or biases, or use --on lava"
+                ) from error
+            plan = prepare(network, frames, folder, states=states, forced=True)
+            run_worker(WORKER, folder, timeout=timeout)
         return _trace(network, frames, folder, plan, time.perf_counter() - started)
 
 
@@ -87,8 +100,13 @@ def prepare(
     states: int = 0,
     floating: bool = False,
     hardware: bool = False,
+    forced: bool = False,
 ) -> dict[str, Any]:
-    """Write what the worker reads: plan.json, arrays.npz and frames.npy. Returns the plan. Raises as `run` does."""
+    """Write what the worker reads: plan.json, arrays.npz and frames.npy. Returns the plan. Raises as `run` does.
+
+    forced: recurrent and delayed layers are kept silent between recordings by a process of ours, no longer by a current
+    against which some of them spike.
+    """
     _check(network, frames, floating)
     ways = connections(network)
     lag = max(way.lag for way in ways)
@@ -96,7 +114,7 @@ def prepare(
     bits = 8 if frames.max(initial=0) > 1 else 0
     arrays: Arrays = {}
     index = {name: i for i, name in enumerate(network.neurons)}
-    populations = [population(name, network, held=name in holding, arrays=arrays) for name in index]
+    populations = [population(name, network, held=name in holding, forced=forced, arrays=arrays) for name in index]
     for spec in populations:
         readout = network.neurons[spec["name"]].is_readout
         kept = min(states, len(frames))
@@ -166,7 +184,7 @@ def _trace(network: Network, frames: Array, folder: Path, plan: dict[str, Any], 
             file = folder / f"{kind}{i}.npy"
             if file.exists():
                 kept[kind][name] = late(from_lava(np.load(file), node.shape), behind[name], steps)
-    layers = record_layers(behind, kept)
+    layers = record_layers(behind, kept, _overflows(network, folder))
     return Trace(
         layers=layers,
         predictions=predict(layers[network.output_layer], plan["steps"]),
@@ -179,6 +197,12 @@ def _trace(network: Network, frames: Array, folder: Path, plan: dict[str, Any], 
         seconds=seconds,
         versions={**software_versions("ckd", "numpy"), "lava-nc": LAVA_VERSION},
     )
+
+
+def _overflows(network: Network, folder: Path) -> dict[str, int]:
+    """By layer, what Lava's integer models counted; the chip and floats count nothing."""
+    files = {name: folder / f"overflows{i}.npy" for i, name in enumerate(network.neurons)}
+    return {name: int(np.load(file)[0]) for name, file in files.items() if file.exists()}
 
 
 def late(values: Array, offset: int, total: int) -> Array:

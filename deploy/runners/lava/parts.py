@@ -20,11 +20,12 @@ CONV_LIMIT = 127
 """Lava's Conv keeps its geometry in int8."""
 
 
-def population(name: str, network: Network, *, held: bool, arrays: Arrays) -> dict[str, Any]:
+def population(name: str, network: Network, *, held: bool, forced: bool, arrays: Arrays) -> dict[str, Any]:
     """What the worker needs to build neurons `name`; their parameters go into `arrays`.
 
     Args:
         held: whether the population must not spike between recordings.
+        forced: whether a process of ours sees to that, where no current that Lava's own can take is enough.
 
     Raises:
         GridError: a bias that is no mantissa << exponent.
@@ -51,6 +52,7 @@ def population(name: str, network: Network, *, held: bool, arrays: Arrays) -> di
         "reset": node.reset_mechanism,
         "reset_delay": node.reset_delay,
         "held": held,
+        "forced": held and forced,
     }
 
 

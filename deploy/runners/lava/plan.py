@@ -40,7 +40,8 @@ class Connection:
 
     tail: the nodes from the synapse on; several connections may share it.
     factor: what all of it multiplies by, synapse aside; output_factor: the part of that after the synapse.
-    lag: by how many steps the network itself makes it late; late_output: whether some of that comes after the synapse.
+    lag: by how many steps the network itself makes it late; late_output: whether a Delay among that comes after
+        the synapse.
     delay: the further steps that it needs in Lava.
     """
 
@@ -117,9 +118,7 @@ def _connection(network: Network, way: tuple[str, ...]) -> Connection:
         )
     factors = [_factor(name, network.nodes[name]) for name in between]
     late = [network.nodes[name].steps if isinstance(network.nodes[name], Delay) else 0 for name in way]  # pyright: ignore
-    for place, edge in enumerate(pairwise(way)):
-        late[place + 1] += edge in network.recurrent_edges
-    lag = sum(late)
+    lag = sum(late) + sum(edge in network.recurrent_edges for edge in pairwise(way))
     delay = network.depth[target] - network.depth[source] - 1 + lag
     if delay < 0:
         raise UnsupportedError(

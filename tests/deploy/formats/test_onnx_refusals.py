@@ -121,3 +121,21 @@ def test_the_missing_extra_is_named(small_network: Network, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(RunnerError, match=r"onnx is missing; ONNX models need it: pip install 'ckd\[onnx\]'"):
         to_onnx(small_network)
+
+
+@pytest.mark.parametrize(("largest", "kernel"), [(1, 2), (1, 15), (63, 2)])
+def test_pooled_counts_run_where_the_frames_keep_them_small(largest: int, kernel: int) -> None:
+    """The frames bound them, as they do for the integer simulator; a file must hold for all frames."""
+    rng = np.random.default_rng(0)
+    size = 2 * kernel
+    pool, conv = SumPool(kernel=(kernel, kernel), stride=(kernel, kernel)), Conv(weight=np.full((2, 2, 1, 1), 30))
+    nodes = {"pool": pool, "conv": conv, "lif": cells(2, 2, 2, vth=40)}
+    network = chain(input=Input(shape=(2, size, size)), **nodes, output=Output())
+    frames = (rng.integers(0, largest + 1, (3, 12, 2, size, size)) * (rng.random((3, 12, 2, 2, 2)) < 0.3).repeat(
+        kernel, axis=3
+    ).repeat(kernel, axis=4)).astype(np.uint8)  # fmt: skip
+    wanted = deploy.run(network, frames).layers["lif"].output
+    assert 0.01 < wanted.mean() < 0.99
+    assert np.array_equal(runner.run(network, frames).layers["lif"].output, wanted)
+    with pytest.raises(GridError, match="pool: counts can reach"):
+        runner.run(network, frames * 0 + 255)

@@ -16,7 +16,9 @@ from deploy.errors import UnsupportedError
 from deploy.network import Array, Edge, Network
 from deploy.network.recurrence import recurrent_edges
 from deploy.runners import floating, integer, onnx
+from deploy.runners.lava import fixed as lava
 from tests.deploy.formats.nir_graphs import DT, conv2d, ends, full, graph, lif, reread, spikes
+from tests.deploy.marks import needs_lava
 
 RNG = np.random.default_rng(0)
 EYE = np.eye(4, dtype=np.float32)
@@ -44,6 +46,13 @@ def test_a_bias_on_a_recurrent_edge_acts_from_the_first_step(tmp_path: Path) -> 
         trace = runner.run(network, SILENCE, states=1)
         np.testing.assert_allclose(trace.layers["lif"]["v"][0, :, 0], [0.6, 0, 0.6, 0], atol=1e-6)
         assert np.array_equal(trace.layers["lif"].output[0, :, 0], [False, True, False, True])
+
+
+@needs_lava
+def test_it_does_so_in_lava(tmp_path: Path) -> None:
+    network = reread(feedback(full((4,), 0.6)), tmp_path)
+    spiking = lava.run_floating(network, SILENCE).aligned("spikes", "lif")
+    assert np.array_equal(spiking[0, :, 0], [False, True, False, True])
 
 
 def test_it_does_so_on_the_grid_too(tmp_path: Path) -> None:

@@ -58,6 +58,8 @@ class Reference:
 
     def neurons(self, name: str, node: GridNeuron, a: Array) -> Array:
         fresh = self.step == 0 or (self.pipelined and self.step == self.network.depth[name])
+        if fresh:
+            self.overflows[name] = 0
         u, v = (self.zero[name] if fresh else state[name][-1] for state in (self.u, self.v))
         exact_u = current(u, a, node.du)
         u = wrapped(exact_u)

@@ -23,6 +23,7 @@ from lava.proc.conv.process import Conv
 from lava.proc.dense.process import DelayDense, Dense
 from lava.proc.lif.process import LIF, LIFReset
 from lava.proc.sparse.process import DelaySparse, Sparse
+from lava_io.overflows import Counter, count_overflows
 from lava_io.processes import Drive, Frames, Probe, Record, Watch, Window, empty
 from lava_io.resets import OtherReset
 from scipy.sparse import csr_matrix
@@ -34,7 +35,7 @@ def neurons(spec, arrays, plan):
     Lava's CPU models compute with the parameters as they are given: one number, or one for each neuron.
     """
     parameters = {name: arrays[spec[name]] for name in ("du", "dv", "vth")}
-    usual = spec["reset"] == "zero" and not spec["reset_delay"]
+    usual = spec["reset"] == "zero" and not spec["reset_delay"] and not spec["forced"]
     other = {} if usual else {"mechanism": spec["reset"], "late": spec["reset_delay"], "steps": plan["steps"]}
     return (LIFReset if usual else OtherReset)(
         shape=tuple(spec["shape"]),
@@ -79,6 +80,8 @@ class Graph:
         self.folder, self.plan, self.arrays = folder, plan, arrays
         self.sources, self.relays, self.processes = {}, {}, []
         self.populations = [self.add(neurons(spec, arrays, plan)) for spec in plan["populations"]]
+        if not (plan["floating"] or plan["hardware"]):
+            self.count_overflows()
         for index, spec in enumerate(plan["populations"]):
             if spec["drive"]:
                 self.drive(index, spec)
@@ -129,6 +132,12 @@ class Graph:
         source = self.add(Drive(shape=shape, window=self.window(spec["depth"]), **currents))
         source.s_out.connect(self.populations[index].a_in)
 
+    def count_overflows(self):
+        count_overflows()
+        for index, (spec, population) in enumerate(zip(self.plan["populations"], self.populations, strict=True)):
+            path = self.folder / f"overflows{index}.npy"
+            population.proc_params["overflows"] = Counter(path, self.window(spec["depth"]))
+
     def record(self, index, spec):
         plan, shape, window = self.plan, tuple(spec["shape"]), self.window(spec["depth"])
         state_type = np.float64 if plan["floating"] else np.int32
@@ -159,7 +168,11 @@ def main(folder):
     first.create_runtime(run_cfg=config)
     watch = Watch(first.runtime)
     built = time.perf_counter()
-    first.run(condition=RunSteps(num_steps=plan["total"]), run_cfg=config)
+    try:
+        first.run(condition=RunSteps(num_steps=plan["total"]), run_cfg=config)
+    except RuntimeError:  # Lava may notice sooner than the watch, and says nothing of what was raised.
+        watch.show()
+        raise
     ran = time.perf_counter()
     watch.end()
     first.stop()

@@ -162,10 +162,14 @@ class Watch(threading.Thread):
 
     def run(self):
         while not self.ended.wait(0.2):
-            for actor in self.actors:
-                if actor.exception:
-                    print(actor.exception[1], file=sys.stderr, flush=True)
-                    os._exit(1)
+            if self.show():
+                os._exit(1)
+
+    def show(self):
+        """Print what ProcessModels raised so far; whether there was any."""
+        raised = [actor.exception[1] for actor in self.actors if actor.exception]
+        print(*raised, sep="\n", end="", file=sys.stderr, flush=True)
+        return bool(raised)
 
     def end(self):
         """Before Lava stops, which reads the same pipes."""

@@ -33,10 +33,12 @@ class _Resets:
     def run_spk(self):
         a_in = self.a_in.recv()
         step = (self.time_step - self.offset) % self.interval
-        if step == 0:
-            self.u *= 0
         if step == 0 or step >= self.steps:
+            self.u *= 0
             self.v *= 0
+        if step >= self.steps:
+            self.s_out.send(np.zeros(self.v.shape, bool))
+            return
         # After the spike of a late reset v was left as it was, above the threshold.
         owing = (self.v > self.limit) & self.late
         self.drive(a_in, owing * self.limit if self.mechanism == "subtract" else 0)
