@@ -1,129 +1,100 @@
-"""Which NIR nodes are read, written, put on the grid and run where: a table that is tried out, not claimed.
+"""Which NIR nodes are read, written, put on the grid and run where: tables that are tried out, not claimed.
 
-For each node a tiny graph is built with the nir package, read, written and quantized, and each runner is asked to take
-it. An answer is what happened; a refusal is counted as "no" only where the code refuses by name.
+    python -m benchmarks.nir_support
+
+Around each node graphs are built with the nir package, one for each place where it may stand (`benchmarks.nir_forms`);
+they are read, written and quantized, and each runner is asked to take them. An answer is what happened; a refusal is
+counted as such only where the code refuses by name. On the grid the spikes must be close to those of the floats.
 """
 
 import tempfile
 from collections.abc import Callable, Mapping
-from functools import partial
-from itertools import pairwise
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import nir
 import numpy as np
 
-from deploy.errors import UnsupportedError
+from benchmarks.nir_forms import DT, all_forms
+from deploy.errors import DeployError
 from deploy.formats.nir.reader import read_nir
 from deploy.formats.nir.writer import write_nir
 from deploy.network import Array, Network
 
-DT = 1e-3
-Column = Callable[[Network, Array], Network | None]
-"""Takes the network of a node and frames for it; gives what became of the network, if that can be told, or refuses."""
+Column = Callable[[Network, Array], object]
+"""Takes the network of a node and frames for it, or refuses."""
+
+MOST_DIFFERING = 0.1
+"""Of neuron-steps, between floats and the grid, in 20 steps of a small graph; its first steps weigh much."""
 
 
-def example_graphs() -> dict[str, nir.NIRGraph]:
-    """A small spiking graph around every NIR node, which is called "node"; by the name of its type."""
-    rng = np.random.default_rng(0)
+@dataclass
+class Tried:
+    """One node in all its forms: what each column said of each, and what was refused why."""
 
-    def full(value: float, *shape: int) -> Array:
-        return np.full(shape or (4,), value, np.float32)
+    answers: dict[str, list[str]] = field(default_factory=dict)
+    refusals: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By column and form."""
 
-    def weight(*shape: int) -> Array:
-        return rng.uniform(-0.5, 1, shape).astype(np.float32)
+    def ask(self, column: str, form: str, what: Callable[[], str | None]) -> bool:
+        """Whether it was taken."""
+        try:
+            answer = what()
+        except DeployError as error:
+            self.refusals.setdefault(column, {})[form] = str(error)
+            return False
+        self.answers.setdefault(column, []).append(answer or "yes")
+        return True
 
-    def lif(*shape: int) -> nir.LIF:
-        tau = full(5e-3, *shape)
-        return nir.LIF(tau=tau, r=tau / np.float32(DT), v_leak=full(0, *shape), v_threshold=full(1, *shape))
-
-    def pool(cls: Any) -> list[nir.NIRNode]:
-        node = cls(kernel_size=np.array([2, 2]), stride=np.array([2, 2]), padding=np.array([0, 0]))
-        return [node, conv((2, 2)), lif(3, 2, 2)]
-
-    def conv(size: tuple[int, int]) -> nir.Conv2d:
-        return nir.Conv2d(size, weight(3, 2, 3, 3), stride=1, padding=1, dilation=1, groups=1, bias=weight(3))
-
-    dense = nir.Linear(weight(4, 4))
-    leak: dict[str, Any] = {"tau": full(5e-3), "r": full(5), "v_leak": full(0)}
-    cuba: dict[str, Any] = {
-        "tau_mem": full(5e-3),
-        "r": full(5),
-        "v_leak": full(0),
-        "tau_syn": full(3e-3),
-        "w_in": full(3),
-    }
-    fire: dict[str, Any] = {"v_threshold": full(1), "v_reset": full(0)}
-    conv1d = nir.Conv1d(6, weight(3, 2, 3), stride=1, padding=1, dilation=1, groups=1, bias=weight(3))
-    inner = _chain((4,), [("lif", lif(4))])
-    around: dict[str, tuple[tuple[int, ...], list[nir.NIRNode], int]] = {
-        "Affine": ((4,), [nir.Affine(weight(4, 4), weight(4)), lif(4)], 0),
-        "Linear": ((4,), [dense, lif(4)], 0),
-        "Scale": ((4,), [nir.Scale(full(2)), dense, lif(4)], 0),
-        "Conv1d": ((2, 6), [conv1d, lif(3, 6)], 0),
-        "Conv2d": ((2, 4, 4), [conv((4, 4)), lif(3, 4, 4)], 0),
-        "SumPool2d": ((2, 4, 4), pool(nir.SumPool2d), 0),
-        "AvgPool2d": ((2, 4, 4), pool(nir.AvgPool2d), 0),
-        "Flatten": ((1, 2, 2), [nir.Flatten({"input": np.array([1, 2, 2])}, 0, -1), dense, lif(4)], 0),
-        "IF": ((4,), [dense, nir.IF(r=full(1 / DT), **fire)], 1),
-        "LIF": ((4,), [dense, nir.LIF(**leak, **fire)], 1),
-        "CubaLIF": ((4,), [dense, nir.CubaLIF(**cuba, **fire)], 1),
-        "I": ((4,), [dense, lif(4), dense, nir.I(r=full(1 / DT))], 3),
-        "LI": ((4,), [dense, lif(4), dense, nir.LI(**leak)], 3),
-        "CubaLI": ((4,), [dense, lif(4), dense, nir.CubaLI(**cuba)], 3),
-        "Threshold": ((4,), [dense, nir.Threshold(full(1))], 1),
-        "Delay": ((4,), [dense, lif(4), nir.Delay(full(2 * DT)), dense, lif(4)], 2),
-        "NIRGraph": ((4,), [dense, inner], 1),
-    }
-    return {
-        kind: _chain(shape, [("node" if i == place else f"other{i}", node) for i, node in enumerate(nodes)])
-        for kind, (shape, nodes, place) in around.items()
-    }
+    def cell(self, column: str) -> str:
+        given = self.answers.get(column, [])
+        refused = self.refusals.get(column, {})
+        said = max(given, key=given.count) if given else "no"
+        return said if not refused or not given else f"{said}, {len(given)} of {len(given) + len(refused)}"
 
 
 def support_table(columns: Mapping[str, Column] | None = None) -> str:
     """A Markdown table: one row a NIR node, with what the reader, the writer, the quantizer and each runner make of it.
 
+    Below it stands what each node was tried in and, line by line, what was refused.
+
     Args:
-        columns: further columns by heading; each gets the network on the grid and frames, and raises UnsupportedError
-            where it cannot take it. A column that needs what is not installed here belongs to who calls this.
+        columns: further columns by heading; each gets the network on the grid and frames, and raises DeployError where
+            it cannot take it. A column that needs what is not installed here belongs to who calls this.
     """
-    more = {"in Lava": _lava, **(columns or {})}
-    heads = ["NIR node", "read", "written", "on the grid", "integer runner", *more]
-    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    runners = {"integer runner": _integer, "in Lava": _lava, **(columns or {})}
+    heads = ["read", "written", "on the grid", *runners]
+    lines = [f"| NIR node | {' | '.join(heads)} |", f"|{'---|' * (len(heads) + 1)}"]
+    forms, refused = ["| NIR node | tried |", "|---|---|"], ["| NIR node | where | what | says |", "|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as name:
-        for kind, graph in example_graphs().items():
-            cells = _row(kind, graph, Path(name), more)
-            lines.append(f"| {' | '.join([kind, *cells])} |")
-    return "\n".join(lines) + "\n"
+        for kind, graphs in all_forms().items():
+            tried = _try(kind, graphs, Path(name), runners)
+            lines.append(f"| {kind} | {' | '.join(tried.cell(head) for head in heads)} |")
+            forms.append(f"| {kind} | {'; '.join(graphs)} |")
+            for column, found in tried.refusals.items():
+                refused += [f"| {kind} | {form} | {column} | {says} |" for form, says in found.items()]
+    return "\n".join([*lines, "", *forms, "", *refused]) + "\n"
 
 
-def _row(kind: str, graph: nir.NIRGraph, folder: Path, more: Mapping[str, Column]) -> list[str]:
-    nir.write(folder / "in.nir", graph)
-    network = read_nir(folder / "in.nir", dt=DT)
-    frames = (np.random.default_rng(1).random((4, 20, *network.input_shape)) < 0.5).astype(np.uint8)
-    cells = ["yes, flattened" if kind == "NIRGraph" else "yes"]
-    cells.append(_attempt(partial(_written, kind, network, folder)))
-    quantized: list[Network] = []
+def _try(kind: str, graphs: Mapping[str, nir.NIRGraph], folder: Path, runners: Mapping[str, Column]) -> Tried:
+    tried, networks = Tried(), {}
+    for form, graph in graphs.items():
+        nir.write(folder / "in.nir", graph)
 
-    def quantize() -> str:
-        from deploy.quantization.search import quantize
+        def read(form: str = form) -> str:
+            networks[form] = read_nir(folder / "in.nir", dt=DT)
+            return "yes, flattened" if kind == "NIRGraph" else "yes"
 
-        quantized.append(quantize(network, frames))
-        return "yes" if "node" in quantized[0].nodes or kind == "NIRGraph" else "yes, folded"
-
-    cells.append(_attempt(quantize))
-    for column in (_integer, *more.values()):
-        cells.append(_attempt(partial(_taken, column, quantized[0], frames)) if quantized else "no")
-    return cells
-
-
-def _attempt(what: Callable[[], str]) -> str:
-    try:
-        return what()
-    except UnsupportedError:
-        return "no"
+        if not tried.ask("read", form, read):
+            continue
+        network = networks[form]
+        frames = (np.random.default_rng(1).random((4, 20, *network.input_shape)) < 0.5).astype(np.uint8)
+        tried.ask("written", form, lambda network=network: _written(kind, network, folder))
+        ready: list[Network] = []
+        if tried.ask("on the grid", form, lambda n=network, f=frames, r=ready: _quantized(kind, n, f, r)):
+            for heading, column in runners.items():
+                tried.ask(heading, form, lambda c=column, r=ready, f=frames: _taken(c, r[0], f))
+    return tried
 
 
 def _written(kind: str, network: Network, folder: Path) -> str:
@@ -133,6 +104,19 @@ def _written(kind: str, network: Network, folder: Path) -> str:
         return "flat" if kind == "NIRGraph" else "no node needed"
     written = type(nodes["node"]).__name__
     return "yes" if written == kind else f"as {written}"
+
+
+def _quantized(kind: str, network: Network, frames: Array, ready: list[Network]) -> str:
+    from deploy.quantization.search import quantize
+    from deploy.runners import floating, integer
+
+    on_grid = quantize(network, frames)
+    wanted, found = floating.run(network, frames), integer.run(on_grid, frames)
+    for name in wanted.spiking:
+        differing = float(np.mean(wanted.output(name) != found.output(name)))
+        assert differing < MOST_DIFFERING, f"{kind}: {name} differs in {differing:.0%} of its neuron-steps"
+    ready.append(on_grid)
+    return "yes" if "node" in on_grid.nodes or kind == "NIRGraph" else "yes, folded"
 
 
 def _taken(column: Column, network: Network, frames: Array) -> str:
@@ -154,8 +138,11 @@ def _lava(network: Network, frames: Array) -> None:
         lava.prepare(network, frames, Path(folder))
 
 
-def _chain(shape: tuple[int, ...], nodes: list[tuple[str, nir.NIRNode]]) -> nir.NIRGraph:
-    last = nodes[-1][1].output_type
-    ends = (nir.Input({"input": np.array(shape)}), nir.Output({"output": next(iter(last.values()))}))
-    named = {"input": ends[0], **dict(nodes), "output": ends[1]}
-    return nir.NIRGraph(nodes=named, edges=list(pairwise(named)), type_check=False)
+def _onnx(network: Network, frames: Array) -> None:
+    from deploy.runners import onnx
+
+    onnx.run(network, frames)
+
+
+if __name__ == "__main__":
+    print(support_table({"in ONNX": _onnx}))

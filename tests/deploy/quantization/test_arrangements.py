@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import deploy
+from deploy.cli import main
 from deploy.errors import UnsupportedError
 from deploy.network import Array, Conv, Delay, Dense, Flatten, FloatNeuron, Input, Network, Node, Output, Scale, SumPool
 from deploy.passes.preparation import prepare_for_grid
@@ -130,7 +131,7 @@ def test_padded_pooling_of_sums_is_refused() -> None:
     """The zeros around a map of sums are none that a convolution gives."""
     pool = SumPool(kernel=(2, 2), stride=(2, 2), padding=(1, 1))
     network = chain(in_=Input(shape=(2, 6, 6)), conv=conv(), pool=pool, lif=cells(3, 4, 4), output=Output())
-    with pytest.raises(UnsupportedError, match=r"conv: feeds \['pool'\]"):
+    with pytest.raises(UnsupportedError, match=r"conv: feeds pool, which is no neuron"):
         prepare_for_grid(network)
 
 
@@ -220,3 +221,29 @@ def test_on_the_grid_every_runner_refuses_it() -> None:
     for run in (integer.run, onnx.run, lava.run):
         with pytest.raises(UnsupportedError, match=r"li.*never spikes"):
             run(network, frames)
+
+
+def test_a_bias_that_passes_a_current_is_said_to_act_at_once_on_the_grid(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In floats the current of a constant input b rises to gain b / (1 - keep); on the grid it is there at once."""
+    neuron = cells(3, keep=0.5, threshold=ONE * 100, current_keep=ONE * np.float32(0.75))
+    fc = Dense(weight=values(3, 5), bias=np.array([1, 2, 3], np.float32))
+    network = chain(
+        in_=Input(shape=(5,)), fc=fc, cuba=neuron, out=Dense(weight=values(2, 3)), lif=cells(2), output=Output()
+    )
+    frames = np.zeros((1, 60, 5), np.uint8)
+    floats = floating.run(network, frames, states=1).layers["cuba"]["v"][0]
+    quantized = deploy.quantize(network, frames)
+    unit = 2.0 ** -(quantized.scale_bits["cuba"] + 6)
+    on_grid = integer.run(quantized, frames, states=1).layers["cuba"]["v"][0] * unit
+    assert np.all(on_grid[0] > 3 * floats[0])
+    scale = on_grid[-1] / floats[-1]  # the file's power of two is near the scale, not equal to it
+    np.testing.assert_allclose(scale, scale[0], rtol=1e-2)
+    notes = {change.node: change.note for change in quantized.report if change.note}
+    assert "now enters the potential; the first steps differ" in notes["cuba"]
+    deploy.save(network, tmp_path / "n.nir")
+    np.save(tmp_path / "frames.npy", frames)
+    given = [str(tmp_path / "n.nir"), "--frames", str(tmp_path / "frames.npy"), "-o", str(tmp_path / "ready.nir")]
+    assert main(["compile", *given]) == 0
+    assert "cuba: a bias that passed the decaying current now enters the potential" in capsys.readouterr().out
