@@ -69,7 +69,7 @@ def test_a_foreign_file_learns_at_four_bits_from_labels_alone(
     bars: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ready = tmp_path / "ready.nir"
-    options = ("--finetune", 30, "--weight-bits", 4, "--events", bars, *STEP)
+    options = ("--finetune", 45, "--weight-bits", 4, "--events", bars, *STEP)
     result = finetune(capsys, untrained(tmp_path / "other.nir", spiking=False), *options, "-o", ready)
     assert result["quantized_accuracy"] < 0.6 and result["accuracy"] > 0.8 and result["recordings"] == 12
     assert all(rate > 0.01 for rate in result["rates"].values())

@@ -4,6 +4,7 @@ import copy
 import io
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,17 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from torch import Tensor
 
+import deploy
 import export
 from deploy.errors import FramesError, ModelError, UnsupportedError
+from deploy.formats.files import load_network
 from deploy.network import Array, Conv, Dense, Flatten, FloatNeuron, Input, Network, Node, Output, Scale, SumPool
+from deploy.passes.to_float import to_float
 from deploy.runners import floating
 from export.torch_network import TorchNetwork, to_torch
-from tests.builders import chain, events, small, small_network
+from tests.builders import chain, events, small, small_frames, small_network
 from tests.export.random_floats import float_cases
+from tests.test_docstrings import run_document
 
 
 def outputs_of(module: TorchNetwork, frames: Array) -> dict[str, Array]:
@@ -214,6 +219,24 @@ def test_it_is_what_snntorch_makes_of_the_same_weights() -> None:
         stacked = torch.stack(wanted, 1).numpy()
         assert 0.02 < stacked.mean() < 0.9 and np.array_equal(given[name], stacked), name
     assert [type(module.nodes[name]) for name in spikes] == [snntorch.Leaky, snntorch.Leaky, snntorch.Synaptic]
+
+
+def test_the_python_of_the_page_on_training_trains_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    network = to_float(small_network())
+    deploy.save(network, "other.nir")
+    frames, labels = small_frames(), np.arange(9) % 3
+    run_document("docs/training.md", {"frames": frames, "labels": labels})
+    trained = load_network("trained.nir")
+    assert trained.classes == network.classes and not np.array_equal(
+        weight_of(trained, "conv1"), weight_of(network, "conv1")
+    )
+
+
+def weight_of(network: Network, name: str) -> Array:
+    node = network.nodes[name]
+    assert isinstance(node, Dense | Conv)
+    return node.weight
 
 
 def test_decays_learn_where_they_leak_and_only_if_asked() -> None:
