@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from export.exported import Exported
     from export.fold import student_to_network
+    from export.foreign import finetune_file
     from export.integer import IntegerNetwork
     from export.pipeline import calibration, export
     from export.plan import Plan
@@ -25,6 +26,7 @@ __all__ = [
     "Plan",
     "calibration",
     "export",
+    "finetune_file",
     "record_float",
     "record_quantized",
     "student_to_network",
@@ -37,6 +39,7 @@ _MODULES = {
     "Plan": "plan",
     "calibration": "pipeline",
     "export": "pipeline",
+    "finetune_file": "foreign",
     "record_float": "recording",
     "record_quantized": "recording",
     "student_to_network": "fold",

@@ -109,7 +109,7 @@ def _main(args: list[str] | None) -> int:
 
 
 def _exported(command: Command) -> Exported:
-    from export.finetune_file import finetune_file, is_model_file
+    from export.foreign import finetune_file, is_model_file
     from export.pipeline import export
 
     if is_model_file(command.run):

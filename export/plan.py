@@ -15,12 +15,12 @@ CHIP_NAMES = (*CHIPS, "none")
 class Plan:
     """From which run to which file, and onto which grid. The fields are the options of the command.
 
-    run: the run folder that training wrote.
+    run: the run folder that training wrote; for `export.finetune_file` a model file.
     to: the format, one of `export.formats.FORMATS`.
     out: where the model file goes; its trace lies beside it. None: in the run folder, under the format's own name.
     chip: whose integers the student gets; "none" keeps its floats.
     weight_bits: bits per weight on the grid, 1 to 8.
-    finetune: iterations of training on the grid after quantizing, on the run's own recordings and with its teacher.
+    finetune: iterations of training on the grid after quantizing: of a run on its own recordings and with its teacher.
     device: where PyTorch runs the student for the trace, and trains it on the grid: "cpu", "cuda".
     factories: the names of the run's student and data set, where they are PACKAGE.MODULE:FACTORY: their code runs.
     """

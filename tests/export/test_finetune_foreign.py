@@ -279,7 +279,7 @@ def _snntorch(frames: Tensor, labels: Tensor, path: Path) -> list[str]:
     net = nn.Sequential(nn.Flatten(), nn.Linear(2312, 100), lif(100), nn.Linear(100, 10), lif(10))
     _train(net, utils.reset, frames, labels, 30)
     utils.reset(net)
-    nir.write(path, export_to_nir(net, frames[:1, 0]))
+    nir.write(path, export_to_nir(net, frames[:1, 0], ignore_dims=[0]))
     return ["--dt", "0.0001", "--reset", "subtract", "--reset-delay"]
 
 

@@ -1,7 +1,7 @@
 """A quantized network of any kind computes its integers in torch, and learns there."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -29,9 +29,11 @@ from deploy.network import (
 )
 from deploy.quantization.search import quantize_layers
 from deploy.runners import integer
+from deploy.traces.compare import compare
 from export.fold import student_to_network
 from export.grid_network import GridNetwork
 from export.grid_student import build_grid_student
+from export.recording import record_quantized
 from tests.builders import events
 from tests.export.conftest import BINNING, CLASSES
 from tests.export.random_floats import float_cases
@@ -152,9 +154,25 @@ def test_every_weight_learns_with_every_reset_and_stays_on_the_grid(mechanism: R
         optimizer.step()
     trained = module.network()
     assert same_integers(module, trained, frames) > 50 and steps_apart(trained, quantization.network) > 0
+    recorded = record_quantized(trained, frames)
+    assert compare(recorded, integer.run(trained, frames, states=8, digests=True))
     for node in trained.nodes.values():
         assert not isinstance(node, Dense) or grid.weights_on_grid(node.weight, 4)
     assert {change.note for change in trained.report if change.parameter == "weight"} == {"trained on the grid"}
+
+
+def test_a_kind_of_neuron_that_it_does_not_know_is_refused_by_name() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Odd(GridNeuron):
+        pass
+
+    rng = np.random.default_rng(0)
+    frames = events(rng, 2, 5, (6,), rate=0.4)
+    quantization = quantize_layers(_loop(rng, "zero", False), frames, weight_bits=8, method="max", chip="loihi2")
+    first, last = quantization.layers
+    odd = replace(quantization, layers=(replace(first, neuron=Odd(**vars(first.neuron))), last))
+    with pytest.raises(UnsupportedError, match="lif.1: a Odd, and fine-tuning knows GridNeuron alone"):
+        GridNetwork(odd, weight_bits=8)
 
 
 def _loop(rng: np.random.Generator, mechanism: ResetMechanism, late: bool) -> Network:
