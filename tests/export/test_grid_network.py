@@ -171,7 +171,7 @@ def test_a_kind_of_neuron_that_it_does_not_know_is_refused_by_name() -> None:
     quantization = quantize_layers(_loop(rng, "zero", False), frames, weight_bits=8, method="max", chip="loihi2")
     first, last = quantization.layers
     odd = replace(quantization, layers=(replace(first, neuron=Odd(**vars(first.neuron))), last))
-    with pytest.raises(UnsupportedError, match="lif.1: a Odd, and fine-tuning knows GridNeuron alone"):
+    with pytest.raises(UnsupportedError, match="a Odd, and fine-tuning knows GridNeuron alone"):
         GridNetwork(odd, weight_bits=8)
 
 
