@@ -22,7 +22,7 @@ from export.finetune_network import Labeled, finetune_network
 from export.pipeline import Stage, silent
 from export.plan import Plan
 from export.recording import record_quantized
-from export.refusals import refuse_early, refuse_foreign_trace
+from export.refusals import refuse_early, refuse_proven_model
 
 HELD_OUT = 0.2
 """Share of each class's recordings that choose the weights, and again as many that test them."""
@@ -72,7 +72,6 @@ def finetune_file(plan: Plan, *, events: Path | str | None, stage: Stage = silen
     tuned, before = (plan.format.fit(each) for each in (tuned, quantization.network))
     frames = given.frames[parts["test"]]
     trace = _named(record_quantized(tuned, frames, device=plan.device), given, parts["test"])
-    refuse_foreign_trace(plan.model, trace)
     accuracy = [
         _named(each, given, parts["test"]).accuracy or 0.0
         for each in (floating.run(network, frames), integer.run(before, frames), trace)
@@ -108,6 +107,7 @@ def _refuse_early(plan: Plan, events: Path | str | None) -> Path:
     inputs = Path(plan.run), trace_beside(Path(plan.run))
     refuse_to_replace(plan.model, plan.model.suffix, *inputs)
     refuse_to_replace(trace_beside(plan.model), ".trace", *inputs)
+    refuse_proven_model(plan.model)
     return Path(events)
 
 

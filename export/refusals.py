@@ -68,10 +68,25 @@ def refuse_foreign_trace(model: Path, trace: Trace) -> None:
         DeployError: a model of this name in another format has a trace with other spikes.
     """
     path = model.with_suffix(".trace")
-    same_name = [model.with_suffix(form.ending) for form in FORMATS.values()]
-    others = [other for other in same_name if other != model and other.is_file()]
-    if others and path.is_file() and not proves_the_same(path, trace):
+    if _other_formats(model) and path.is_file() and not proves_the_same(path, trace):
+        refuse_proven_model(model)
+
+
+def refuse_proven_model(model: Path) -> None:
+    """The same for whatever trace will lie beside `model`: that of a network yet to be trained proves no other file.
+
+    Raises:
+        DeployError: a model of this name in another format has a trace.
+    """
+    path, others = model.with_suffix(".trace"), _other_formats(model)
+    if others and path.is_file():
         raise DeployError(
             f"{path}: proves {others[0].name}, which was exported with other options; give --out another name, or "
             f"remove {others[0].name}"
         )
+
+
+def _other_formats(model: Path) -> list[Path]:
+    """The files of other formats that share the model's trace."""
+    same_name = [model.with_suffix(form.ending) for form in FORMATS.values()]
+    return [other for other in same_name if other != model and other.is_file()]

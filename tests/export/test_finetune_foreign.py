@@ -167,8 +167,16 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "no such bits": (lambda f, b: [*_other(f, b), "--weight-bits", 9], "--weight-bits (=9)"),
     "silent": (lambda f, b: [*_other(f, b), "--dt", 1e-9], "sets its outputs apart"),
     "over itself": (lambda f, b: [*_other(f, b), "-o", f / "other.nir"], "would replace"),
+    "another's trace": (lambda f, b: [*_other(f, b), "-o", _proven(f)], "proves ready.onnx"),
     "another ending": (lambda f, b: [*_other(f, b), "-o", f / "ready.txt"], "ends in .nir"),
 }
+
+
+def _proven(folder: Path) -> Path:
+    """Where a model would go that lies there in another format, with its trace."""
+    for ending in ("onnx", "trace"):
+        (folder / f"ready.{ending}").touch()
+    return folder / "ready.nir"
 
 
 def _damaged(path: Path) -> Path:
