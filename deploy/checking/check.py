@@ -101,7 +101,7 @@ def check(
     rounded = None
     apart = verdict.first is not None and not verdict.problems
     if apart and tested is not None and frames is not None and not tested.on_grid:
-        rounded = _decided_by_rounding(tested, expected, found, frames[: verdict.recordings])
+        rounded = decided_by_rounding(tested, expected, found, frames[: verdict.recordings])
     explanation = None
     if why and not verdict and rounded is None:
         explanation = explain(expected, found, verdict=verdict, reference=reference, tested=tested, frames=frames)
@@ -166,7 +166,7 @@ def _run(network: Network | ModelFile, frames: Array, on: str, like: Trace) -> T
     return found.labeled(None if like.labels is None else like.labels[: len(frames)])
 
 
-def _decided_by_rounding(
+def decided_by_rounding(
     network: Network, expected: Trace, found: Trace, frames: Array
 ) -> tuple[RoundedSpike, ...] | None:
     """The spikes that rounding decides, of either trace, where nothing else differs; None where something does.

@@ -1,0 +1,152 @@
+"""`from_torch` and `record`: what the package gives to others."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from deploy.errors import FramesError
+from deploy.network import Array, Network
+from deploy.network.frames import require_frames
+from deploy.traces.trace import Trace
+from export.modules.building import Builder
+from export.modules.ending import ending_of
+from export.modules.evaluation import evaluated
+from export.modules.folding import Fold
+from export.modules.layouts import LAYOUTS, Layout
+from export.modules.libraries.table import LIBRARIES, has_neurons
+from export.modules.proof import require_equal
+from export.modules.recording import Recorded
+from export.modules.refusal import LayoutError, ModuleRefusedError
+from export.modules.running import run_module
+from export.modules.tracing import Traced, trace
+
+FEWEST_STEPS = 3
+"""Steps that tell what feeds back: a first, one that hears of it, and one that does the same again."""
+DT = 1e-4
+"""The step in seconds of a network whose library counts in steps, as everywhere here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Followed:
+    """A module's network, proven, and what the module gave on the frames that it was proven with."""
+
+    network: Network
+    trace: Trace
+    layout: Layout
+
+
+def from_torch(module: nn.Module, frames: Array, *, dt: float | None = None, layout: Layout | None = None) -> Network:
+    """Make a network of a spiking torch module, and prove it: every spike of the module on `frames`, on the float runner.
+
+    Args:
+        module: of layers of PyTorch and neurons of snnTorch, spikingjelly, norse or sinabs, on the CPU. It is run in
+            evaluation mode, and left at rest.
+        frames: (R, T, C, H, W) or (R, T, n), at least 3 steps; on them every layer must spike.
+        dt: seconds of a step; None: what the neurons say, or 1e-4.
+        layout: how it takes frames: "time-first" (T, R, ...), "batch-first" (R, T, ...) or "step", one call a step, the
+            states that it returns behind its output passed to the next. None: found out, where only one is possible.
+
+    Returns:
+        a float network whose layers have the names of the module's.
+
+    Raises:
+        ModuleRefusedError: something that no network says, with the line of the module's code; or a spike that differs.
+        FramesError: frames that are no (R, T, ...).
+    """
+    return follow(module, frames, dt=dt, layout=layout).network
+
+
+def record(module: nn.Module, frames: Array, *, layout: Layout | None = None) -> Trace:
+    """What every layer of neurons of a module gave, as the module itself gave it.
+
+    Args, raises: as of `from_torch`.
+
+    Returns:
+        the spikes by layer, under the names of the network that `from_torch` makes; of a readout the potential.
+    """
+    return follow(module, frames, dt=None, layout=layout).trace
+
+
+def follow(module: nn.Module, frames: Array, *, dt: float | None, layout: Layout | None) -> Followed:
+    """What `from_torch` and `record` both do."""
+    _require(module, frames, dt, layout)
+    floats = np.asarray(frames, np.float32)
+    with evaluated(module):
+        layout, traced = _traced(module, floats, layout)
+        fold = Fold(traced)
+        ending = ending_of(traced, fold.keys)
+        builder = Builder(traced, fold, ending)
+        seconds = dt if dt is not None else _seconds(traced)
+        network = builder.build(tuple(frames.shape[2:]), seconds)
+        recorded = Recorded(traced, fold, ending, builder.layers, builder.maxima)
+
+        def place(number: int) -> str:
+            return traced.layers[number].mades[0].call.place
+
+        started = time.perf_counter()
+        given = run_module(module, floats, layout, traced, recorded.calls, place)
+        gave = recorded.trace(network, given, frames, time.perf_counter() - started)
+    require_equal(network, gave, floats, builder.graph.places)
+    return Followed(network=network, trace=gave, layout=layout)
+
+
+def _require(module: nn.Module, frames: Array, dt: float | None, layout: str | None) -> None:
+    if not isinstance(module, nn.Module):
+        raise ModuleRefusedError(f"a {type(module).__name__} is no torch.nn.Module; give the module itself")
+    if not isinstance(frames, np.ndarray) or frames.ndim < 3:
+        raise FramesError(f"frames are a numpy array (R, T, ...), not {getattr(frames, 'shape', type(frames).__name__)}")
+    require_frames(frames, tuple(frames.shape[2:]), counts=False)
+    if frames.shape[1] < FEWEST_STEPS:
+        raise FramesError(f"frames of {frames.shape[1]} steps do not show what feeds back; give {FEWEST_STEPS} or more")
+    if dt is not None and not 0 < dt < float("inf"):
+        raise ModuleRefusedError(f"dt (={dt}) must be a positive number of seconds")
+    if layout is not None and layout not in LAYOUTS:
+        raise ModuleRefusedError(f"layout {layout!r} is not known; use {_layouts()}")
+    if not has_neurons(module):
+        raise ModuleRefusedError(
+            f"{type(module).__name__}: no layer of it is a neuron of {', '.join(LIBRARIES)}; neurons of one's own cannot "
+            "be followed"
+        )
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        if tensor.device.type != "cpu" or (tensor.is_floating_point() and tensor.dtype != torch.float32):
+            raise ModuleRefusedError(
+                f"{name}: {tensor.dtype} on {tensor.device}; a module is followed in float32 on the CPU: module.float().cpu()"
+            )
+
+
+def _traced(module: nn.Module, frames: Array, layout: Layout | None) -> tuple[Layout, Traced]:
+    """The module followed in its layout, or in the only one that it takes."""
+    if layout is not None:
+        return layout, trace(module, frames, layout)
+    found: dict[Layout, Traced] = {}
+    refused: dict[Layout, ModuleRefusedError] = {}
+    for candidate in LAYOUTS:
+        try:
+            found[candidate] = trace(module, frames, candidate)
+        except ModuleRefusedError as error:
+            refused[candidate] = error
+    if len(found) == 1:
+        return next(iter(found.items()))
+    if found:
+        raise ModuleRefusedError(
+            f"the module takes frames {' and '.join(found)}, and gives other spikes each way; say which with layout="
+        )
+    told = [error for error in refused.values() if not isinstance(error, LayoutError)]
+    if told:
+        raise told[0]
+    reasons = "; ".join(f"{candidate}: {error}" for candidate, error in refused.items())
+    raise LayoutError(f"the module takes frames in no known layout ({reasons})")
+
+
+def _layouts() -> str:
+    return ", ".join(f"{name!r} {what}" for name, what in LAYOUTS.items())
+
+
+def _seconds(traced: Traced) -> float:
+    said = {layer.cells.dt for layer in traced.layers} - {None}
+    if len(said) > 1:
+        raise ModuleRefusedError(f"its neurons take steps of {sorted(map(str, said))} seconds; give them one, or say dt")
+    return float(said.pop() or DT) if said else DT

@@ -1,0 +1,303 @@
+"""From a traced module to a network, backwards from its output."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from deploy.network import Array, Conv, Dense, Flatten, FloatNeuron, Input, Network, Output, Scale, Shape, SumPool
+from deploy.network.idioms import READOUT, add_readout, mean_name
+from export.modules.ending import Ending
+from export.modules.folding import Fold, at_rest
+from export.modules.graph import Graph
+from export.modules.refusal import ModuleRefusedError
+from export.modules.shapes import as_image, channels_of, per_channel
+from export.modules.synapses import Synapses, taken_apart
+from export.modules.tracing import Traced
+from export.modules.values import Made, Piece, Value
+
+LARGEST_CHOICE = 1 << 24
+"""Weights of a dense layer that only moves elements; more are no way to say it."""
+
+Term = tuple[str, int]
+"""A node that gives part of a value, and by how many steps it is late for it."""
+
+
+class Builder:
+    """Makes the nodes that lead to an ending; `layers` and `maxima` say which `Made` each spiking node was."""
+
+    def __init__(self, traced: Traced, fold: Fold, ending: Ending) -> None:
+        self._traced, self._fold, self._ending = traced, fold, ending
+        self.graph = Graph()
+        self.layers: dict[str, int] = {}
+        """By name of the node, the number of a layer of neurons."""
+        self.maxima: dict[str, Made] = {}
+        self._terms: dict[Any, list[Term]] = {}
+        self._potentials: set[int] = set()
+
+    def build(self, input_shape: Shape, dt: float) -> Network:
+        graph, ending = self.graph, self._ending
+        graph.add("output", Output(), "the output")
+        graph.name("input")
+        graph.add("input", Input(shape=input_shape), "the frames")
+        value, layer = ending.value, ending.layer
+        bias = None
+        if layer is not None:
+            graph.connect(self._cells(layer, readout=ending.potential), "output", 0)
+        else:
+            bias = self._feed("output", value, ending.step, "the output")
+        nodes = {name: node for name, node in graph.nodes.items() if name != "output"}
+        graph.nodes = {**nodes, "output": graph.nodes["output"]}
+        network = graph.network(dt)
+        if ending.integrates:
+            network = add_readout(network)
+            if bias is not None:
+                readout = network.nodes[READOUT]
+                assert isinstance(readout, FloatNeuron)
+                shaped = np.asarray(bias.reshape(readout.shape), np.float32)
+                network = network.replace(nodes={**network.nodes, READOUT: replace(readout, bias=shaped)})
+        return network
+
+    def _of(self, made: Made, *, bias: bool = True, more: Array | None = None) -> list[Term]:
+        """The nodes whose sum is what was made. `bias`: with its own; more: added to it."""
+        key = (self._fold.keys.of(made), bias, None if more is None else more.tobytes())
+        if key not in self._terms:
+            place = made.call.place
+            try:
+                self._terms[key] = self._make(made, bias, more)
+            except ModuleRefusedError as error:
+                raise error if place in str(error) else ModuleRefusedError(f"{place}: {error}") from None
+        return self._terms[key]
+
+    def _make(self, made: Made, bias: bool, more: Array | None) -> list[Term]:
+        match made.kind:
+            case "input":
+                return [("input", 0)]
+            case "cells":
+                return [(self._cells(made.cells), 0)]
+            case "linear" | "conv":
+                return self._synapses(made, taken_apart(made), bias, more)
+            case "affine":
+                return self._scaling(made, bias, more)
+            case "pool":
+                return self._pool(made)
+            case "or":
+                return self._maximum(made)
+        raise ModuleRefusedError(f"the potential of {made.call.name} goes on to another layer; pass on its spikes")
+
+    def _cells(self, number: int, *, readout: bool = False) -> str:
+        known = self._traced.layers[number]
+        if number in self.layers.values():
+            name = next(name for name, other in self.layers.items() if other == number)
+            if number in self._potentials:
+                raise ModuleRefusedError(
+                    f"{known.mades[0].call.place}: both its spikes and its potential are used; return its spikes"
+                )
+            return name
+        last = known.mades[-1]
+        name = self.graph.name(known.name)
+        self.layers[name] = number
+        if readout:
+            self._potentials.add(number)
+        shape = as_image(known.shape)
+        node = replace(known.cells, threshold=None) if readout else known.cells
+        try:
+            neuron = node.node(known.shape)
+        except ModuleRefusedError as error:
+            raise ModuleRefusedError(f"{last.call.place}: {error}") from None
+        bias = self._feed(name, last.value, last.step, last.call.place, through_current=neuron.has_current)
+        if bias is not None:
+            sent = neuron.bias + neuron.gain * bias.reshape(known.shape).astype(np.float32)
+            neuron = replace(neuron, bias=_plain(sent, known.shape))
+        self.graph.add(name, _lifted(neuron, shape), last.call.place)
+        return name
+
+    def _feed(
+        self, name: str, value: Value, step: int, place: str, *, through_current: bool = False
+    ) -> Array | None:
+        """Edges from all that a value is the sum of; gives the constant that is left over, flat.
+
+        Args:
+            name: of the node that takes it.
+            value: what it takes in step `step`.
+            place: of the user's code.
+            through_current: the constant must come over a synapse, since it is no bias of the potential.
+        """
+        constant = np.zeros(value.size) if value.constant is None else value.constant
+        for piece in value.pieces:
+            if step > piece.made.step and self._fold.constant_from_start.get(self._fold.keys.of(piece.made)):
+                source, target = piece.pairs()
+                constant = constant.copy()
+                np.add.at(constant, target, at_rest(piece.made)[source])
+        carried = self._carrier(value, step) if through_current and constant.any() else None
+        for piece in value.pieces:
+            late = step - piece.made.step
+            from_start = late > 0 and self._fold.constant_from_start.get(self._fold.keys.of(piece.made), False)
+            terms = self._of(piece.made, bias=not from_start, more=constant if piece is carried else None)
+            for source, own in terms:
+                self.graph.connect(self._shaped(source, piece, value.shape, place), name, late + own)
+        if not constant.any() or carried is not None:
+            return None
+        if through_current:
+            raise ModuleRefusedError(f"{place}: a constant enters a current that decays; add it as the bias of a layer")
+        return constant
+
+    def _carrier(self, value: Value, step: int) -> Piece | None:
+        """A layer of this step that can carry a constant as its bias."""
+        for piece in value.pieces:
+            if piece.made.step == step and piece.whole and piece.made.kind in ("linear", "conv"):
+                return piece
+        return None
+
+    def _shaped(self, source: str, piece: Piece, shape: Shape, place: str) -> str:
+        """The node that gives a piece of a value as an array of the value's shape."""
+        before, after = as_image(piece.made.shape), as_image(shape)
+        if piece.whole and before == after:
+            return source
+        if piece.whole and len(after) == 1:
+            return self._flat(source, before, place)
+        if not piece.whole and (channels := channels_of(piece, shape)) is not None:
+            weight = np.zeros((after[0], before[0], 1, 1), np.float32)
+            np.add.at(weight, (channels[1], channels[0]), 1)
+            return self._own(f"{source}_part", source, Conv(weight=weight), place)
+        if len(after) == 1 and np.prod(before) * after[0] <= LARGEST_CHOICE:
+            weight = np.zeros((after[0], int(np.prod(before))), np.float32)
+            source_of, target = piece.pairs()
+            np.add.at(weight, (target, source_of), 1)
+            return self._own(f"{source}_part", self._flat(source, before, place), Dense(weight=weight), place)
+        raise ModuleRefusedError(
+            f"{place}: values of {piece.made.call.name}, of shape {piece.made.shape}, become an array of {shape} in "
+            "another order; a network flattens images and takes whole channels, no more"
+        )
+
+    def _flat(self, source: str, shape: Shape, place: str) -> str:
+        return source if len(shape) == 1 else self._own(f"{source}_flat", source, Flatten(), place)
+
+    def _own(self, wanted: str, source: str, node: Any, place: str) -> str:
+        """A node behind another; the same one where there is one already."""
+        for edge in self.graph.edges:
+            if edge[0] == source and edge[2] == 0 and _same(self.graph.nodes.get(edge[1]), node):
+                return edge[1]
+        name = self.graph.add(self.graph.name(wanted), node, place)
+        self.graph.connect(source, name, 0)
+        return name
+
+    def _synapses(self, made: Made, synapses: Synapses, bias: bool, more: Array | None) -> list[Term]:
+        """A node for each weight and step that it is applied to; the bias stands on the first that is in time."""
+        carried = synapses.bias if bias else None
+        if more is not None:
+            by_channel = per_channel(more, made.shape)
+            if by_channel is None:
+                raise ModuleRefusedError("a constant that differs within a channel enters a current that decays")
+            carried = by_channel if carried is None else carried + by_channel
+        groups: dict[Any, list[Any]] = {}
+        for part in sorted(synapses.parts, key=lambda part: made.step - part.made.step):
+            padding = part.node.padding if isinstance(part.node, Conv) else None
+            groups.setdefault((id(part.node.weight), padding, made.step - part.made.step), []).append(part)
+        terms: list[Term] = []
+        for (_, _, late), parts in groups.items():
+            node = parts[0].node
+            if carried is not None and not terms:
+                node = replace(node, bias=carried.astype(np.float32))
+            wanted = made.call.name if not terms else f"{made.call.name}_{parts[0].made.call.name}"
+            name = self.graph.name(wanted)
+            for part in parts:
+                for source, own in self._of(part.made):
+                    shape = as_image(part.made.shape)
+                    fed = self._flat(source, shape, made.call.place) if part.flat else source
+                    self.graph.connect(fed, name, own)
+            self.graph.add(name, node, made.call.place)
+            terms.append((name, late))
+        return terms
+
+    def _scaling(self, made: Made, bias: bool, more: Array | None) -> list[Term]:
+        factor, shift = (made.call.parameters[key] for key in ("factor", "shift"))
+        inner = made.value.only
+        if inner is not None and inner.kind in ("linear", "conv") and inner.step == made.step:
+            folded = taken_apart(inner).scaled(factor, shift)
+            if folded is not None:
+                return self._synapses(replace(made, call=replace(made.call, name=inner.call.name)), folded, bias, more)
+        place = made.call.place
+        shape = as_image(made.shape)
+        shift = shift if bias else np.zeros_like(shift)
+        shift = shift if more is None else shift + more
+        if made.value.constant is not None:
+            shift = shift + factor * made.value.constant
+        name = self.graph.name(made.call.name)
+        rest = self._feed(name, replace(made.value, constant=None), made.step, place)
+        shift = shift if rest is None else shift + factor * rest
+        by_channel = [per_channel(values, made.shape) for values in (factor, shift)]
+        if not shift.any():
+            scale = factor if by_channel[0] is None else by_channel[0].reshape(-1, *(1,) * (len(shape) - 1))
+            self.graph.add(name, Scale(factor=_plain(np.asarray(scale.reshape(-1, *scale.shape[1:]), np.float32) if by_channel[0] is not None else np.asarray(scale.reshape(shape), np.float32), shape)), place)
+            return [(name, 0)]
+        f, s = by_channel
+        if f is None or s is None:
+            raise ModuleRefusedError("adds a constant that differs within a channel; no node of a network does that")
+        if len(shape) == 1:
+            node: Dense | Conv = Dense(weight=np.diag(f).astype(np.float32), bias=s.astype(np.float32))
+        else:
+            node = Conv(weight=f.astype(np.float32).reshape(-1, 1, 1, 1), bias=s.astype(np.float32), groups=len(f))
+        self.graph.add(name, node, place)
+        return [(name, 0)]
+
+    def _pool(self, made: Made) -> list[Term]:
+        parameters, place = made.call.parameters, made.call.place
+        name = self.graph.name(made.call.name)
+        self._fed_without_constant(name, made)
+        self.graph.add(name, _window(parameters), place)
+        if parameters["factor"] == 1:
+            return [(name, 0)]
+        scale = Scale(factor=np.asarray(np.float32(parameters["factor"])))
+        return [(self._own(mean_name(name), name, scale, place), 0)]
+
+    def _maximum(self, made: Made) -> list[Term]:
+        """The maximum of spikes is 1 where one of them is: their sum, and neurons without memory."""
+        spikes = made.value.only
+        if spikes is None or not self._gives_spikes(spikes):
+            raise ModuleRefusedError(
+                "max pooling of what are no spikes; pool the spikes behind the neurons, or use average pooling"
+            )
+        place = made.call.place
+        summed = self.graph.name(f"{made.call.name}_sum")
+        self._fed_without_constant(summed, made)
+        self.graph.add(summed, _window(made.call.parameters), place)
+        name = self.graph.name(made.call.name)
+        zero, one = np.zeros((), np.float32), np.ones((), np.float32)
+        shape = as_image(made.shape)
+        neuron = FloatNeuron(shape=shape, keep=zero, gain=one, bias=zero, threshold=np.array(0.5, np.float32))
+        self.graph.add(name, neuron, place)
+        self.graph.connect(summed, name, 0)
+        self.maxima[name] = made
+        return [(name, 0)]
+
+    def _gives_spikes(self, made: Made) -> bool:
+        return made.kind == "or" or (made.kind == "cells" and self._traced.layers[made.cells].cells.spikes)
+
+    def _fed_without_constant(self, name: str, made: Made) -> None:
+        if self._feed(name, made.value, made.step, made.call.place) is not None:
+            raise ModuleRefusedError("pools values to which a constant was added; add it behind the pooling")
+
+
+def _window(parameters: Any) -> SumPool:
+    return SumPool(kernel=parameters["kernel"], stride=parameters["stride"], padding=parameters["padding"])
+
+
+def _plain(values: Array, shape: Shape) -> Array:
+    """One number where all are the same."""
+    values = np.asarray(values, np.float32)
+    return np.array(values.flat[0]) if np.all(values == values.flat[0]) else values
+
+
+def _lifted(neuron: FloatNeuron, shape: Shape) -> FloatNeuron:
+    """The neurons of (C, L) as those of (C, 1, L)."""
+    if neuron.shape == shape or len(neuron.shape) != 2:
+        return replace(neuron, shape=shape)
+    arrays = {name: value[..., None, :] for name, value in vars(neuron).items() if isinstance(value, np.ndarray) and value.ndim == 2}
+    return replace(neuron, shape=shape, **arrays)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if type(a) is not type(b):
+        return False
+    return all(np.array_equal(x, y) if isinstance(x, np.ndarray) else x == y for x, y in zip(vars(a).values(), vars(b).values(), strict=True))

@@ -1,0 +1,74 @@
+"""How a module is given its frames: in which order of axes, all steps in one call or one a call."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from export.modules.refusal import LayoutError, ModuleRefusedError
+
+Layout = Literal["time-first", "batch-first", "step"]
+LAYOUTS: dict[Layout, str] = {
+    "time-first": "(T, R, ...), all steps in one call",
+    "batch-first": "(R, T, ...), all steps in one call",
+    "step": "(R, ...), a call a step; states that it returns behind its output are passed to the next",
+}
+
+
+def lead_of(layout: Layout) -> tuple[str, ...]:
+    """What the leading axes of what a module is given count."""
+    return {"time-first": ("time", "recordings"), "batch-first": ("recordings", "time"), "step": ("recordings",)}[layout]
+
+
+def arranged(frames: Tensor, layout: Layout) -> list[Tensor]:
+    """Frames (R, T, ...) as the module takes them, one tensor a call."""
+    if layout == "step":
+        return [frame.clone() for frame in frames.unbind(1)]
+    return [frames.transpose(0, 1).contiguous() if layout == "time-first" else frames.clone()]
+
+
+def call_module(module: nn.Module, given: list[Tensor], layout: Layout) -> Any:
+    """Run a module; of a call a step, its first outputs stacked, time first.
+
+    Raises:
+        LayoutError: it does not take this shape.
+        ModuleRefusedError: it raises something else.
+    """
+    try:
+        if layout != "step":
+            return module(given[0])
+        return torch.stack(list(_stepped(module, given)))
+    except (RuntimeError, IndexError, ValueError) as error:
+        shapes = f"{layout} frames, {tuple(given[0].shape)} a call"
+        raise LayoutError(f"the module raises {type(error).__name__} on {shapes}: {_first_line(error)}") from error
+    except (TypeError, AttributeError, NotImplementedError, KeyError, AssertionError, ZeroDivisionError) as error:
+        raise ModuleRefusedError(f"the module raises {type(error).__name__}: {_first_line(error)}") from error
+
+
+def _stepped(module: nn.Module, given: list[Tensor]) -> Iterator[Tensor]:
+    states: list[Any] = []
+    for frame in given:
+        out = module(frame, *(states or _absent(module)))
+        if isinstance(out, tuple | list):
+            out, *rest = out
+            states = rest if _states(module) else []
+        if not isinstance(out, Tensor):
+            raise ModuleRefusedError(f"the module returns a {type(out).__name__} first; return its output as a tensor")
+        yield out
+
+
+def _states(module: nn.Module) -> list[inspect.Parameter]:
+    """The arguments of a module behind its input."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p for p in inspect.signature(module.forward).parameters.values() if p.kind in kinds][1:]
+
+
+def _absent(module: nn.Module) -> list[None]:
+    """None for each state of the first step."""
+    return [None] * sum(parameter.default is inspect.Parameter.empty for parameter in _states(module))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else "no reason given"

@@ -1,0 +1,49 @@
+"""A network made from a module, held against the module itself on the same frames."""
+
+import numpy as np
+
+from deploy.checking.check import decided_by_rounding
+from deploy.network import Array, Network
+from deploy.runners import floating
+from deploy.traces.compare import compare
+from deploy.traces.trace import Trace
+from export.modules.refusal import ModuleRefusedError
+
+
+def require_equal(network: Network, recorded: Trace, frames: Array, places: dict[str, str]) -> None:
+    """Run the network on the float runner and hold it against the module's trace.
+
+    Args:
+        network: made from the module.
+        recorded: what the module gave.
+        frames: that it was given.
+        places: by node, the line of the user's code that it comes from.
+
+    Raises:
+        ModuleRefusedError: a layer that never spikes, or a spike that rounding does not explain.
+    """
+    if not recorded.spiking:
+        raise ModuleRefusedError("the module has no spiking layer, so nothing is proven; give it neurons that spike")
+    for name, layer in recorded.spiking.items():
+        if not layer.output.any():
+            raise ModuleRefusedError(
+                f"{places[name]}: layer {name} never spikes on these frames, so nothing is proven of it; give frames at "
+                "which it does"
+            )
+    found = floating.run(network, frames)
+    verdict = compare(recorded, found)
+    if verdict or decided_by_rounding(network, recorded, found, frames) is not None:
+        return
+    first = verdict.first
+    assert first is not None
+    raise ModuleRefusedError(
+        f"{places.get(first.layer, first.layer)}: the network made from the module differs from it first in layer "
+        f"{first.layer}, recording {first.recording}, step {first.step}, neuron {list(first.neuron)}: the module gives "
+        f"{_value(first.expected)}, the network {_value(first.found)}; what this layer does cannot be translated"
+    )
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "a spike" if value else "none"
+    return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
