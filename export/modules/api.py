@@ -21,6 +21,7 @@ from export.modules.proof import require_equal
 from export.modules.recording import Recorded
 from export.modules.refusal import LayoutError, ModuleRefusedError
 from export.modules.running import run_module
+from export.modules.shapes import as_image
 from export.modules.tracing import Traced, trace
 
 FEWEST_STEPS = 3
@@ -39,15 +40,17 @@ class Followed:
 
 
 def from_torch(module: nn.Module, frames: Array, *, dt: float | None = None, layout: Layout | None = None) -> Network:
-    """Make a network of a spiking torch module, and prove it: every spike of the module on `frames`, on the float runner.
+    """Make a network of a spiking torch module and prove it: all its spikes on `frames`, on the float runner.
 
     Args:
         module: of layers of PyTorch and neurons of snnTorch, spikingjelly, norse or sinabs, on the CPU. It is run in
             evaluation mode, and left at rest.
-        frames: (R, T, C, H, W) or (R, T, n), at least 3 steps; on them every layer must spike.
+        frames: (R, T, C, H, W) or (R, T, n), at least 3 steps, numbers of any kind; on them every layer must spike.
+            Of (R, T, C, L) for a module of one-dimensional convolutions the network takes (R, T, C, 1, L).
         dt: seconds of a step; None: what the neurons say, or 1e-4.
-        layout: how it takes frames: "time-first" (T, R, ...), "batch-first" (R, T, ...) or "step", one call a step, the
-            states that it returns behind its output passed to the next. None: found out, where only one is possible.
+        layout: how it takes frames: "time-first" (T, R, ...), "batch-first" (R, T, ...), "step", one call a step, the
+            states that it returns behind its output passed to the next, or "one", one call a recording (T, ...).
+            None: found out, where only one is possible.
 
     Returns:
         a float network whose layers have the names of the module's.
@@ -80,7 +83,8 @@ def follow(module: nn.Module, frames: Array, *, dt: float | None, layout: Layout
         ending = ending_of(traced, fold.keys)
         builder = Builder(traced, fold, ending)
         seconds = dt if dt is not None else _seconds(traced)
-        network = builder.build(tuple(frames.shape[2:]), seconds)
+        shape = as_image(tuple(frames.shape[2:]))
+        network = builder.build(shape, seconds)
         recorded = Recorded(traced, fold, ending, builder.layers, builder.maxima)
 
         def place(number: int) -> str:
@@ -88,8 +92,9 @@ def follow(module: nn.Module, frames: Array, *, dt: float | None, layout: Layout
 
         started = time.perf_counter()
         given = run_module(module, floats, layout, traced, recorded.calls, place)
-        gave = recorded.trace(network, given, frames, time.perf_counter() - started)
-    require_equal(network, gave, floats, builder.graph.places)
+        images = frames.reshape(*frames.shape[:2], *shape)
+        gave = recorded.trace(network, given, images, time.perf_counter() - started)
+    require_equal(network, gave, images, builder.graph.places)
     return Followed(network=network, trace=gave, layout=layout)
 
 
@@ -97,7 +102,7 @@ def _require(module: nn.Module, frames: Array, dt: float | None, layout: str | N
     if not isinstance(module, nn.Module):
         raise ModuleRefusedError(f"a {type(module).__name__} is no torch.nn.Module; give the module itself")
     if not isinstance(frames, np.ndarray) or frames.ndim < 3:
-        raise FramesError(f"frames are a numpy array (R, T, ...), not {getattr(frames, 'shape', type(frames).__name__)}")
+        raise FramesError(f"frames are a numpy array (R, T, ...), not {_shape(frames)}")
     require_frames(frames, tuple(frames.shape[2:]), counts=False)
     if frames.shape[1] < FEWEST_STEPS:
         raise FramesError(f"frames of {frames.shape[1]} steps do not show what feeds back; give {FEWEST_STEPS} or more")
@@ -107,13 +112,14 @@ def _require(module: nn.Module, frames: Array, dt: float | None, layout: str | N
         raise ModuleRefusedError(f"layout {layout!r} is not known; use {_layouts()}")
     if not has_neurons(module):
         raise ModuleRefusedError(
-            f"{type(module).__name__}: no layer of it is a neuron of {', '.join(LIBRARIES)}; neurons of one's own cannot "
-            "be followed"
+            f"{type(module).__name__}: no layer of it is a neuron of {', '.join(LIBRARIES)}; neurons of one's own "
+            "cannot be followed"
         )
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         if tensor.device.type != "cpu" or (tensor.is_floating_point() and tensor.dtype != torch.float32):
             raise ModuleRefusedError(
-                f"{name}: {tensor.dtype} on {tensor.device}; a module is followed in float32 on the CPU: module.float().cpu()"
+                f"{name}: {tensor.dtype} on {tensor.device}; a module is followed in float32 on the CPU: "
+                "module.float().cpu()"
             )
 
 
@@ -137,8 +143,12 @@ def _traced(module: nn.Module, frames: Array, layout: Layout | None) -> tuple[La
     told = [error for error in refused.values() if not isinstance(error, LayoutError)]
     if told:
         raise told[0]
-    reasons = "; ".join(f"{candidate}: {error}" for candidate, error in refused.items())
-    raise LayoutError(f"the module takes frames in no known layout ({reasons})")
+    reasons = "; ".join(f"{candidate}: {error!s:.120}" for candidate, error in refused.items())
+    raise LayoutError(f"the module takes frames in none of the layouts ({reasons}); say which is meant with layout=")
+
+
+def _shape(frames: object) -> str:
+    return str(getattr(frames, "shape", type(frames).__name__))
 
 
 def _layouts() -> str:
@@ -148,5 +158,7 @@ def _layouts() -> str:
 def _seconds(traced: Traced) -> float:
     said = {layer.cells.dt for layer in traced.layers} - {None}
     if len(said) > 1:
-        raise ModuleRefusedError(f"its neurons take steps of {sorted(map(str, said))} seconds; give them one, or say dt")
+        raise ModuleRefusedError(
+            f"its neurons take steps of {sorted(map(str, said))} seconds; give them one, or say dt"
+        )
     return float(said.pop() or DT) if said else DT

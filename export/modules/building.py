@@ -12,7 +12,7 @@ from export.modules.folding import Fold, at_rest
 from export.modules.graph import Graph
 from export.modules.refusal import ModuleRefusedError
 from export.modules.shapes import as_image, channels_of, per_channel
-from export.modules.synapses import Synapses, taken_apart
+from export.modules.synapses import Synapses, as_linear, taken_apart
 from export.modules.tracing import Traced
 from export.modules.values import Made, Piece, Value
 
@@ -34,11 +34,13 @@ class Builder:
         self.maxima: dict[str, Made] = {}
         self._terms: dict[Any, list[Term]] = {}
         self._potentials: set[int] = set()
+        self._names: list[str] = []
 
     def build(self, input_shape: Shape, dt: float) -> Network:
         graph, ending = self.graph, self._ending
         graph.add("output", Output(), "the output")
         graph.name("input")
+        self._names = [graph.name(layer.name) for layer in self._traced.layers]
         graph.add("input", Input(shape=input_shape), "the frames")
         value, layer = ending.value, ending.layer
         bias = None
@@ -75,12 +77,16 @@ class Builder:
                 return [("input", 0)]
             case "cells":
                 return [(self._cells(made.cells), 0)]
-            case "linear" | "conv":
+            case "linear":
                 return self._synapses(made, taken_apart(made), bias, more)
+            case "conv":
+                return self._synapses(made, taken_apart(made if _on_images(made) else as_linear(made)), bias, more)
             case "affine":
                 return self._scaling(made, bias, more)
-            case "pool":
+            case "pool" if _on_images(made):
                 return self._pool(made)
+            case "pool":
+                return self._synapses(made, taken_apart(as_linear(made)), bias, more)
             case "or":
                 return self._maximum(made)
         raise ModuleRefusedError(f"the potential of {made.call.name} goes on to another layer; pass on its spikes")
@@ -95,7 +101,7 @@ class Builder:
                 )
             return name
         last = known.mades[-1]
-        name = self.graph.name(known.name)
+        name = self._names[number]
         self.layers[name] = number
         if readout:
             self._potentials.add(number)
@@ -108,13 +114,11 @@ class Builder:
         bias = self._feed(name, last.value, last.step, last.call.place, through_current=neuron.has_current)
         if bias is not None:
             sent = neuron.bias + neuron.gain * bias.reshape(known.shape).astype(np.float32)
-            neuron = replace(neuron, bias=_plain(sent, known.shape))
+            neuron = replace(neuron, bias=_plain(sent))
         self.graph.add(name, _lifted(neuron, shape), last.call.place)
         return name
 
-    def _feed(
-        self, name: str, value: Value, step: int, place: str, *, through_current: bool = False
-    ) -> Array | None:
+    def _feed(self, name: str, value: Value, step: int, place: str, *, through_current: bool = False) -> Array | None:
         """Edges from all that a value is the sum of; gives the constant that is left over, flat.
 
         Args:
@@ -194,6 +198,8 @@ class Builder:
         for part in sorted(synapses.parts, key=lambda part: made.step - part.made.step):
             padding = part.node.padding if isinstance(part.node, Conv) else None
             groups.setdefault((id(part.node.weight), padding, made.step - part.made.step), []).append(part)
+        for part in synapses.parts:
+            self._of(part.made)  # what comes first has the first name
         terms: list[Term] = []
         for (_, _, late), parts in groups.items():
             node = parts[0].node
@@ -227,11 +233,11 @@ class Builder:
         rest = self._feed(name, replace(made.value, constant=None), made.step, place)
         shift = shift if rest is None else shift + factor * rest
         by_channel = [per_channel(values, made.shape) for values in (factor, shift)]
-        if not shift.any():
-            scale = factor if by_channel[0] is None else by_channel[0].reshape(-1, *(1,) * (len(shape) - 1))
-            self.graph.add(name, Scale(factor=_plain(np.asarray(scale.reshape(-1, *scale.shape[1:]), np.float32) if by_channel[0] is not None else np.asarray(scale.reshape(shape), np.float32), shape)), place)
-            return [(name, 0)]
         f, s = by_channel
+        if not shift.any():
+            scale = factor.reshape(shape) if f is None else f.reshape(-1, *(1,) * (len(shape) - 1))
+            self.graph.add(name, Scale(factor=_plain(scale)), place)
+            return [(name, 0)]
         if f is None or s is None:
             raise ModuleRefusedError("adds a constant that differs within a channel; no node of a network does that")
         if len(shape) == 1:
@@ -243,6 +249,8 @@ class Builder:
 
     def _pool(self, made: Made) -> list[Term]:
         parameters, place = made.call.parameters, made.call.place
+        for piece in made.value.pieces:
+            self._of(piece.made)
         name = self.graph.name(made.call.name)
         self._fed_without_constant(name, made)
         self.graph.add(name, _window(parameters), place)
@@ -259,10 +267,11 @@ class Builder:
                 "max pooling of what are no spikes; pool the spikes behind the neurons, or use average pooling"
             )
         place = made.call.place
-        summed = self.graph.name(f"{made.call.name}_sum")
+        self._of(spikes)
+        name = self.graph.name(made.call.name)
+        summed = self.graph.name(f"{name}_sum")
         self._fed_without_constant(summed, made)
         self.graph.add(summed, _window(made.call.parameters), place)
-        name = self.graph.name(made.call.name)
         zero, one = np.zeros((), np.float32), np.ones((), np.float32)
         shape = as_image(made.shape)
         neuron = FloatNeuron(shape=shape, keep=zero, gain=one, bias=zero, threshold=np.array(0.5, np.float32))
@@ -279,11 +288,16 @@ class Builder:
             raise ModuleRefusedError("pools values to which a constant was added; add it behind the pooling")
 
 
+def _on_images(made: Made) -> bool:
+    """Whether what a convolution or pooling sees are images as the network has them, not rows of numbers reshaped."""
+    return all(len(as_image(piece.made.shape)) == 3 for piece in made.value.pieces)
+
+
 def _window(parameters: Any) -> SumPool:
     return SumPool(kernel=parameters["kernel"], stride=parameters["stride"], padding=parameters["padding"])
 
 
-def _plain(values: Array, shape: Shape) -> Array:
+def _plain(values: Array) -> Array:
     """One number where all are the same."""
     values = np.asarray(values, np.float32)
     return np.array(values.flat[0]) if np.all(values == values.flat[0]) else values
@@ -293,11 +307,14 @@ def _lifted(neuron: FloatNeuron, shape: Shape) -> FloatNeuron:
     """The neurons of (C, L) as those of (C, 1, L)."""
     if neuron.shape == shape or len(neuron.shape) != 2:
         return replace(neuron, shape=shape)
-    arrays = {name: value[..., None, :] for name, value in vars(neuron).items() if isinstance(value, np.ndarray) and value.ndim == 2}
+    fields = vars(neuron).items()
+    arrays = {name: v[..., None, :] for name, v in fields if isinstance(v, np.ndarray) and v.ndim == 2}
     return replace(neuron, shape=shape, **arrays)
 
 
 def _same(a: Any, b: Any) -> bool:
+    """Whether two nodes are of one type and hold the same."""
     if type(a) is not type(b):
         return False
-    return all(np.array_equal(x, y) if isinstance(x, np.ndarray) else x == y for x, y in zip(vars(a).values(), vars(b).values(), strict=True))
+    fields = zip(vars(a).values(), vars(b).values(), strict=True)
+    return all(np.array_equal(x, y) if isinstance(x, np.ndarray) else x == y for x, y in fields)

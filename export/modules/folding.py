@@ -38,7 +38,7 @@ class Keys:
 
     def value(self, value: Value, step: int) -> Any:
         """Of a value that is used in `step`."""
-        pieces = tuple((self.of(piece.made), piece.made.step - step, *map(_bytes, _places(piece))) for piece in value.pieces)
+        pieces = tuple((self.of(p.made), p.made.step - step, *map(_bytes, _places(p))) for p in value.pieces)
         return value.shape, pieces, _bytes(value.constant)
 
     def call(self, call: Call) -> Any:
@@ -118,23 +118,27 @@ def at_rest(made: Made) -> Array:
     size = int(np.prod(made.shape))
     if made.kind in ("cells", "potential", "input", "or"):
         return np.zeros(size)
-    parameters = made.call.parameters
     x = _full(made.value).copy()
     for piece in made.value.pieces:
         x += _placed(piece, at_rest(piece.made), made.value.size)
+    return x if made.kind == "sum" else response(made, x[None])[0]
+
+
+def response(made: Made, x: Array) -> Array:
+    """What a linear operation gives for x (N, inputs): (N, outputs) float64."""
+    parameters = made.call.parameters
     match made.kind:
         case "linear":
-            return parameters["weight"].astype(np.float64) @ x + (0 if parameters["bias"] is None else parameters["bias"])
+            out = x @ parameters["weight"].astype(np.float64).T
+            return out if parameters["bias"] is None else out + parameters["bias"]
         case "conv":
-            return apply(convolution(parameters), x.reshape(1, *as_image(made.value.shape))).ravel()
+            return apply(convolution(parameters), x.reshape(-1, *as_image(made.value.shape))).reshape(len(x), -1)
         case "pool":
-            image = x.reshape(1, *as_image(made.value.shape))
+            image = x.reshape(-1, *as_image(made.value.shape))
             window = (parameters["kernel"], parameters["stride"], parameters["padding"])
-            return sum_windows(image, *window).ravel() * parameters["factor"]
-        case "affine":
-            return x * parameters["factor"] + parameters["shift"]
+            return sum_windows(image, *window).reshape(len(x), -1) * parameters["factor"]
         case _:
-            return x
+            return x * parameters["factor"] + parameters["shift"]
 
 
 def convolution(parameters: Any) -> Conv:

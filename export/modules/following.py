@@ -51,15 +51,18 @@ class Following(TorchFunctionMode):
         self.seen: dict[int, Seen] = {}
         """By the number of a call."""
         self._paused = self._aside = 0
+        self._neurons: str | None = None
 
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Calls in it are followed, but have no number."""
         self._aside += 1
+        outer, self._neurons = self._neurons, self.places.layer
         try:
             yield
         finally:
             self._aside -= 1
+            self._neurons = outer
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -71,10 +74,13 @@ class Following(TorchFunctionMode):
 
     def enter(self, frames: Tensor, lead: Sequence[str], steps: Sequence[int]) -> Tensor:
         """Give frames their origins. `lead`: what their leading axes count, "time" or "recordings"."""
-        order = np.meshgrid(*(steps if axis == "time" else range(self.origins.recordings) for axis in lead), indexing="ij")
+        order = np.meshgrid(
+            *(steps if axis == "time" else range(self.origins.recordings) for axis in lead), indexing="ij"
+        )
         by = dict(zip(lead, (axis.ravel() for axis in order), strict=True))
-        whose = by["recordings"]
-        when = by.get("time", np.full(len(whose), steps[0]))
+        rows = int(np.prod(frames.shape[: len(lead)]))
+        whose = by.get("recordings", np.zeros(rows, int))
+        when = by.get("time", np.full(rows, steps[0]))
         shape = tuple(frames.shape[len(lead) :])
         call = Call("input", "input", "the frames")
         mades = [Made(call, step, shape, NOTHING) for step in sorted(steps)]
@@ -89,8 +95,8 @@ class Following(TorchFunctionMode):
         name = name_of(func)
         if name in names.RANDOM or (name in names.DROPOUTS and _training(name, args, kwargs)):
             raise ModuleRefusedError(
-                f"{self.places.place()}: {name} draws random numbers, and a network gives the same for the same frames; "
-                "leave it out of evaluation"
+                f"{self.places.place()}: {name} draws random numbers, and a network gives the same for the same "
+                "frames; leave it out of evaluation"
             )
         known = [t for t in _tensors((args, kwargs)) if self.origins.of(t) is not None]
         if not known:
@@ -197,10 +203,13 @@ class Following(TorchFunctionMode):
 
     def _call(self, kind: str, fallback: str, parameters: dict[str, Any]) -> Call:
         inside = self.places.label
-        name = inside if self.places.leaf is not None else f"{inside}_{fallback}" if self.places.depth > 1 else fallback
+        own = self.places.leaf is not None and self.places.layer != self._neurons
+        name = inside if own else f"{inside}_{fallback}" if self.places.depth > 1 else fallback
         return Call(kind, name, self.places.place(), self.calls, parameters)
 
-    def made(self, call: Call, result: Tensor, rows: Rows, values: dict[int, Value], lead: Shape | None = None) -> Tensor:
+    def made(
+        self, call: Call, result: Tensor, rows: Rows, values: dict[int, Value], lead: Shape | None = None
+    ) -> Tensor:
         """Say that `result` was made by `call`, from these values in these steps."""
         axes = len(rows.lead if lead is None else lead)
         shape = tuple(result.shape[axes:]) or (1,)

@@ -1,12 +1,15 @@
-"""What the files of the libraries are told by, and tell, whoever runs a module: to follow it, or to record it."""
+"""How the files of the libraries speak with whoever runs a module, to follow it or to record it."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from torch import Tensor, nn
 
 from export.modules.cells import Cells
+
+Form = Literal["step", "time-first", "batch-first", "squeezed"]
+"""One step (R, ...), all of them (T, R, ...) or (R, T, ...), or the latter in one axis (R * T, ...)."""
 
 
 class Host(Protocol):
@@ -27,6 +30,7 @@ class Host(Protocol):
         cells: Cells,
         x: Tensor,
         output: Tensor,
+        form: Form,
         *,
         state: Tensor | None,
         potential: Tensor | None,
@@ -38,6 +42,7 @@ class Host(Protocol):
             cells: what they compute.
             x: what arrived.
             output: their spikes; of neurons that never spike, the potential.
+            form: what the leading axes of x and output count.
             state: the potential that they began from; None: from rest.
             potential: what it is now: of the last step, or of all.
         """

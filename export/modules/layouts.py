@@ -9,23 +9,31 @@ from torch import Tensor, nn
 
 from export.modules.refusal import LayoutError, ModuleRefusedError
 
-Layout = Literal["time-first", "batch-first", "step"]
+Layout = Literal["time-first", "batch-first", "step", "one"]
 LAYOUTS: dict[Layout, str] = {
     "time-first": "(T, R, ...), all steps in one call",
     "batch-first": "(R, T, ...), all steps in one call",
     "step": "(R, ...), a call a step; states that it returns behind its output are passed to the next",
+    "one": "(T, ...), a recording a call",
 }
 
 
 def lead_of(layout: Layout) -> tuple[str, ...]:
     """What the leading axes of what a module is given count."""
-    return {"time-first": ("time", "recordings"), "batch-first": ("recordings", "time"), "step": ("recordings",)}[layout]
+    return {
+        "time-first": ("time", "recordings"),
+        "batch-first": ("recordings", "time"),
+        "step": ("recordings",),
+        "one": ("time",),
+    }[layout]
 
 
 def arranged(frames: Tensor, layout: Layout) -> list[Tensor]:
     """Frames (R, T, ...) as the module takes them, one tensor a call."""
     if layout == "step":
         return [frame.clone() for frame in frames.unbind(1)]
+    if layout == "one":
+        return [frames[0].clone()]
     return [frames.transpose(0, 1).contiguous() if layout == "time-first" else frames.clone()]
 
 

@@ -48,10 +48,9 @@ class Places:
 
     @property
     def label(self) -> str:
-        """Its name as a node has it: "block_conv"; of a numbered layer with its kind, "conv2d_0"."""
+        """Its name as a node has it: "block_0_conv"; of what has a number alone, with its kind, "conv2d_0"."""
         name = self.layer.replace(".", "_")
-        numbered = self.layer.rpartition(".")[2].isdigit()
-        return f"{type(self._running[-1]).__name__.lower()}_{name}" if numbered else name
+        return f"{type(self._running[-1]).__name__.lower()}_{name}" if name[:1].isdigit() else name
 
     @property
     def leaf(self) -> nn.Module | None:
@@ -80,10 +79,9 @@ def user_line() -> str:
 
 def _is_library(path: str) -> bool:
     return (
-        path.startswith("<")
-        or Path(path).resolve().parent in (OWN, OWN / "libraries")
+        path.startswith(("<", str(Path(torch.__file__).parent)))
         or "site-packages" in Path(path).parts
-        or path.startswith(str(Path(torch.__file__).parent))
+        or Path(path).resolve().parent in (OWN, OWN / "libraries")
     )
 
 

@@ -1,7 +1,5 @@
 """A network made from a module, held against the module itself on the same frames."""
 
-import numpy as np
-
 from deploy.checking.check import decided_by_rounding
 from deploy.network import Array, Network
 from deploy.runners import floating
@@ -27,8 +25,8 @@ def require_equal(network: Network, recorded: Trace, frames: Array, places: dict
     for name, layer in recorded.spiking.items():
         if not layer.output.any():
             raise ModuleRefusedError(
-                f"{places[name]}: layer {name} never spikes on these frames, so nothing is proven of it; give frames at "
-                "which it does"
+                f"{places[name]}: layer {name} never spikes on these frames, so nothing is proven of it; give frames "
+                "at which it does"
             )
     found = floating.run(network, frames)
     verdict = compare(recorded, found)
@@ -36,14 +34,17 @@ def require_equal(network: Network, recorded: Trace, frames: Array, places: dict
         return
     first = verdict.first
     assert first is not None
+    where = f"layer {first.layer}, recording {first.recording}, step {first.step}, neuron {first.neuron}"
+    gave, wrong = (_value(first.what, value) for value in (first.expected, first.found))
     raise ModuleRefusedError(
-        f"{places.get(first.layer, first.layer)}: the network made from the module differs from it first in layer "
-        f"{first.layer}, recording {first.recording}, step {first.step}, neuron {list(first.neuron)}: the module gives "
-        f"{_value(first.expected)}, the network {_value(first.found)}; what this layer does cannot be translated"
+        f"{places.get(first.layer, 'the output')}: the network made from the module differs from it, first in {where}: "
+        f"the module gives {gave}, the network {wrong}; what this layer does cannot be translated"
     )
 
 
-def _value(value: object) -> str:
-    if isinstance(value, bool | np.bool_):
+def _value(what: str, value: float | None) -> str:
+    if value is None:
+        return "something else"
+    if what == "spike":
         return "a spike" if value else "none"
-    return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
+    return f"{value:g}"

@@ -34,10 +34,13 @@ class Recorded:
     ) -> None:
         self._traced, self._fold, self._ending = traced, fold, ending
         self._layers, self._maxima = layers, maxima
-        self._where: dict[tuple[object, int], Place] = {}
-        for number, seen in traced.calls.items():
+        self._where: dict[tuple[object, int], list[Place]] = {}
+        self._turn: dict[int, int] = {}
+        for number, seen in sorted(traced.calls.items()):
             for i, made in enumerate(seen.mades):
-                self._where[fold.keys.call(made.call), made.step] = (number, i)
+                places = self._where.setdefault((fold.keys.call(made.call), made.step), [])
+                self._turn[id(made)] = len(places)
+                places.append((number, i))
         asked = [*maxima.values(), *self._summed()]
         self.calls = frozenset(
             self._place(made, step)[0] for made in asked for step in range(traced.steps) if made.kind not in OF_LAYERS
@@ -50,10 +53,11 @@ class Recorded:
         return [piece.made for piece in self._ending.value.pieces]
 
     def _place(self, made: Made, step: int) -> Place:
-        found = self._where.get((self._fold.keys.call(made.call), step))
-        if found is None:
+        found = self._where.get((self._fold.keys.call(made.call), step), [])
+        turn = self._turn[id(made)]
+        if turn >= len(found):
             raise ModuleRefusedError(f"{made.call.place}: is not computed in step {step}; compute it in every step")
-        return found
+        return found[turn]
 
     def trace(self, network: Network, given: Given, frames: Array, seconds: float) -> Trace:
         """The trace of a run."""
@@ -69,7 +73,9 @@ class Recorded:
                 spikes[name] = (given.layers[number] != 0).reshape(shape)
         for name, made in self._maxima.items():
             shape = (*frames.shape[:2], *network.neurons[name].shape)
-            spikes[name] = np.stack([self._output(made, t, given, frames) for t in range(frames.shape[1])], 1).reshape(shape) != 0
+            spikes[name] = (
+                np.stack([self._output(made, t, given, frames) for t in range(frames.shape[1])], 1).reshape(shape) != 0
+            )
         if READOUT in network.neurons and READOUT not in {**spikes, **v}:
             shape = (*frames.shape[:2], *network.neurons[READOUT].shape)
             v[READOUT] = self._readout(given, frames).reshape(shape)
@@ -113,8 +119,6 @@ class Recorded:
             source, target = piece.pairs()
             late = ending.step - piece.made.step
             for t in range(late, frames.shape[1]):
-                np.add.at(whole[:, t], (slice(None), target), self._output(piece.made, t - late, given, frames)[:, source])
+                output = self._output(piece.made, t - late, given, frames)
+                np.add.at(whole[:, t].T, target, output[:, source].T)
         return whole.cumsum(1, dtype=np.float32)
-
-
-

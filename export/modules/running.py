@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from deploy.network import Array
 from export.modules.cells import Cells
+from export.modules.host import Form
 from export.modules.layouts import Layout, arranged, call_module
 from export.modules.libraries.table import heard
 from export.modules.places import Places
@@ -24,7 +25,7 @@ BATCH = 32
 
 @dataclass
 class Given:
-    """What a run gave: by number of a layer its output (R, T, ...), float32, and by call of PyTorch what was asked for."""
+    """What a run gave, (R, T, ...) float32: by number of a layer, and by call of PyTorch what was asked for."""
 
     layers: dict[int, Array] = field(default_factory=dict)
     potentials: dict[int, Array] = field(default_factory=dict)
@@ -48,8 +49,9 @@ def run_module(
         ModuleRefusedError: it draws random numbers, or gives something else in a second run.
     """
     parts = []
-    for start in range(0, len(frames), BATCH):
-        batch = frames[start : start + BATCH]
+    size = 1 if layout == "one" else BATCH
+    for start in range(0, len(frames), size):
+        batch = frames[start : start + size]
         before = _random_state()
         parts.append(_run(module, batch, layout, traced, calls))
         if _random_state() != before:
@@ -100,6 +102,7 @@ class _Recorder:
         cells: Cells,
         x: Tensor,
         output: Tensor,
+        form: Form,
         *,
         state: Tensor | None,
         potential: Tensor | None,
@@ -149,8 +152,8 @@ def _require_equal(first: Given, second: Given, place: Callable[[int], str]) -> 
     for number, values in first.layers.items():
         if not np.array_equal(values, second.layers[number]):
             raise ModuleRefusedError(
-                f"{place(number)}: gives something else when the module runs a second time on the same frames; it draws "
-                "random numbers or keeps a state"
+                f"{place(number)}: gives something else when the module runs a second time on the same frames; it "
+                "draws random numbers or keeps a state"
             )
 
 

@@ -53,9 +53,9 @@ def padding_of(piece: Piece, shape: Shape) -> tuple[int, int] | None:
     if rows < 0 or columns < 0 or (before[1] + 2 * rows, before[2] + 2 * columns) != after[1:]:
         return None
     source, target = piece.pairs()
-    places = np.arange(int(np.prod(after))).reshape(after)[
-        :, rows : rows + before[1], columns : columns + before[2]
-    ].ravel()
+    places = (
+        np.arange(int(np.prod(after))).reshape(after)[:, rows : rows + before[1], columns : columns + before[2]].ravel()
+    )
     order = np.argsort(target, kind="stable")
     fits = len(target) == len(places) and np.array_equal(target[order], places)
     return (rows, columns) if fits and np.array_equal(source[order], np.arange(len(places))) else None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from deploy.network import Array, Conv, Dense
-from export.modules.folding import convolution
+from export.modules.folding import convolution, response
 from export.modules.refusal import ModuleRefusedError
 from export.modules.shapes import as_image, channels_of, padding_of, per_channel
 from export.modules.values import Made, Piece, Value
@@ -56,6 +56,24 @@ def taken_apart(made: Made) -> Synapses:
     return _conv(made)
 
 
+LARGEST_MATRIX = 1 << 22
+"""Weights of a convolution or pooling written as a matrix; more are no way to say it."""
+
+
+def as_linear(made: Made) -> Made:
+    """A convolution or pooling as a linear layer over its elements in one row."""
+    inputs = made.value.size
+    if inputs * int(np.prod(made.shape)) > LARGEST_MATRIX:
+        raise ModuleRefusedError(
+            f"{inputs} values that were no image become one of {made.value.shape}; a network has no such node: "
+            "begin with an image"
+        )
+    bias = response(made, np.zeros((1, inputs)))[0]
+    weight = (response(made, np.eye(inputs)) - bias).T
+    parameters = {"weight": weight.astype(np.float32), "bias": bias.astype(np.float32) if bias.any() else None}
+    return replace(made, call=replace(made.call, kind="linear", parameters=parameters))
+
+
 def _times(node: Dense | Conv, factor: Array) -> Any:
     shaped = factor.reshape(-1, *(1,) * (node.weight.ndim - 1))
     return replace(node, weight=(node.weight.astype(np.float64) * shaped).astype(np.float32))
@@ -77,7 +95,7 @@ def _linear(made: Made) -> Synapses:
             if not piece.whole:
                 source, target = piece.pairs()
                 mine = np.zeros((len(weight), int(np.prod(inner.shape))), np.float32)
-                np.add.at(mine, (slice(None), source), weight[:, target])
+                np.add.at(mine.T, source, weight[:, target].T)
             if inner.kind == "affine":
                 bias = bias + mine.astype(np.float64) @ inner.call.parameters["shift"]
                 apply((mine * inner.call.parameters["factor"]).astype(np.float32), inner.value)
@@ -123,7 +141,7 @@ def _selected(node: Conv, piece: Piece, value: Value) -> Conv:
             "channels can be taken, and zeros put around them evenly"
         )
     weight = np.zeros((len(node.weight), piece.made.shape[0], *node.weight.shape[2:]), np.float32)
-    np.add.at(weight, (slice(None), channels[0]), node.weight[:, channels[1]])
+    np.add.at(weight.swapaxes(0, 1), channels[0], node.weight[:, channels[1]].swapaxes(0, 1))
     return replace(node, weight=weight)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from deploy.network import Array, Shape
 from export.modules.cells import Cells
 from export.modules.following import Following
+from export.modules.host import Form
 from export.modules.layouts import Layout, arranged, call_module, lead_of
 from export.modules.libraries.table import heard
 from export.modules.origins import Origins, Rows, Seen
@@ -20,7 +21,7 @@ from export.modules.refusal import LayoutError, ModuleRefusedError
 from export.modules.values import Call, Made, Value
 
 RECORDINGS = 2
-"""As many tell an axis of recordings from one of steps."""
+"""As many tell an axis of recordings from one of features."""
 
 
 @dataclass
@@ -64,8 +65,9 @@ def trace(module: nn.Module, frames: Array, layout: Layout) -> Traced:
         LayoutError: it takes them in another order of axes.
         ModuleRefusedError: it does something that no network says.
     """
-    picked = torch.from_numpy(np.ascontiguousarray(np.resize(frames, (RECORDINGS, *frames.shape[1:]))))
-    origins, places = Origins(RECORDINGS), Places(module)
+    recordings = 1 if layout == "one" else RECORDINGS
+    picked = torch.from_numpy(np.ascontiguousarray(np.resize(frames, (recordings, *frames.shape[1:]))))
+    origins, places = Origins(recordings), Places(module)
     following = Following(origins, places)
     host = _Tracer(following, frames.shape[1])
     given = arranged(picked, layout)
@@ -107,12 +109,14 @@ class _Tracer:
         cells: Cells,
         x: Tensor,
         output: Tensor,
+        form: Form,
         *,
         state: Tensor | None,
         potential: Tensor | None,
     ) -> None:
         with self._mode.paused():
             rows, values = self._arriving(x)
+            _require_form(rows, form)
             number, first = self._began(layer, cells, state, values)
             known = self.traced.layers[number]
             when = dict(zip(values, range(first, first + len(values)), strict=True))
@@ -138,9 +142,7 @@ class _Tracer:
         value = Value(tuple(x.shape[1:]), (), flat[0] if flat.any() else None)
         return Rows((len(x),), np.zeros(len(x), int), np.arange(len(x)), {0: value}), {0: value}
 
-    def _began(
-        self, layer: nn.Module, cells: Cells, state: Tensor | None, values: dict[int, Value]
-    ) -> tuple[int, int]:
+    def _began(self, layer: nn.Module, cells: Cells, state: Tensor | None, values: dict[int, Value]) -> tuple[int, int]:
         """Which layer of neurons goes on, and the step that comes next for it; without a state a new layer."""
         if state is not None and not self._origins.is_constant(state):
             before = next(iter(self._origins.rows(state).values.values())).only
@@ -187,7 +189,21 @@ class _Tracer:
             rows = self._origins.rows(tensor)
             self.traced.output = rows.values
             return
-        raise ModuleRefusedError("nothing that the module returns depends on the frames; return its last layer's output")
+        raise ModuleRefusedError("nothing that the module returns depends on the frames; return its last layer")
+
+
+def _require_form(rows: Rows, form: Form) -> None:
+    """Raises LayoutError where the leading axes count something else than these neurons take them for."""
+    lead = len(rows.lead)
+    steps, recordings = (values.reshape(rows.lead) for values in (rows.steps, rows.recordings))
+    fits = {
+        "step": lead == 1 and len(np.unique(steps)) == 1,
+        "time-first": lead == 2 and bool(np.all(recordings == recordings[:1])),
+        "batch-first": lead == 2 and bool(np.all(steps == steps[:1])),
+        "squeezed": lead == 1 and len(np.unique(steps)) > 1 and bool(recordings[0] == recordings[1]),
+    }
+    if not fits[form]:
+        raise LayoutError(f"neurons that take {form} values get others; their leading axes are {rows.lead}")
 
 
 def flat_tensors(value: Any) -> list[Tensor]:
@@ -197,4 +213,3 @@ def flat_tensors(value: Any) -> list[Tensor]:
     if isinstance(value, dict):
         value = list(value.values())
     return [t for each in value for t in flat_tensors(each)] if isinstance(value, list | tuple) else []
-

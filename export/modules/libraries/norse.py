@@ -13,11 +13,12 @@ from importlib import import_module
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from export.modules.cells import Cells, fires_at_threshold
 from export.modules.host import Follow, Host
 from export.modules.refusal import ModuleRefusedError
+
 
 def rest(layer: nn.Module) -> None:
     """norse keeps no states."""
@@ -28,7 +29,8 @@ def _follow(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], forward: 
     x, state = passed["input_tensor"], passed.get("state")
     output, after = host.run(lambda: forward(*args, **kwargs))
     start = None if state is None or state.v.shape != after.v.shape else state.v
-    host.cells(layer, _cells(layer), x, output, state=start, potential=after.v)
+    form = "step" if type(layer).__name__.endswith("Cell") else "time-first"
+    host.cells(layer, _cells(layer), x, output, form, state=start, potential=after.v)
     host.given(layer, output)
     return output, after
 
@@ -51,8 +53,10 @@ def _follow_recurrent(
             arriving = arriving + torch.nn.functional.linear(state.z, layer.recurrent_weights)
         before = state or host.run(lambda: layer.state_fallback(x))
         weights = (layer.input_weights, layer.recurrent_weights, layer.p, layer.dt)
-        output, after = host.run(lambda now=now, before=before: layer.activation(now, before, *weights))
-        host.cells(layer, _cells(layer), arriving, output, state=state and state.v, potential=after.v)
+        output, after = host.run(
+            lambda now=now, before=before, weights=weights: layer.activation(now, before, *weights)
+        )
+        host.cells(layer, _cells(layer), arriving, output, "step", state=state and state.v, potential=after.v)
         outputs.append(output)
         state = after
     whole = torch.stack(outputs) if over_time else outputs[0]
@@ -65,7 +69,9 @@ def _cells(layer: Any) -> Cells:
     functional = import_module("norse.torch.functional.threshold")
     at_threshold = fires_at_threshold(lambda x: functional.threshold(x, p.method, p.alpha))
     if kind.startswith("IAF"):
-        return Cells(keep=1.0, threshold=p.v_th, at_threshold=at_threshold, reset=p.v_reset, start=p.v_reset, dt=layer.dt)
+        return Cells(
+            keep=1.0, threshold=p.v_th, at_threshold=at_threshold, reset=p.v_reset, start=p.v_reset, dt=layer.dt
+        )
     rate = layer.dt * torch.as_tensor(p.tau_mem_inv).double()
     reset = getattr(p, "reset_method", None)
     name = getattr(reset, "__name__", "reset_value")
@@ -90,5 +96,5 @@ FOLLOW: dict[str, Follow] = {
     **dict.fromkeys(("LIFBoxCell", "LIFCell", "LIF", "IAFCell", "IAF"), _follow),
     **dict.fromkeys(("LIFRecurrentCell", "LIFRecurrent"), _follow_recurrent),
 }
-BASES = ("SNNCell", "SNNRecurrentCell", "SNN", "SNNRecurrent")
+BASES = STATEFUL = ("SNNCell", "SNNRecurrentCell", "SNN", "SNNRecurrent")
 REST: Callable[[nn.Module], None] = rest

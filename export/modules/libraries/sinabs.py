@@ -29,7 +29,8 @@ def _follow(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], forward: 
     x: Tensor = args[0] if args else kwargs["input_data"]
     state = layer.v_mem if layer.v_mem.numel() else None
     output = host.run(lambda: forward(*args, **kwargs))
-    host.cells(layer, _cells(layer), x, output, state=state, potential=layer.v_mem)
+    form = "squeezed" if type(layer).__name__.endswith("Squeeze") else "batch-first"
+    host.cells(layer, _cells(layer), x, output, form, state=state, potential=layer.v_mem)
     host.given(layer, output)
     return output
 
@@ -52,7 +53,7 @@ def _follow_recurrent(
         if outputs:
             arriving = now + layer.rec_connect(outputs[-1]).reshape(now.shape)
         output = host.run(lambda arriving=arriving: _step(layer, arriving))
-        host.cells(layer, cells, arriving, output, state=state, potential=layer.v_mem)
+        host.cells(layer, cells, arriving, output, "step", state=state, potential=layer.v_mem)
         state = layer.v_mem
         outputs.append(output)
     whole = torch.stack(outputs, 1)
@@ -62,7 +63,7 @@ def _follow_recurrent(
 
 def _step(layer: Any, arriving: Tensor) -> Tensor:
     """One step of the layer without its feedback."""
-    functional = import_module("sinabs.layers.functional")
+    functional = import_module("sinabs.layers.functional.lif")
     spikes, state = functional.lif_forward_single(
         input_data=arriving,
         alpha_mem=layer.alpha_mem_calculated,
@@ -119,5 +120,5 @@ FOLLOW: dict[str, Follow] = {
     **dict.fromkeys(("IAF", "LIF", "ExpLeak", "IAFSqueeze", "LIFSqueeze", "ExpLeakSqueeze"), _follow),
     **dict.fromkeys(("IAFRecurrent", "LIFRecurrent"), _follow_recurrent),
 }
-BASES = ("StatefulLayer",)
+BASES = STATEFUL = ("StatefulLayer",)
 REST: Callable[[nn.Module], None] = rest

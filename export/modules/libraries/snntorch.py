@@ -30,7 +30,7 @@ STATES = {
 
 def rest(layer: Any) -> None:
     """Forget all states."""
-    for name in STATES[type(layer).__name__]:
+    for name in STATES.get(type(layer).__name__, ()):
         setattr(layer, name, torch.zeros(0))
 
 
@@ -45,7 +45,7 @@ def _follow(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], forward: 
         x = x + layer.recurrent(before if before.shape == x.shape else torch.zeros_like(x))
     given = host.run(lambda: forward(*args, **kwargs))
     output = given[0] if isinstance(given, tuple) else given
-    host.cells(layer, _cells(layer, kind), x, output, state=_fitting(states["mem"], x), potential=layer.mem)
+    host.cells(layer, _cells(layer, kind), x, output, "step", state=_fitting(states["mem"], x), potential=layer.mem)
     host.given(layer, output, layer.mem)
     host.scaled(output, layer.graded_spikes_factor)
     return given
@@ -73,5 +73,5 @@ def _cells(layer: Any, kind: str) -> Cells:
 
 
 FOLLOW: dict[str, Follow] = dict.fromkeys(STATES, _follow)
-BASES = ("SpikingNeuron",)
+BASES = STATEFUL = ("SpikingNeuron",)
 REST: Callable[[nn.Module], None] = rest

@@ -19,7 +19,7 @@ from export.modules.refusal import ModuleRefusedError
 
 
 def rest(layer: Any) -> None:
-    """Forget the potential."""
+    """Forget the potential; of a container, what it feeds back."""
     layer.reset()
 
 
@@ -27,7 +27,8 @@ def _follow(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], forward: 
     x: Tensor = args[0] if args else kwargs["x"]
     state = layer.v if isinstance(layer.v, Tensor) else None
     output = host.run(lambda: forward(*args, **kwargs))
-    host.cells(layer, _cells(layer), x, output, state=state, potential=layer.v)
+    form = "step" if layer.step_mode == "s" else "time-first"
+    host.cells(layer, _cells(layer), x, output, form, state=state, potential=layer.v)
     host.given(layer, output)
     return output
 
@@ -56,4 +57,5 @@ def _cells(layer: Any) -> Cells:
 
 FOLLOW: dict[str, Follow] = dict.fromkeys(("IFNode", "LIFNode", "ParametricLIFNode"), _follow)
 BASES = ("BaseNode", "SimpleBaseNode", "NonSpikingBaseNode")
+STATEFUL = ("MemoryModule",)
 REST: Callable[[nn.Module], None] = rest

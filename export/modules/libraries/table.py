@@ -11,47 +11,60 @@ from export.modules.host import Host
 from export.modules.refusal import ModuleRefusedError
 
 LIBRARIES = ("snntorch", "spikingjelly", "norse", "sinabs")
-"""By the name of their package; each has a file here with FOLLOW, BASES and REST."""
+"""By the name of their package; each has a file here with FOLLOW, BASES (its
+neurons), STATEFUL (what REST brings to rest) and REST."""
 
 
 @contextmanager
 def heard(module: nn.Module, host: Host, place: Callable[[], str]) -> Iterator[None]:
     """The neurons of a module tell `host` what they do; they begin and end at rest."""
-    layers = {layer: known for layer in module.modules() if (known := _library(layer)) is not None}
+    layers = {layer: known for layer in module.modules() if (known := _neurons(layer)) is not None}
+    _rest(module)
     for layer, known in layers.items():
-        _rest(layer, known)
         layer.forward = _hearing(layer, known, layer.forward, host, place)
     try:
         yield
     finally:
-        for layer, known in layers.items():
+        for layer in layers:
             del layer.forward
-            _rest(layer, known)
+        _rest(module)
 
 
 def has_neurons(module: nn.Module) -> bool:
     """Whether a layer of it is a library's neurons."""
-    return any(_library(layer) is not None for layer in module.modules())
+    return any(_neurons(layer) is not None for layer in module.modules())
 
 
 def _library(layer: nn.Module) -> Any:
-    """The file of the library whose neurons these are, or are derived from; None of any other layer."""
+    """The file of the library that a layer is of, or derived from; None of any other."""
     for base in type(layer).__mro__:
         root = base.__module__.partition(".")[0]
         if root in LIBRARIES:
-            known = import_module(f"export.modules.libraries.{root}")
-            return known if any(parent.__name__ in known.BASES for parent in type(layer).__mro__) else None
+            return import_module(f"export.modules.libraries.{root}")
     return None
 
 
-def _is_known(layer: nn.Module, known: Any) -> bool:
+def _neurons(layer: nn.Module) -> Any:
+    """The same of neurons alone."""
+    known = _library(layer)
+    return known if known is not None and _is_one_of(layer, known.BASES) else None
+
+
+def _is_one_of(layer: nn.Module, names: tuple[str, ...]) -> bool:
+    return any(base.__name__ in names for base in type(layer).__mro__)
+
+
+def _rest(module: nn.Module) -> None:
+    """Bring all that keeps a state to rest."""
+    for layer in module.modules():
+        known = _library(layer)
+        if known is not None and _is_one_of(layer, known.STATEFUL):
+            known.REST(layer)
+
+
+def _is_followed(layer: nn.Module, known: Any) -> bool:
     root = type(layer).__module__.partition(".")[0]
     return known.__name__.endswith(f".{root}") and type(layer).__name__ in known.FOLLOW
-
-
-def _rest(layer: nn.Module, known: Any) -> None:
-    if _is_known(layer, known):
-        known.REST(layer)
 
 
 def _hearing(layer: nn.Module, known: Any, forward: Callable[..., Any], host: Host, place: Callable[[], str]) -> Any:
@@ -59,7 +72,7 @@ def _hearing(layer: nn.Module, known: Any, forward: Callable[..., Any], host: Ho
         kind = type(layer).__name__
         library = known.__name__.rpartition(".")[2]
         try:
-            if not _is_known(layer, known):
+            if not _is_followed(layer, known):
                 raise ModuleRefusedError(f"a {kind}; of {library}, {', '.join(known.FOLLOW)} can be followed")
             with host.aside():
                 return known.FOLLOW[kind](layer, args, kwargs, forward, host)
