@@ -1,8 +1,11 @@
-"""From a trained student to files that others can run. Imports both other wings.
+"""From a trained student, or any spiking torch module, to files that others can run. Imports both other wings.
 
     import export
     exported = export.export(export.Plan(run="runs/demo", to="nir"))
     exported.model, exported.trace, exported.accuracy
+
+    network = export.from_torch(module, frames)
+    trace = export.record(module, frames)
 
 A name is loaded where it is first used: `import export` is light, and PyTorch comes with what needs it.
 """
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
     from export.fold import student_to_network
     from export.foreign import finetune_file
     from export.integer import IntegerNetwork
+    from export.modules.api import from_torch, record
+    from export.modules.exporting import ExportedModule, export_module
+    from export.modules.plan import ModulePlan
     from export.pipeline import calibration, export
     from export.plan import Plan
     from export.recording import record_float, record_quantized
@@ -22,11 +28,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Exported",
+    "ExportedModule",
     "IntegerNetwork",
+    "ModulePlan",
     "Plan",
     "calibration",
     "export",
+    "export_module",
     "finetune_file",
+    "from_torch",
+    "record",
     "record_float",
     "record_quantized",
     "student_to_network",
@@ -35,11 +46,16 @@ __all__ = [
 
 _MODULES = {
     "Exported": "exported",
+    "ExportedModule": "modules.exporting",
     "IntegerNetwork": "integer",
+    "ModulePlan": "modules.plan",
     "Plan": "plan",
     "calibration": "pipeline",
     "export": "pipeline",
+    "export_module": "modules.exporting",
     "finetune_file": "foreign",
+    "from_torch": "modules.api",
+    "record": "modules.api",
     "record_float": "recording",
     "record_quantized": "recording",
     "student_to_network": "fold",

@@ -1,4 +1,4 @@
-"""ckd-export: from a run folder to a model file and the trace that proves it."""
+"""ckd-export: from a run folder, or a module of one's own, to a model file and the trace that proves it."""
 
 import json
 import os
@@ -17,26 +17,34 @@ from deploy.errors import DeployError
 from deploy.report.console import PlainConsole, show_parameters, warn_of_overflows
 from export.exported import Exported
 from export.formats import FORMATS
+from export.modules.layout_names import LAYOUTS
+from export.modules.plan import ModulePlan, names_factory
 from export.plan import CHIP_NAMES, Plan
 
 if TYPE_CHECKING:
+    from export.modules.exporting import ExportedModule
+
     To = str
     Chip = str
+    Layout = str
 else:
-    To, Chip = (tyro.extras.literal_type_from_choices(list(names)) for names in (FORMATS, CHIP_NAMES))
+    To, Chip, Layout = (tyro.extras.literal_type_from_choices(list(names)) for names in (FORMATS, CHIP_NAMES, LAYOUTS))
 
 CHIP = "The chip whose integers the student gets; none keeps its floats."
+LAYOUT = "How it takes frames: " + "; ".join(f"{name}, {what}" for name, what in LAYOUTS.items())
+LAYOUT += ". Default: found out, where only one is possible."
 TO = "The format. " + "; ".join(f"{form.name}: {form.help}" for form in FORMATS.values()) + "."
 OUT = (
     "Where the model file goes; its trace lies beside it. Default: "
     + ", ".join(f"{form.stem}{form.ending}" for form in FORMATS.values())
-    + " in the run folder. With --to onnx the float student is written beside it, at NAME_float."
+    + " in the run folder; of a module FACTORY and the ending. With --to onnx the floats are written beside it, at "
+    + "NAME_float."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class WhatFilesLeaveOut:
-    """What a model file of another tool may not say."""
+    """What a model file of another tool may not say, and a module does not."""
 
     dt: float | None = None
     """What its time constants take for a step, in seconds; default: step_us."""
@@ -51,15 +59,34 @@ class WhatFilesLeaveOut:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OfModule:
+    """What concerns a module of one's own alone."""
+
+    weights: Path | None = None
+    """A module's state dict, a .pt or .safetensors file. Default: as FACTORY makes it."""
+    frames: Path | None = None
+    """Frames that calibrate and prove a module, a .npy of counts (R, T, ...), in place of --events."""
+    recordings: int | None = None
+    """How many of them a module gets. Default: all."""
+    height: int | None = None
+    """Rows of pixels of a module's --events."""
+    width: int | None = None
+    """Columns of pixels of a module's --events."""
+    layout: Annotated[Layout | None, tyro.conf.arg(help=LAYOUT)] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Command:
-    """Export a trained student.
+    """Export a trained student, or a torch module of one's own.
 
     Example: ckd-export --to nir runs/digits-seed0
+    Example: ckd-export --to nir my_package.models:make --weights w.pt --frames in.npy
     Example: ckd-export other.nir --finetune 200 --events recordings/ -o ready.nir --step-us 20000 --steps 15
     """
 
     run: Annotated[Path, tyro.conf.Positional]
-    """The run folder that python -m ckd.train wrote; or any model file, to be trained on the grid (--finetune)."""
+    """The run folder that python -m ckd.train wrote; or any model file, to be trained on the grid (--finetune);
+    or PACKAGE.MODULE:FACTORY, a module of layers of PyTorch and neurons of snnTorch, spikingjelly, norse or sinabs."""
     to: Annotated[To, tyro.conf.arg(help=TO)] = "nir"
     out: Annotated[Path | None, tyro.conf.arg(help=OUT, aliases=["-o"])] = None
     chip: Annotated[Chip, tyro.conf.arg(help=CHIP)] = "loihi2"
@@ -69,7 +96,9 @@ class Command:
     """Iterations of training on the grid after quantizing: a run on its own recordings and with its teacher, a model
     file on those of --events, by their labels."""
     events: Path | None = None
-    """Recordings that a model file is fine-tuned and tested on, as <class>/<file>."""
+    """Recordings that a model file is fine-tuned and tested on, or a module calibrated and proven with, as
+    <class>/<file>."""
+    module: Annotated[OfModule, tyro.conf.arg(name="")] = field(default_factory=OfModule)
     said: Annotated[WhatFilesLeaveOut, tyro.conf.arg(name="")] = field(default_factory=WhatFilesLeaveOut)
     device: str = "cpu"
     """Where PyTorch runs the student for the trace, and trains it on the grid."""
@@ -108,7 +137,12 @@ def _main(args: list[str] | None) -> int:
     return 0
 
 
-def _exported(command: Command) -> Exported:
+def _exported(command: Command) -> "Exported | ExportedModule":
+    if names_factory(command.run):
+        return _exported_module(command)
+    if command.module != OfModule():
+        option = next(name for name, value in vars(command.module).items() if value is not None)
+        raise DeployError(f"--{option} is for a module, PACKAGE.MODULE:FACTORY; {command.run} is none")
     from export.foreign import finetune_file, is_model_file
     from export.pipeline import export
 
@@ -119,6 +153,17 @@ def _exported(command: Command) -> Exported:
     return export(command.plan, stage=_progress_bar)
 
 
+def _exported_module(command: Command) -> "ExportedModule":
+    from export.modules.exporting import export_module
+
+    said = command.said
+    if said.reset is not None or said.reset_delay:
+        raise DeployError(f"{command.run}: a module says itself how its neurons reset; leave out --reset")
+    plan = {field.name: getattr(command.plan, field.name) for field in fields(Plan)}
+    how = {"events": command.events, "dt": said.dt, "step_us": said.step_us, "steps": said.steps}
+    return export_module(ModulePlan(**plan, **how, **vars(command.module)))
+
+
 @contextmanager
 def _progress_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
     with RichReporter() as reporter:
@@ -126,21 +171,37 @@ def _progress_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
         yield reporter.advance
 
 
-def _print_report(exported: Exported) -> None:
+def _print_report(exported: "Exported | ExportedModule") -> None:
     console = PlainConsole()
     if exported.parameters:
         show_parameters(console, exported.parameters)
     rates = ", ".join(f"{layer} {rate:.1%}" for layer, rate in exported.rates.items())
+    for line in _accuracies(exported) if isinstance(exported, Exported) else _proof(exported):
+        console.print(line, highlight=False)
+    console.print(f"spikes per neuron and step: {rates}", highlight=False)
+    warn_of_overflows(console, exported.overflows)
+    console.print(f"wrote {', '.join(map(str, exported.files))}", soft_wrap=True)
+
+
+def _accuracies(exported: Exported) -> list[str]:
     before = exported.quantized_accuracy
-    console.print(
+    return [
         f"accuracy on {exported.recordings} test recordings: float {exported.float_accuracy:.2%}, "
         + ("" if before is None else f"on the grid {before:.2%}, fine-tuned there ")
         + ("" if before is not None else "exported ")
         + f"({exported.chip}) {exported.accuracy:.2%}"
-    )
-    console.print(f"spikes per neuron and step: {rates}", highlight=False)
-    warn_of_overflows(console, exported.overflows)
-    console.print(f"wrote {', '.join(map(str, exported.files))}", soft_wrap=True)
+    ]
+
+
+def _proof(exported: "ExportedModule") -> list[str]:
+    compared = ", ".join(f"{layer} {count:,}" for layer, count in exported.layers.items())
+    lines = [f"equal to the module ({exported.layout}), neuron-steps compared: {compared}"]
+    if exported.float_accuracy is not None and exported.accuracy is not None:
+        lines.append(
+            f"accuracy: module {exported.float_accuracy:.2%}, exported ({exported.chip}) {exported.accuracy:.2%}"
+        )
+    share = f"{exported.same_predictions:.2%} of {exported.recordings} recordings"
+    return [*lines, f"same prediction ({exported.chip}) for {share}"]
 
 
 if __name__ == "__main__":

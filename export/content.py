@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 class Content:
     """A run, its float student and the student as exported, each with the trace that proves it.
 
-    run: its folder also has the teacher.
+    run: its folder also has the teacher; None of a module that no run trained.
     floating, float_trace: the student as it was trained, over the test recordings.
     network, trace: the student on the grid, over the same recordings; the float one where no chip was asked for.
     """
 
-    run: "Run"
+    run: "Run | None"
     floating: Network
     float_trace: Trace
     network: Network

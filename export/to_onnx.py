@@ -21,7 +21,7 @@ def write(content: Content, model: Path) -> list[Path]:
     The float student lies at NAME_float.onnx; as .nir too, from which a check tells rounding from error.
     """
     files: list[Path] = []
-    if (content.run.path / "teacher.safetensors").is_file():
+    if content.run is not None and (content.run.path / "teacher.safetensors").is_file():
         # Imported here: the table of formats, which a help text is made from, loads without PyTorch.
         from export.teacher import write_teacher
 

@@ -15,7 +15,7 @@ from export.modules.building import Builder
 from export.modules.ending import ending_of
 from export.modules.evaluation import evaluated
 from export.modules.folding import Fold
-from export.modules.layouts import LAYOUTS, Layout
+from export.modules.layout_names import LAYOUTS, Layout
 from export.modules.libraries.table import LIBRARIES, has_neurons
 from export.modules.proof import require_equal
 from export.modules.recording import Recorded

@@ -2,20 +2,13 @@
 
 import inspect
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from export.modules.layout_names import Layout
 from export.modules.refusal import LayoutError, ModuleRefusedError
-
-Layout = Literal["time-first", "batch-first", "step", "one"]
-LAYOUTS: dict[Layout, str] = {
-    "time-first": "(T, R, ...), all steps in one call",
-    "batch-first": "(R, T, ...), all steps in one call",
-    "step": "(R, ...), a call a step; states that it returns behind its output are passed to the next",
-    "one": "(T, ...), a recording a call",
-}
 
 
 def lead_of(layout: Layout) -> tuple[str, ...]:

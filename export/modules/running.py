@@ -14,7 +14,8 @@ from torch.overrides import TorchFunctionMode
 from deploy.network import Array
 from export.modules.cells import Cells
 from export.modules.host import Form
-from export.modules.layouts import Layout, arranged, call_module
+from export.modules.layout_names import Layout
+from export.modules.layouts import arranged, call_module
 from export.modules.libraries.table import heard
 from export.modules.places import Places
 from export.modules.refusal import ModuleRefusedError

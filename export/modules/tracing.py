@@ -13,7 +13,8 @@ from deploy.network import Array, Shape
 from export.modules.cells import Cells
 from export.modules.following import Following
 from export.modules.host import Form
-from export.modules.layouts import Layout, arranged, call_module, lead_of
+from export.modules.layout_names import Layout
+from export.modules.layouts import arranged, call_module, lead_of
 from export.modules.libraries.table import heard
 from export.modules.origins import Origins, Rows, Seen
 from export.modules.places import Places

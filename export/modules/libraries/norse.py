@@ -98,3 +98,4 @@ FOLLOW: dict[str, Follow] = {
 }
 BASES = STATEFUL = ("SNNCell", "SNNRecurrentCell", "SNN", "SNNRecurrent")
 REST: Callable[[nn.Module], None] = rest
+SAVED_STATES: tuple[str, ...] = ()

@@ -122,3 +122,4 @@ FOLLOW: dict[str, Follow] = {
 }
 BASES = STATEFUL = ("StatefulLayer",)
 REST: Callable[[nn.Module], None] = rest
+SAVED_STATES: tuple[str, ...] = ("v_mem", "i_syn")

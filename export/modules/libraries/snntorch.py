@@ -75,3 +75,4 @@ def _cells(layer: Any, kind: str) -> Cells:
 FOLLOW: dict[str, Follow] = dict.fromkeys(STATES, _follow)
 BASES = STATEFUL = ("SpikingNeuron",)
 REST: Callable[[nn.Module], None] = rest
+SAVED_STATES: tuple[str, ...] = ("mem", "syn", "spk")

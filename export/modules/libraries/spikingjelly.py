@@ -59,3 +59,4 @@ FOLLOW: dict[str, Follow] = dict.fromkeys(("IFNode", "LIFNode", "ParametricLIFNo
 BASES = ("BaseNode", "SimpleBaseNode", "NonSpikingBaseNode")
 STATEFUL = ("MemoryModule",)
 REST: Callable[[nn.Module], None] = rest
+SAVED_STATES: tuple[str, ...] = ()

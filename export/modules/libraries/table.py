@@ -12,7 +12,8 @@ from export.modules.refusal import ModuleRefusedError
 
 LIBRARIES = ("snntorch", "spikingjelly", "norse", "sinabs")
 """By the name of their package; each has a file here with FOLLOW, BASES (its
-neurons), STATEFUL (what REST brings to rest) and REST."""
+neurons), STATEFUL (what REST brings to rest), REST, and
+SAVED_STATES (what a state dict holds of their state)."""
 
 
 @contextmanager
@@ -33,6 +34,16 @@ def heard(module: nn.Module, host: Host, place: Callable[[], str]) -> Iterator[N
 def has_neurons(module: nn.Module) -> bool:
     """Whether a layer of it is a library's neurons."""
     return any(_neurons(layer) is not None for layer in module.modules())
+
+
+def states_of(module: nn.Module) -> set[str]:
+    """The names of what a module's state dict holds of the state of neurons."""
+    found: set[str] = set()
+    for name, layer in module.named_modules():
+        known = _neurons(layer)
+        if known is not None:
+            found |= {f"{name}.{state}".lstrip(".") for state in known.SAVED_STATES}
+    return found
 
 
 def _library(layer: nn.Module) -> Any:
