@@ -68,7 +68,7 @@ class Builder:
             try:
                 self._terms[key] = self._make(made, bias, more)
             except ModuleRefusedError as error:
-                raise error if place in str(error) else ModuleRefusedError(f"{place}: {error}") from None
+                raise error.at(place) from None
         return self._terms[key]
 
     def _make(self, made: Made, bias: bool, more: Array | None) -> list[Term]:
@@ -110,7 +110,7 @@ class Builder:
         try:
             neuron = node.node(known.shape)
         except ModuleRefusedError as error:
-            raise ModuleRefusedError(f"{last.call.place}: {error}") from None
+            raise error.at(last.call.place) from None
         bias = self._feed(name, last.value, last.step, last.call.place, through_current=neuron.has_current)
         if bias is not None:
             sent = neuron.bias + neuron.gain * bias.reshape(known.shape).astype(np.float32)
@@ -175,7 +175,8 @@ class Builder:
         )
 
     def _flat(self, source: str, shape: Shape, place: str) -> str:
-        return source if len(shape) == 1 else self._own(f"{source}_flat", source, Flatten(), place)
+        flat = len(shape) == 1 or isinstance(self.graph.nodes.get(source), Dense)
+        return source if flat else self._own(f"{source}_flat", source, Flatten(), place)
 
     def _own(self, wanted: str, source: str, node: Any, place: str) -> str:
         """A node behind another; the same one where there is one already."""

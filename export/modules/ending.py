@@ -32,6 +32,8 @@ def ending_of(traced: Traced, keys: Keys) -> Ending:
     value, added = traced.output[step], False
     if len(traced.output) == 1:
         value, step, added = _one_step(value, step, traced.steps, keys)
+    while (made := value.only) is not None and made.kind == "affine" and _is_mean(made) and made.value.only is not None:
+        value = made.value  # a factor changes no prediction
     made = value.only
     if made is None or made.kind not in ("cells", "potential"):
         return Ending(value, step, None, False, True)

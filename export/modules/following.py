@@ -104,9 +104,7 @@ class Following(TorchFunctionMode):
         try:
             return self._follow(name, func, args, kwargs)
         except (LayoutError, ModuleRefusedError) as error:
-            if self.places.place() in str(error):
-                raise
-            raise type(error)(f"{self.places.place()}: {error}") from None
+            raise error.at(self.places.place()) from None
 
     def _follow(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
         if name == "__setitem__" or name == "copy_":
@@ -131,6 +129,8 @@ class Following(TorchFunctionMode):
             return result
         if name in LAYERS:
             return self._layer(name, args, kwargs, result)
+        if name in names.RECTIFIES and self._spikes(args[0]):
+            return self._same(args[0], result)
         if name == "batch_norm":
             return self._scaled(args[0], result, *operations.batch_norm(*args, **kwargs))
         try:
@@ -147,6 +147,13 @@ class Following(TorchFunctionMode):
                 "norms, pooling, sums and the neurons of the libraries alone",
             )
         return result
+
+    def _spikes(self, x: Tensor) -> bool:
+        """Whether a value holds spikes, which are positive, and nothing else."""
+        values = self.origins.rows(x).values.values()
+        pieces = [piece.made for value in values for piece in value.pieces]
+        alone = all(value.constant is None and len(value.pieces) == 1 for value in values)
+        return alone and all(made.kind == "or" or made.call.parameters.get("spikes", False) for made in pieces)
 
     def _checked(self, name: str, result: Any) -> Any:
         for tensor in _tensors(result):

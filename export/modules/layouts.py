@@ -49,15 +49,17 @@ def call_module(module: nn.Module, given: list[Tensor], layout: Layout) -> Any:
 
 
 def _stepped(module: nn.Module, given: list[Tensor]) -> Iterator[Tensor]:
+    """The first output of each step; what the module takes behind its input is what it last returned at its end."""
+    count = len(_states(module))
     states: list[Any] = []
     for frame in given:
         out = module(frame, *(states or _absent(module)))
-        if isinstance(out, tuple | list):
-            out, *rest = out
-            states = rest if _states(module) else []
-        if not isinstance(out, Tensor):
-            raise ModuleRefusedError(f"the module returns a {type(out).__name__} first; return its output as a tensor")
-        yield out
+        outputs = list(out) if isinstance(out, tuple | list) else [out]
+        states = outputs[-count:] if count and len(outputs) >= max(count, 2) else []
+        if not isinstance(outputs[0], Tensor):
+            kind = type(outputs[0]).__name__
+            raise ModuleRefusedError(f"the module returns a {kind} first; return its output as a tensor")
+        yield outputs[0]
 
 
 def _states(module: nn.Module) -> list[inspect.Parameter]:

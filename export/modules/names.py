@@ -38,4 +38,5 @@ DIVIDES = _set("div div_ divide true_divide __truediv__ __itruediv__")
 NEGATES = _set("neg negative __neg__")
 ELEMENTWISE = ADDS | SUBTRACTS | SUBTRACTS_FROM | MULTIPLIES | DIVIDES | NEGATES
 SUMS = _set("sum mean")
+RECTIFIES = _set("relu relu_ abs absolute")
 CLEARS = _set("zero_ fill_")

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -77,6 +78,7 @@ def user_line() -> str:
     return ""
 
 
+@cache
 def _is_library(path: str) -> bool:
     return (
         path.startswith(("<", str(Path(torch.__file__).parent)))

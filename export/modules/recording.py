@@ -41,10 +41,8 @@ class Recorded:
                 places = self._where.setdefault((fold.keys.call(made.call), made.step), [])
                 self._turn[id(made)] = len(places)
                 places.append((number, i))
-        asked = [*maxima.values(), *self._summed()]
-        self.calls = frozenset(
-            self._place(made, step)[0] for made in asked for step in range(traced.steps) if made.kind not in OF_LAYERS
-        )
+        asked = [*maxima.values(), *(part for made in self._summed() for part in self._kept(made))]
+        self.calls = frozenset(self._place(made, step)[0] for made in asked for step in range(traced.steps))
 
     def _summed(self) -> list[Made]:
         """What a readout adds up."""
@@ -52,9 +50,17 @@ class Recorded:
             return []
         return [piece.made for piece in self._ending.value.pieces]
 
+    def _kept(self, made: Made) -> list[Made]:
+        """The calls that must be kept for what was made: its own, or of a scaling inside of neurons what is scaled."""
+        if made.kind in OF_LAYERS:
+            return []
+        if id(made) in self._turn or made.kind != "affine":
+            return [made]
+        return [part for piece in made.value.pieces for part in self._kept(piece.made)]
+
     def _place(self, made: Made, step: int) -> Place:
         found = self._where.get((self._fold.keys.call(made.call), step), [])
-        turn = self._turn[id(made)]
+        turn = self._turn.get(id(made), len(found))
         if turn >= len(found):
             raise ModuleRefusedError(f"{made.call.place}: is not computed in step {step}; compute it in every step")
         return found[turn]
@@ -102,8 +108,17 @@ class Recorded:
                 return given.layers[made.cells][:, step].reshape(flat)
             case "potential":
                 return given.potentials[made.cells][:, step].reshape(flat)
+        if id(made) not in self._turn:
+            return self._scaled(made, step, given, frames)
         call, i = self._place(made, step)
         return given.calls[call][:, i].reshape(flat)
+
+    def _scaled(self, made: Made, step: int, given: Given, frames: Array) -> Array:
+        out = np.zeros((len(frames), made.value.size), np.float32)
+        for piece in made.value.pieces:
+            source, target = piece.pairs()
+            np.add.at(out.T, target, self._output(piece.made, step, given, frames)[:, source].T)
+        return (out * made.call.parameters["factor"] + made.call.parameters["shift"]).astype(np.float32)
 
     def _readout(self, given: Given, frames: Array) -> Array:
         """The sum of the module's outputs so far, (R, T, n)."""

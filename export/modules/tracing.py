@@ -124,7 +124,7 @@ class _Tracer:
             if max(step - when[step] for step in when) > 0:
                 raise LayoutError("neurons begin again from rest in the middle of a recording")
             place = self._mode.places.place()
-            call = Call("cells", known.name, place, self._mode.calls, {"cells": number})
+            call = Call("cells", known.name, place, self._mode.calls, {"spikes": cells.spikes})
             mades = [Made(call, when[step], value.shape, value, number) for step, value in values.items()]
             known.mades += mades
             steps = np.array([when[step] for step in rows.steps.tolist()])
@@ -147,7 +147,7 @@ class _Tracer:
         """Which layer of neurons goes on, and the step that comes next for it; without a state a new layer."""
         if state is not None and not self._origins.is_constant(state):
             before = next(iter(self._origins.rows(state).values.values())).only
-            if before is None or before.kind != "potential":
+            if before is None or before.kind not in (("potential",) if cells.spikes else ("potential", "cells")):
                 raise ModuleRefusedError("a potential that was changed outside of the neurons; no network does that")
             return before.cells, before.step + 1
         if state is not None and not np.allclose(state.detach().numpy(), np.asarray(cells.start, np.float64)):

@@ -1,8 +1,9 @@
-"""norse's neurons (1.1.0): LIFBoxCell, LIFCell and IAFCell, LIF and IAF over time, and the recurrent LIFs.
+"""norse's neurons (1.1.0): the cells LIFBox, LIF, IAF and LI, the latter three over time, and those with weights inside.
 
     LIFBox  v = v + dt tau_mem_inv (v_leak - v + x)
     LIF     i = i + x, v = v + dt tau_mem_inv (v_leak - v + i), and only then i = i - dt tau_syn_inv i
     IAF     v = v + x
+    LI      as LIF, without spikes: it gives v
 
 A spike where v > v_th sets v to v_reset (LIFBox with `reset_subtract`: takes v_th off). LIF and LIFBox start at v_leak,
 IAF at v_reset. The current of LIF before its decay is u of `FloatNeuron`: what arrives acts in the same step.
@@ -64,38 +65,56 @@ def _follow_recurrent(
     return whole, state
 
 
+def _follow_weighted(
+    layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], forward: Callable[..., Any], host: Host
+) -> Any:
+    """A leaky integrator with weights inside, a step a call."""
+    passed = dict(zip(("input_tensor", "state"), args, strict=False)) | kwargs
+    x, state = passed["input_tensor"], passed.get("state")
+    if host.following:
+        x = torch.nn.functional.linear(x, layer.input_weights)
+    output, after = host.run(lambda: forward(*args, **kwargs))
+    start = None if state is None or state.v.shape != after.v.shape else state.v
+    host.cells(layer, _cells(layer), x, output, "step", state=start, potential=after.v)
+    host.given(layer, output)
+    return output, after
+
+
 def _cells(layer: Any) -> Cells:
     p, kind = layer.p, type(layer).__name__
+    rate = layer.dt * torch.as_tensor(getattr(p, "tau_mem_inv", 0.0)).double()
+    syn = layer.dt * torch.as_tensor(getattr(p, "tau_syn_inv", 0.0)).double()
+    if kind in LEAKY:
+        return Cells(keep=1 - rate, gain=rate, leak=p.v_leak, start=p.v_leak, current_keep=1 - syn, dt=layer.dt)
     functional = import_module("norse.torch.functional.threshold")
-    at_threshold = fires_at_threshold(lambda x: functional.threshold(x, p.method, p.alpha))
+    fire = {
+        "threshold": p.v_th,
+        "at_threshold": fires_at_threshold(lambda x: functional.threshold(x, p.method, p.alpha)),
+        "reset": p.v_reset,
+        "dt": layer.dt,
+    }
     if kind.startswith("IAF"):
-        return Cells(
-            keep=1.0, threshold=p.v_th, at_threshold=at_threshold, reset=p.v_reset, start=p.v_reset, dt=layer.dt
-        )
-    rate = layer.dt * torch.as_tensor(p.tau_mem_inv).double()
-    reset = getattr(p, "reset_method", None)
-    name = getattr(reset, "__name__", "reset_value")
+        return Cells(keep=1.0, start=p.v_reset, **fire)
+    name = getattr(getattr(p, "reset_method", None), "__name__", "reset_value")
     if name not in ("reset_value", "reset_subtract"):
         raise ModuleRefusedError(f"the reset method {name}; use reset_value or reset_subtract")
-    syn = None if "Box" in kind else layer.dt * torch.as_tensor(p.tau_syn_inv).double()
     return Cells(
         keep=1 - rate,
         gain=rate,
-        threshold=p.v_th,
-        at_threshold=at_threshold,
-        reset=p.v_reset,
         leak=p.v_leak,
         start=p.v_leak,
-        current_keep=None if syn is None else 1 - syn,
+        current_keep=None if "Box" in kind else 1 - syn,
         reset_mechanism="subtract" if name == "reset_subtract" else "zero",
-        dt=layer.dt,
+        **fire,
     )
 
 
+LEAKY = ("LICell", "LI", "LILinearCell")
 FOLLOW: dict[str, Follow] = {
-    **dict.fromkeys(("LIFBoxCell", "LIFCell", "LIF", "IAFCell", "IAF"), _follow),
+    **dict.fromkeys(("LIFBoxCell", "LIFCell", "LIF", "IAFCell", "IAF", "LICell", "LI"), _follow),
+    "LILinearCell": _follow_weighted,
     **dict.fromkeys(("LIFRecurrentCell", "LIFRecurrent"), _follow_recurrent),
 }
-BASES = STATEFUL = ("SNNCell", "SNNRecurrentCell", "SNN", "SNNRecurrent")
+BASES = STATEFUL = ("SNNCell", "SNNRecurrentCell", "SNN", "SNNRecurrent", "LILinearCell")
 REST: Callable[[nn.Module], None] = rest
 SAVED_STATES: tuple[str, ...] = ()

@@ -88,8 +88,6 @@ def _hearing(layer: nn.Module, known: Any, forward: Callable[..., Any], host: Ho
             with host.aside():
                 return known.FOLLOW[kind](layer, args, kwargs, forward, host)
         except ModuleRefusedError as error:
-            if place() in str(error):
-                raise
-            raise type(error)(f"{place()}: {error}") from None
+            raise error.at(place()) from None
 
     return heard_forward
