@@ -49,9 +49,7 @@ def _equal_spikes(recorded: Trace, found: Trace) -> bool:
     """Whether all spikes are equal, and the potentials of readouts within the rounding of float32 sums."""
     if any(not np.array_equal(layer.output, found.layers[name].output) for name, layer in recorded.spiking.items()):
         return False
-    pairs = [
-        (layer.output, found.layers[name].output) for name, layer in recorded.layers.items() if layer.is_readout
-    ]
+    pairs = [(layer.output, found.layers[name].output) for name, layer in recorded.layers.items() if layer.is_readout]
     return all(float(np.abs(a - b).max()) <= FLOAT_MARGIN * float(np.abs(a).max()) for a, b in pairs)
 
 

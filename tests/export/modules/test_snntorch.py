@@ -285,7 +285,11 @@ def test_a_population_code_in_a_sequential_with_hidden_states() -> None:
             super().__init__()
             leaky = {"beta": 0.9, "init_hidden": True, "threshold": 0.4}
             self.net = nn.Sequential(
-                nn.Flatten(), nn.Linear(50, 32), snn.Leaky(**leaky), nn.Linear(32, 40), snn.Leaky(**leaky)  # pyright: ignore
+                nn.Flatten(),
+                nn.Linear(50, 32),
+                snn.Leaky(**leaky),
+                nn.Linear(32, 40),
+                snn.Leaky(**leaky),  # pyright: ignore
             )
 
         def forward(self, x: Tensor) -> Tensor:
