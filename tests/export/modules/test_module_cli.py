@@ -100,14 +100,14 @@ def test_netx_takes_a_module_with_hard_resets(folder: Path, capsys: pytest.Captu
 def test_weights_come_from_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module = __import__(named(folder, "make").partition(":")[0]).make()
     with torch.no_grad():
-        module[0].weight.mul_(1.25)
+        module[4].bias.add_(0.3)
     torch.save({"state_dict": module.state_dict()}, folder / "w.pt")
     save_file(module.state_dict(), folder / "w.safetensors")
-    kernels = []
+    found = []
     for weights in ("w.pt", "w.safetensors"):
         args = (named(folder, "make"), "--frames", "in.npy", "--chip", "none", "--weights", weights)
-        kernels.append(load_network(export_json(capsys, *args)["model"]).nodes["conv2d_0"].weight)  # pyright: ignore
-    assert all(np.array_equal(kernel, module[0].weight.detach().numpy()) for kernel in kernels)
+        found.append(load_network(export_json(capsys, *args)["model"]).nodes["linear_4"].bias)  # pyright: ignore
+    assert all(np.array_equal(bias, module[4].bias.detach().numpy()) for bias in found)
 
 
 def test_recordings_say_the_binning_and_the_classes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
