@@ -18,7 +18,7 @@ import deploy
 import export
 from deploy.errors import FramesError, ModelError, UnsupportedError
 from deploy.formats.files import load_network
-from deploy.network import Array, Conv, Dense, Flatten, FloatNeuron, Input, Network, Node, Output, Scale, SumPool
+from deploy.network import Array, Conv, Delay, Dense, Flatten, FloatNeuron, Input, Network, Node, Output, Scale, SumPool
 from deploy.passes.to_float import to_float
 from deploy.runners import floating
 from export.torch_network import TorchNetwork, to_torch
@@ -115,6 +115,7 @@ def branches() -> Network:
         "pool": SumPool(kernel=(2, 2), stride=(2, 2)),
         "mean": Scale(factor=np.float32(0.25) * np.ones((), np.float32)),
         "main": Conv(weight=3 * _normal(rng, 6, 4, 3, 3), padding=(1, 1)),
+        "delay": Delay(steps=2),
         "way": Conv(weight=3 * _normal(rng, 6, 4, 1, 1)),
         "soft": _cells(6, 4, 4, reset_mechanism="subtract", reset=1, reset_delay=True, current_keep=0.5, bias=0.05),
         "back": Conv(weight=_normal(rng, 6, 6, 1, 1)),
@@ -124,7 +125,7 @@ def branches() -> Network:
         "output": Output(),
     }
     main = pairwise(["input", "conv", "lif.1", "pool", "mean", "main", "soft", "flatten", "fc", "readout", "output"])
-    edges = (*main, ("mean", "way"), ("way", "soft"), ("soft", "back"), ("back", "soft"))
+    edges = (*main, ("mean", "delay"), ("delay", "way"), ("way", "soft"), ("soft", "back"), ("back", "soft"))
     return Network(nodes=nodes, edges=edges)
 
 
