@@ -135,5 +135,5 @@ def _check_type(name: str, value: Any, wanted: Any, source: str) -> None:
 
 
 def _are(values: Any, kinds: tuple[type, ...]) -> bool:
-    """Whether a tuple has these types, one each."""
-    return tuple(map(type, values)) == kinds
+    """Whether a tuple holds these types alone; how many is for the field to say."""
+    return all(type(value) in kinds for value in values)

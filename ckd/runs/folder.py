@@ -73,7 +73,11 @@ def load_run(path: Path | str, *, student: str = "student", factories: Collectio
     config, summary, split = trusted_config(path, factories), read_summary(path), read_split(path)
     binning = binning_of(config.data)
     classes = tuple(summary["classes"])
-    built = build_student(config, classes=len(classes))
+    try:
+        built = build_student(config, classes=len(classes))
+    except (RuntimeError, MemoryError) as error:
+        reason = str(error).partition("\n")[0][:160]
+        raise RunError(f"{path}: the network that config.yaml describes cannot be built here ({reason})") from None
     try:
         built.network.load_state_dict(read_weights(path / f"{student}.safetensors"))
     except RuntimeError:

@@ -122,6 +122,17 @@ def test_lines_of_metrics_that_are_no_records_are_left_out(tmp_path: Path) -> No
     assert read_metrics(tmp_path) == {"student": [{"stage": "student", "iteration": 0}]}
 
 
+def test_a_network_that_no_memory_holds_is_one_line(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("widths: 4-AP-8-AP", "widths: 30000000-AP-30000000-AP"))
+    assert evaluate([str(run)]) == 2
+    error = capsys.readouterr().err
+    assert "cannot be built here" in error and error.count("\n") == 1
+
+
 def png_of(width: int, height: int) -> bytes:
     """The beginning of a PNG that claims so many pixels."""
 
