@@ -107,8 +107,8 @@ def pools(kind: str) -> Forms:
         sizes = {"kernel_size": kernel, "stride": stride, "padding": padding}
         return getattr(nir, kind)(**{name: np.array([size, size]) for name, size in sizes.items()})
 
-    spikes: Nodes = {"conv": conv(), "lif": neuron("LIF", MAP)}
-    dense: Nodes = {"flat": flatten((3, 2, 2)), "fc": synapse(inputs=12), "lif2": neuron("LIF")}
+    spikes: dict[str, Any] = {"conv": conv(), "lif": neuron("LIF", MAP)}
+    dense: dict[str, Any] = {"flat": flatten((3, 2, 2)), "fc": synapse(inputs=12), "lif2": neuron("LIF")}
     images = (2, 4, 4)
     return {
         "before a convolution": chain(images, node=pool(), conv=conv(size=(2, 2)), lif=neuron("LIF", (3, 2, 2))),
@@ -126,7 +126,7 @@ def pools(kind: str) -> Forms:
 
 
 def flattens() -> Forms:
-    lifs: Nodes = {"conv": conv(), "lif": neuron("LIF", MAP)}
+    lifs: dict[str, Any] = {"conv": conv(), "lif": neuron("LIF", MAP)}
     return {
         "before a dense layer": chain((1, 2, 2), node=flatten((1, 2, 2)), fc=synapse(), lif=neuron("LIF")),
         "behind neurons": chain((2, 4, 4), **lifs, node=flatten(MAP), fc=synapse(inputs=48), lif2=neuron("LIF")),
@@ -224,9 +224,9 @@ def flatten(shape: Shape, start: int = 0) -> nir.Flatten:
     return node
 
 
-def chain(shape: Shape = (N,), **nodes: nir.NIRNode) -> nir.NIRGraph:
-    """Input, the nodes one after the other, Output."""
-    outputs = _outputs(shape, nodes)
+def chain(shape: Shape = (N,), outputs: Shape = (), **nodes: nir.NIRNode) -> nir.NIRGraph:
+    """Input, the nodes one after the other, Output; its shape is that of the last, where that one says it."""
+    outputs = outputs or _outputs(shape, nodes)
     named = {
         "input": nir.Input({"input": np.array(shape)}),
         **nodes,

@@ -22,6 +22,11 @@ ONE, ZERO = np.ones((), np.float32), np.zeros((), np.float32)
 SHAPE = (3, 6, 6)
 
 
+@pytest.fixture(autouse=True)
+def same_numbers_whatever_ran_before() -> None:
+    RNG.bit_generator.state = np.random.default_rng(1).bit_generator.state
+
+
 def values(*shape: int, low: float = -0.4, high: float = 0.6) -> Array:
     return RNG.uniform(low, high, shape).astype(np.float32)
 
@@ -237,9 +242,9 @@ def test_a_bias_that_passes_a_current_is_said_to_act_at_once_on_the_grid(
     quantized = deploy.quantize(network, frames)
     unit = 2.0 ** -(quantized.scale_bits["cuba"] + 6)
     on_grid = integer.run(quantized, frames, states=1).layers["cuba"]["v"][0] * unit
-    assert np.all(on_grid[0] > 3 * floats[0])
     scale = on_grid[-1] / floats[-1]  # the file's power of two is near the scale, not equal to it
     np.testing.assert_allclose(scale, scale[0], rtol=1e-2)
+    np.testing.assert_allclose(on_grid[0] / scale, 4 * floats[0], rtol=1e-2)
     notes = {change.node: change.note for change in quantized.report if change.note}
     assert "now enters the potential; the first steps differ" in notes["cuba"]
     deploy.save(network, tmp_path / "n.nir")

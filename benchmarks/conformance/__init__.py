@@ -1,0 +1,1 @@
+"""Who reads whose NIR files, spike by spike: `python -m benchmarks.conformance`."""
