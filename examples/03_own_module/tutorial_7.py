@@ -3,8 +3,8 @@
     python tutorial_7.py                      filmed digits, nothing to download
     python tutorial_7.py --recordings DIR     recordings of one's own, DIR/<class>/*.bin: N-MNIST as in the tutorial
 
-https://snntorch.readthedocs.io/en/latest/tutorials/tutorial_7.html, but for one thing: it averages over windows where the
-tutorial takes the maximum, since a maximum of currents is nothing that a chip adds up.
+https://snntorch.readthedocs.io/en/latest/tutorials/tutorial_7.html, but for one thing: it averages where the tutorial
+takes the maximum, since a maximum of currents is nothing that a chip adds up.
 
 Writes weights.pt, and recordings in folders of classes: train/ and, never seen in training, test/.
 """

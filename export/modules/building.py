@@ -19,6 +19,9 @@ from export.modules.values import Made, Piece, Value
 LARGEST_CHOICE = 1 << 24
 """Weights of a dense layer that only moves elements; more are no way to say it."""
 
+MOST_STEPS = 8
+"""Steps that a value may be the sum of; more are a sum over time, which is no layer of a network."""
+
 Term = tuple[str, int]
 """A node that gives part of a value, and by how many steps it is late for it."""
 
@@ -127,6 +130,8 @@ class Builder:
             place: of the user's code.
             through_current: the constant must come over a synapse, since it is no bias of the potential.
         """
+        if len({piece.made.step for piece in value.pieces}) > MOST_STEPS:
+            raise ModuleRefusedError(f"{place}: sees many steps at once; add them up behind the last layer alone")
         constant = np.zeros(value.size) if value.constant is None else value.constant
         for piece in value.pieces:
             if step > piece.made.step and self._fold.constant_from_start.get(self._fold.keys.of(piece.made)):
@@ -195,6 +200,8 @@ class Builder:
             if by_channel is None:
                 raise ModuleRefusedError("a constant that differs within a channel enters a current that decays")
             carried = by_channel if carried is None else carried + by_channel
+        if len({part.made.step for part in synapses.parts}) > MOST_STEPS:
+            raise ModuleRefusedError("sees many steps at once; apply it to each step, and add up behind the last layer")
         groups: dict[Any, list[Any]] = {}
         for part in sorted(synapses.parts, key=lambda part: made.step - part.made.step):
             padding = part.node.padding if isinstance(part.node, Conv) else None

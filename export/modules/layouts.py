@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ckd.config.factories import told
+from deploy.errors import DeployError
 from export.modules.layout_names import Layout
 from export.modules.refusal import LayoutError, ModuleRefusedError
 
@@ -41,11 +43,13 @@ def call_module(module: nn.Module, given: list[Tensor], layout: Layout) -> Any:
         if layout != "step":
             return module(given[0])
         return torch.stack(list(_stepped(module, given)))
+    except DeployError:
+        raise
     except (RuntimeError, IndexError, ValueError) as error:
         shapes = f"{layout} frames, {tuple(given[0].shape)} a call"
-        raise LayoutError(f"the module raises {type(error).__name__} on {shapes}: {_first_line(error)}") from error
-    except (TypeError, AttributeError, NotImplementedError, KeyError, AssertionError, ZeroDivisionError) as error:
-        raise ModuleRefusedError(f"the module raises {type(error).__name__}: {_first_line(error)}") from error
+        raise LayoutError(f"the module raises {told(error)} on {shapes}") from error
+    except Exception as error:
+        raise ModuleRefusedError(f"the module raises {told(error)}") from error
 
 
 def _stepped(module: nn.Module, given: list[Tensor]) -> Iterator[Tensor]:
@@ -71,7 +75,3 @@ def _states(module: nn.Module) -> list[inspect.Parameter]:
 def _absent(module: nn.Module) -> list[None]:
     """None for each state of the first step."""
     return [None] * sum(parameter.default is inspect.Parameter.empty for parameter in _states(module))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else "no reason given"

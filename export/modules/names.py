@@ -14,7 +14,12 @@ MOVES = _set("""
     """)
 """They move or copy elements, and are done to the origins as they stand."""
 
-SAME = _set("to float half double bfloat16 type type_as requires_grad_ detach_ dropout dropout1d dropout2d dropout3d alpha_dropout")
+SAME = _set(
+    """
+    to float half double bfloat16 type type_as requires_grad_ detach_ dropout dropout1d dropout2d dropout3d
+    alpha_dropout
+    """
+)
 """They give the same elements in the same places."""
 
 DROPOUTS = _set("dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout feature_dropout")

@@ -11,7 +11,7 @@ from deploy.traces.layers import record_layers
 from deploy.traces.prediction import predict
 from deploy.traces.trace import Trace, software_versions
 from export.modules.ending import Ending
-from export.modules.folding import Fold
+from export.modules.folding import Fold, response
 from export.modules.refusal import ModuleRefusedError
 from export.modules.running import Given
 from export.modules.tracing import Traced
@@ -51,10 +51,10 @@ class Recorded:
         return [piece.made for piece in self._ending.value.pieces]
 
     def _kept(self, made: Made) -> list[Made]:
-        """The calls that must be kept for what was made: its own, or of a scaling inside of neurons what is scaled."""
+        """The calls that must be kept for what was made: its own, or of what was no call, those that it is made of."""
         if made.kind in OF_LAYERS:
             return []
-        if id(made) in self._turn or made.kind != "affine":
+        if id(made) in self._turn:
             return [made]
         return [part for piece in made.value.pieces for part in self._kept(piece.made)]
 
@@ -109,16 +109,18 @@ class Recorded:
             case "potential":
                 return given.potentials[made.cells][:, step].reshape(flat)
         if id(made) not in self._turn:
-            return self._scaled(made, step, given, frames)
+            return self._computed(made, step, given, frames)
         call, i = self._place(made, step)
         return given.calls[call][:, i].reshape(flat)
 
-    def _scaled(self, made: Made, step: int, given: Given, frames: Array) -> Array:
-        out = np.zeros((len(frames), made.value.size), np.float32)
+    def _computed(self, made: Made, step: int, given: Given, frames: Array) -> Array:
+        x = np.zeros((len(frames), made.value.size))
         for piece in made.value.pieces:
             source, target = piece.pairs()
-            np.add.at(out.T, target, self._output(piece.made, step, given, frames)[:, source].T)
-        return (out * made.call.parameters["factor"] + made.call.parameters["shift"]).astype(np.float32)
+            late = made.step - piece.made.step
+            if step >= late:
+                np.add.at(x.T, target, self._output(piece.made, step - late, given, frames)[:, source].T)
+        return response(made, x).astype(np.float32)
 
     def _readout(self, given: Given, frames: Array) -> Array:
         """The sum of the module's outputs so far, (R, T, n)."""

@@ -1,4 +1,4 @@
-"""norse's neurons (1.1.0): the cells LIFBox, LIF, IAF and LI, the latter three over time, and those with weights inside.
+"""norse's neurons (1.1.0): the cells LIFBox, LIF, IAF and LI, the last three over time, those with weights inside.
 
     LIFBox  v = v + dt tau_mem_inv (v_leak - v + x)
     LIF     i = i + x, v = v + dt tau_mem_inv (v_leak - v + i), and only then i = i - dt tau_syn_inv i

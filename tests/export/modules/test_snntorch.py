@@ -1,5 +1,6 @@
 """Networks of snnTorch, as its tutorials and examples have them: every spike is the network's."""
 
+import numpy as np
 import pytest
 import snntorch as snn
 import torch
@@ -339,3 +340,46 @@ def test_values_of_the_step_before_are_delays_and_feedback() -> None:
     network: Network = prove(louder(Delayed(), 2), counts(5, 12, 12), time_first, KINDS)
     assert network.recurrent_edges == {("back", "lif1")} and "fc2" in network.nodes
     assert any(type(node).__name__ == "Delay" for node in network.nodes.values())
+
+
+class LastLayer(TwoLayers):
+    """Ends in a linear layer over what it gathered over time."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(threshold=0.5)
+        self.how, self.last = how, nn.Linear(10, 4, bias=how != "sum")
+
+    def forward(self, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        spikes = super().forward(x)[0]
+        return self.last(spikes.mean(0) if self.how == "mean" else spikes.sum(0))
+
+
+@pytest.mark.parametrize("how", ["mean", "sum"])
+def test_a_linear_layer_over_a_mean_or_sum_over_time(how: str) -> None:
+    module, frames = LastLayer(how), counts(5, 12, 20)
+    network = prove(module, frames, time_first, KINDS)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(frames).float().transpose(0, 1)).numpy()
+    found = deploy.run(network, frames, on="float").layers["readout"].output[:, -1]
+    found = found / frames.shape[1] if how == "mean" else found
+    assert network.output_layer == "readout" and np.allclose(found, expected, atol=1e-5)
+
+
+def test_a_bias_that_is_added_once_to_a_sum_over_time_is_refused() -> None:
+    module = LastLayer("other")
+    with pytest.raises(ModuleRefusedError, match=r"\(last, a Linear\): adds its bias once to a sum over all steps"):
+        export.from_torch(module, counts(5, 12, 20))
+
+
+def test_a_layer_of_neurons_behind_a_sum_over_time_is_refused() -> None:
+    class Late(TwoLayers):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            spikes = []
+            mem1, mem2 = self.lif1.init_leaky(), self.lif2.init_leaky()
+            for frame in x:
+                spk1, mem1 = self.lif1(self.fc1(frame), mem1)
+                spikes.append(spk1)
+            return self.lif2(self.fc2(torch.stack(spikes).sum(0)), mem2)
+
+    with pytest.raises(ModuleRefusedError, match=r"runs in 1 of 12 steps|sees many steps|begin again"):
+        export.from_torch(Late(threshold=0.5), counts(5, 12, 20), layout="time-first")
