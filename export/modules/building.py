@@ -11,7 +11,7 @@ from export.modules.ending import Ending
 from export.modules.folding import Fold, at_rest
 from export.modules.graph import Graph
 from export.modules.refusal import ModuleRefusedError
-from export.modules.shapes import as_image, channels_of, per_channel
+from export.modules.shapes import as_image, moves_of, per_channel
 from export.modules.synapses import Synapses, as_linear, taken_apart
 from export.modules.tracing import Traced
 from export.modules.values import Made, Piece, Value
@@ -87,7 +87,7 @@ class Builder:
             case "affine":
                 return self._scaling(made, bias, more)
             case "pool" if _on_images(made):
-                return self._pool(made)
+                return self._pool(made, more)
             case "pool":
                 return self._synapses(made, taken_apart(as_linear(made)), bias, more)
             case "or":
@@ -154,7 +154,7 @@ class Builder:
     def _carrier(self, value: Value, step: int) -> Piece | None:
         """A layer of this step that can carry a constant as its bias."""
         for piece in value.pieces:
-            if piece.made.step == step and piece.whole and piece.made.kind in ("linear", "conv"):
+            if piece.made.step == step and piece.whole and piece.made.kind in ("linear", "conv", "affine", "pool"):
                 return piece
         return None
 
@@ -165,9 +165,9 @@ class Builder:
             return source
         if piece.whole and len(after) == 1:
             return self._flat(source, before, place)
-        if not piece.whole and (channels := channels_of(piece, shape)) is not None:
+        if not piece.whole and (moves := moves_of(piece, shape)) is not None and moves[2] == (0, 0):
             weight = np.zeros((after[0], before[0], 1, 1), np.float32)
-            np.add.at(weight, (channels[1], channels[0]), 1)
+            np.add.at(weight, (moves[1], moves[0]), 1)
             return self._own(f"{source}_part", source, Conv(weight=weight), place)
         if len(after) == 1 and np.prod(before) * after[0] <= LARGEST_CHOICE:
             weight = np.zeros((after[0], int(np.prod(before))), np.float32)
@@ -255,17 +255,30 @@ class Builder:
         self.graph.add(name, node, place)
         return [(name, 0)]
 
-    def _pool(self, made: Made) -> list[Term]:
+    def _pool(self, made: Made, more: Array | None) -> list[Term]:
         parameters, place = made.call.parameters, made.call.place
-        for piece in made.value.pieces:
+        value = made.value
+        if more is not None:
+            value = replace(value, constant=self._before_pooling(made, more))
+        for piece in value.pieces:
             self._of(piece.made)
         name = self.graph.name(made.call.name)
-        self._fed_without_constant(name, made)
+        if self._feed(name, value, made.step, place, through_current=True) is not None:
+            raise ModuleRefusedError("pools values to which a constant was added; add it behind the pooling")
         self.graph.add(name, _window(parameters), place)
         if parameters["factor"] == 1:
             return [(name, 0)]
         scale = Scale(factor=np.asarray(np.float32(parameters["factor"])))
         return [(self._own(mean_name(name), name, scale, place), 0)]
+
+    def _before_pooling(self, made: Made, more: Array) -> Array:
+        """The constant that, added before a pooling without padding, is `more` behind it."""
+        parameters, by_channel = made.call.parameters, per_channel(more, made.shape)
+        if by_channel is None or any(parameters["padding"]):
+            raise ModuleRefusedError("a constant that differs within a channel enters a current that decays")
+        before = by_channel / (float(np.prod(parameters["kernel"])) * parameters["factor"])
+        value = np.repeat(before, made.value.size // len(before))
+        return value if made.value.constant is None else made.value.constant + value
 
     def _maximum(self, made: Made) -> list[Term]:
         """The maximum of spikes is 1 where one of them is: their sum, and neurons without memory."""

@@ -11,7 +11,7 @@ import numpy as np
 from deploy.network import Array, Conv, Dense
 from export.modules.folding import convolution, response
 from export.modules.refusal import ModuleRefusedError
-from export.modules.shapes import as_image, channels_of, padding_of, per_channel
+from export.modules.shapes import as_image, moves_of, per_channel
 from export.modules.values import Made, Piece, Value
 
 
@@ -131,18 +131,21 @@ def _selected(node: Conv, piece: Piece, value: Value) -> Conv:
     """The convolution as one of a piece of its input."""
     if piece.whole and as_image(piece.made.shape) == as_image(value.shape):
         return node
-    padding = padding_of(piece, value.shape)
-    if padding is not None:
-        return replace(node, padding=(node.padding[0] + padding[0], node.padding[1] + padding[1]))
-    channels = channels_of(piece, value.shape)
-    if channels is None or node.groups != 1:
+    moves = moves_of(piece, value.shape)
+    channels = as_image(piece.made.shape)[0]
+    unmoved = moves is not None and np.array_equal(moves[0], moves[1]) and len(moves[0]) == channels
+    if moves is None or (node.groups != 1 and not unmoved):
         raise ModuleRefusedError(
             f"a convolution of parts of {piece.made.call.name}, of shape {piece.made.shape}, in another order; whole "
             "channels can be taken, and zeros put around them evenly"
         )
-    weight = np.zeros((len(node.weight), piece.made.shape[0], *node.weight.shape[2:]), np.float32)
-    np.add.at(weight.swapaxes(0, 1), channels[0], node.weight[:, channels[1]].swapaxes(0, 1))
-    return replace(node, weight=weight)
+    there, here, around = moves
+    padding = (node.padding[0] + around[0], node.padding[1] + around[1])
+    if unmoved:
+        return replace(node, padding=padding)
+    weight = np.zeros((len(node.weight), channels, *node.weight.shape[2:]), np.float32)
+    np.add.at(weight.swapaxes(0, 1), there, node.weight[:, here].swapaxes(0, 1))
+    return replace(node, weight=weight, padding=padding)
 
 
 def _absorbed(node: Conv, scaling: Made) -> tuple[Conv, Array] | None:

@@ -81,4 +81,4 @@ def test_what_is_folded_spikes_as_before() -> None:
     whole = network(conv, SumPool(kernel=(2, 2), stride=(2, 2)), (2, 12, 12), (6, 6, 6))
     frames = (rng.random((4, 10, 2, 12, 12)) < 0.4).astype(np.uint8)
     runs = [deploy.run(n, frames, on="float").layers["lif"].output for n in (whole, fold_linear(whole))]
-    assert runs[0].sum() > 50 and np.array_equal(*runs)
+    assert runs[0].sum() > 50 and np.array_equal(runs[0], runs[1])

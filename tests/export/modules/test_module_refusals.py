@@ -241,10 +241,10 @@ def test_neurons_of_ones_own_and_unknown_ones_of_a_library() -> None:
         pass
 
     for neurons, why in (
-        (MyLeaky(beta=0.9, init_hidden=True), "1, a MyLeaky: a MyLeaky; of snntorch, Leaky, Synaptic, RLeaky"),
-        (snn.Lapicque(beta=0.9, init_hidden=True), "1, a Lapicque: a Lapicque; of snntorch"),
+        (MyLeaky(beta=0.9, init_hidden=True), "1, a MyLeaky: a MyLeaky; of snntorch, Leaky, Synaptic, RLeaky"),  # pyright: ignore
+        (snn.Lapicque(beta=0.9, init_hidden=True), "1, a Lapicque: a Lapicque; of snntorch"),  # pyright: ignore
         (
-            snn.Leaky(beta=0.9, init_hidden=True, state_quant=torch.round),
+            snn.Leaky(beta=0.9, init_hidden=True, state_quant=torch.round),  # pyright: ignore
             "1, a Leaky: state_quant, which no network has",
         ),
     ):

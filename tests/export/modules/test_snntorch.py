@@ -223,7 +223,7 @@ class Regression(nn.Module):
         super().__init__()
         grad = surrogate.fast_sigmoid()
         self.fc_in = nn.Linear(3, 16)
-        self.lif_in = snn.Leaky(beta=torch.rand(16), threshold=torch.rand(16), learn_beta=True, spike_grad=grad)
+        self.lif_in = snn.Leaky(beta=torch.rand(16), threshold=torch.rand(16), learn_beta=True, spike_grad=grad)  # pyright: ignore
         self.fc_hidden = nn.Linear(16, 16)
         self.fc_out = nn.Linear(16, 1)
         self.li_out = snn.Leaky(
@@ -258,7 +258,7 @@ class Counting(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(2, 6, 3)
-        self.lif1 = snn.Leaky(beta=torch.rand(6, 1, 1), threshold=torch.rand(6, 1, 1) + 0.5, learn_threshold=True)
+        self.lif1 = snn.Leaky(beta=torch.rand(6, 1, 1), threshold=torch.rand(6, 1, 1) + 0.5, learn_threshold=True)  # pyright: ignore
         self.fc = nn.Linear(6 * 9, 10)
         self.lif2 = snn.Leaky(beta=torch.rand(10), threshold=0.3, learn_beta=True, graded_spikes_factor=0.5)
 

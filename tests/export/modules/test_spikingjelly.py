@@ -64,7 +64,7 @@ def test_neurons_fire_at_the_threshold_itself() -> None:
     # 0.25 + 0.25 is the threshold exactly: v >= v_threshold, where a network has v > threshold.
     module = nn.Sequential(nn.Linear(1, 1, bias=False), neuron.IFNode(v_threshold=0.5))
     with torch.no_grad():
-        module[0].weight.fill_(0.25)
+        module[0].weight.fill_(0.25)  # pyright: ignore
     network = prove(module, counts(2, 9, 1, rate=1.0), steps, KINDS, rest=rest)
     frames = counts(2, 9, 1, rate=1.0)
     assert deploy.run(network, frames, on="float").layers["ifnode_1"].output.sum() == 2 * 4
