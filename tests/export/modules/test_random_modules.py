@@ -18,8 +18,8 @@ FRAMES = counts(4, 8, 2, 10, 10, largest=3)
 
 
 class Drawn(nn.Module):
-    """Convolutions, batch norms, factors and constants, pooling, neurons of every kind and reset, sums, joins, orders and
-    borders; then dense layers; then one of four endings."""
+    """Convolutions, batch norms, factors and constants, pooling, neurons of every kind and reset, sums, joins, orders
+    and borders; then dense layers; then one of four endings."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
