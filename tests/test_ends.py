@@ -22,6 +22,11 @@ WICKED = "[/red]\n\x1b[2J\u202e:bomb:"
 """A name that would break markup, the line, and the terminal."""
 
 BEGINS = "from ckd.files import begin_command\nbegin_command()\n"
+INTERRUPT = """
+import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
+os.kill(os.getpid(), signal.SIGINT)
+"""
 LONG_RUN = """
 import numpy as np
 from deploy.runners.lava import fixed
@@ -84,7 +89,7 @@ def test_a_scratch_folder_that_is_in_use_is_not_cleared(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(("script", "library"), [("ckd-deploy", "tyro"), ("ckd-export", "rich"), ("ckd-train", "rich")])
 def test_ctrl_c_while_a_command_is_imported_is_one_line(tmp_path: Path, script: str, library: str) -> None:
     """A library that is interrupted as it is imported."""
-    (tmp_path / f"{library}.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    (tmp_path / f"{library}.py").write_text(INTERRUPT)
     done = run_script(script, "--help", cwd=tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
     assert done.returncode == 130 and done.stderr == "interrupted\n"
 
@@ -92,8 +97,7 @@ def test_ctrl_c_while_a_command_is_imported_is_one_line(tmp_path: Path, script: 
 def test_ctrl_c_in_a_check_is_one_line(model: Path, tmp_path: Path) -> None:
     program = installed("ckd-deploy", tmp_path / "programs")
     code = program.read_text().replace(
-        "sys.exit", "import deploy.commands.check as c, os, signal\n"
-        "c.check = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\nsys.exit", 1
+        "sys.exit", f"import deploy.commands.check as c\nc.check = lambda *a, **k: exec({INTERRUPT!r})\nsys.exit", 1
     )  # fmt: skip
     command = [sys.executable, "-c", code, "check", str(model)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

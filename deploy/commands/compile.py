@@ -49,10 +49,10 @@ class Compile(OnRecordings):
             raise DeployError(f"-o {self.out}: a model on the grid is a .nir file; give a name that ends so")
         inputs = self.model, trace_beside(self.model), self.frames
         refuse_to_replace(self.out, ".nir", *inputs)
-        refuse_to_replace(trace_beside(self.out), ".trace", *inputs)
         network = load_network(self.model, **self.said)
         if network.on_grid:
             return self._write_as_it_is(network)
+        refuse_to_replace(trace_beside(self.out), ".trace", *inputs)
         given = self.choose(network)
         network = network.replace(classes=network.classes or given.classes)
         ready = quantize(network, given.frames, weight_bits=self.weight_bits, chip=self.chip)
@@ -76,6 +76,7 @@ class Compile(OnRecordings):
         beside, trace = self.model.with_suffix(".trace"), self.out.with_suffix(".trace")
         found = None
         if trace.resolve() != beside.resolve() and (self.events or self.frames or beside.is_file()):
+            refuse_to_replace(trace, ".trace", self.model, self.frames)
             given = self.choose(network)
             network = network.replace(classes=network.classes or given.classes)
             found = _recorded(network, given)

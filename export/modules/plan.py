@@ -40,4 +40,4 @@ class ModulePlan(Plan):
 
 def names_factory(run: Path | str) -> bool:
     """Whether what is to be exported names a factory, and is no folder or file."""
-    return is_factory(str(run)) and not Path(run).exists()
+    return is_factory(str(run)) and Path(run).name == str(run) and not Path(run).exists()
