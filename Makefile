@@ -39,6 +39,8 @@ clean:
 # An environment is its extras under constraints. torchvision wants a torch of its own, so it gets an environment of its own.
 .venv/.ready: EXTRAS := dev
 .venv-long/.ready: EXTRAS := dev,interop,cluster
+# sinabs asks for a nir older than ours, for its files; its modules do without.
+.venv-long/.ready: AFTERWARDS = .venv-long/bin/python -m pip install --quiet --no-deps sinabs==3.1.3 pbr samna
 .venv-vision/.ready: EXTRAS := dev,vision
 .venv-vision/.ready: CONSTRAINTS := constraints-vision.txt
 CONSTRAINTS := constraints.txt
@@ -47,4 +49,5 @@ CONSTRAINTS := constraints.txt
 	$(PYTHON) -m venv $*
 	$*/bin/python -m pip install --quiet --upgrade pip
 	$*/bin/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[$(EXTRAS)]'
+	$(AFTERWARDS)
 	touch $@
