@@ -2,19 +2,24 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 
 import numpy as np
 
+from ckd.models.student import Student
 from ckd.runs.folder import Run, load_run
+from deploy.errors import DeployError
 from deploy.network import Array, Network
 from deploy.quantization.search import quantize_layers
+from deploy.traces.trace import Trace
 from export.content import Content
 from export.exported import Exported
 from export.finetune import finetune
 from export.fold import student_to_network
+from export.modules.api import follow
 from export.plan import Plan
 from export.recording import record_float, record_quantized
-from export.refusals import graph_of, refuse_early, refuse_foreign_trace
+from export.refusals import refuse_early, refuse_foreign_trace
 
 Stage = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """Entered with the title and size of a long stage; what it gives is told how much of it is done."""
@@ -62,16 +67,26 @@ def calibration(run: Run) -> Array:
 
 
 def _content(plan: Plan, run: Run, stage: Stage) -> Content:
-    student = graph_of(run)
-    floating = student_to_network(student, binning=run.binning, classes=run.classes)
     frames, labels, names = run.recordings("test")
-    float_trace = record_float(student, floating, frames, device=plan.device)
+    floating, float_trace = _as_trained(plan, run, frames)
     network, trace = floating, float_trace
     if plan.chip != "none":
         network = plan.format.fit(_on_grid(plan, run, floating, stage))
         trace = record_quantized(network, frames, device=plan.device)
     float_trace, trace = (each.labeled(labels, names) for each in (float_trace, trace))
     return Content(run=run, floating=floating, float_trace=float_trace, network=network, trace=trace)
+
+
+def _as_trained(plan: Plan, run: Run, frames: Array) -> tuple[Network, Trace]:
+    """The student as a network of floats, and what it gave on these frames; one from outside is followed."""
+    if isinstance(run.student, Student):
+        floating = student_to_network(run.student, binning=run.binning, classes=run.classes)
+        return floating, record_float(run.student, floating, frames, device=plan.device)
+    if plan.finetune:
+        raise DeployError(f"--finetune trains students of ckd alone, not {run.config.student.student}; leave it out")
+    followed = follow(run.student.network, frames, dt=None, layout="time-first")
+    floating = followed.network.replace(binning=run.binning, classes=run.classes)
+    return floating, replace(followed.trace, binning=run.binning, classes=run.classes)
 
 
 def _on_grid(plan: Plan, run: Run, floating: Network, stage: Stage) -> Network:

@@ -43,13 +43,12 @@ def refuse_early(plan: Plan) -> None:
 
 
 def graph_of(run: Run) -> Student:
-    """The student of a run as the graph that is exported. Raises DeployError where it is a module from outside."""
+    """The student of a run as a graph. Raises DeployError where it is a module from outside."""
     if isinstance(run.student, Student):
         return run.student
-    name = run.config.student.student
     raise DeployError(
-        f"{run.path}: its student is the module of {name}; export it by  ckd-export {name} --weights "
-        f"{run.path / 'student.safetensors'} --frames FILE.npy"
+        f"{run.path}: its student is a module from outside ({run.config.student.student}); only students of ckd are "
+        "taken here, ckd-export takes both"
     )
 
 

@@ -72,7 +72,16 @@ def run_once(student: OwnStudent, config: Config, *, classes: int) -> None:
 
 
 def _try_out(student: OwnStudent, config: Config, classes: int) -> None:
-    two, again, _ = (_forward(student, _frames(config, count), config, classes).logits for count in (2, 2, 1))
+    two, again = (_forward(student, _frames(config, 2), config, classes).logits for _ in range(2))
+    shapes = _shapes(student)
+    _forward(student, _frames(config, 1), config, classes)
+    changed = [key for key, shape in _shapes(student).items() if shapes.get(key) != shape]
+    if changed:
+        raise _refused(
+            config,
+            f"keeps {changed[0]!r} among its weights with a shape that goes with the number of recordings; make it no "
+            "buffer, or one with persistent=False",
+        )
     if not torch.equal(two, again):
         raise _refused(
             config,
@@ -83,6 +92,11 @@ def _try_out(student: OwnStudent, config: Config, classes: int) -> None:
         raise _refused(config, "gives logits that are not finite")
     if not two.requires_grad:
         raise _refused(config, "gives logits without a gradient, so nothing of it can be trained")
+
+
+def _shapes(student: OwnStudent) -> dict[str, torch.Size | None]:
+    """The shapes of what the module's file would hold; None of what is no tensor."""
+    return {key: getattr(value, "shape", None) for key, value in student.network.state_dict().items()}
 
 
 def _frames(config: Config, recordings: int) -> Tensor:

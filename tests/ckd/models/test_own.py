@@ -155,6 +155,11 @@ BAD = [
         "gives shape (24,)",
     ),
     ("Net.get_extra_state = Net.set_extra_state = print", "return logits", "keeps '_extra_state' in its state"),
+    (
+        "self.register_buffer('v', None)",
+        "self.v = logits[0].detach(); return logits",
+        "keeps 'v' among its weights with a",
+    ),
     ("raise KeyError('x')", "return logits", "raised KeyError: 'x' at"),
     ("", "assert not self.training; return logits", "on cpu it raised AssertionError at"),
 ]
