@@ -82,10 +82,17 @@ def _kind(cell: str) -> str:
 
 
 def _table(cells: list[dict[str, str]], found: list[Column], heading: str) -> str:
+    """A row a case; of a column in which the tool refuses everything, one line below."""
     labels = [_label(i, found) for i in range(len(found))] if len(found) > 1 else ["result"]
-    lines = [f"| {heading} | {' | '.join(labels)} |", f"|{'---|' * (len(labels) + 1)}"]
-    lines += [f"| {name} | {' | '.join(_safe(one[name]) for one in cells)} |" for name in cells[0]]
-    return "\n".join(lines) + "\n"
+    shown = [i for i, one in enumerate(cells) if any(_kind(cell) != "refused there" for cell in one.values())]
+    lines = [f"| {heading} | {' | '.join(labels[i] for i in shown)} |", f"|{'---|' * (len(shown) + 1)}"]
+    for name in cells[0] if shown else ():
+        lines.append(f"| {name} | {' | '.join(_safe(cells[i][name]) for i in shown)} |")
+    refused = [i for i in range(len(cells)) if i not in shown]
+    said = [
+        f"{labels[i]}: all {len(cells[i])} refused, as in: {_safe(next(iter(cells[i].values())))}\n" for i in refused
+    ]
+    return "\n".join([*(lines if shown else [heading + ":"]), "", *said])
 
 
 def _label(index: int, found: list[Column]) -> str:
@@ -107,7 +114,7 @@ B are interpreters with the tools and two versions of nir: sinabs and rockpool p
 spikingjelly need a later one.
 
 Each tool's own module, run by the tool, is the reference. "It writes, we read": the tool exports its module,
-`deploy.load` reads the file, our float runner runs it on the same 60 steps. "We write, it reads": a graph of ours
+`deploy.load` reads the file, our float runner runs it on the same 150 steps. "We write, it reads": a graph of ours
 (`benchmarks/nir_forms.py`) is written by `deploy.save`, read and run by the tool. A cell says that all spikes are equal
 (where nothing spikes, potentials to 1e-4), or the first difference, and then under which other reading of the file
 every spike is equal, which names the cause (`benchmarks/conformance/semantics.py` tries them, alone and up to three

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-STEPS = 60
+STEPS = 150
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 Module = Any

@@ -10,6 +10,8 @@ import torch
 from benchmarks.conformance.column import Array, Case, Shape, Tool, main, package
 
 DT = 1e-3
+CUBA_ROWS = ("CubaLIF, behind a dense layer", "CubaLIF, recurrent", "CubaLIF, constants a neuron")
+DEDUCED = "its reader takes tau / (1 + r) for the step and leaves w_in out; the layer is the one that it writes"
 EXPONENTIAL = "as the layer with one spike a step, and it takes off as many thresholds as it sends spikes"
 
 
@@ -39,6 +41,7 @@ def tool() -> Tool:
         run=_run,
         read=_read,
         run_read=_run_read,
+        reading=dict.fromkeys(CUBA_ROWS, DEDUCED),
     )
 
 

@@ -11,6 +11,13 @@ from benchmarks.conformance.column import STEPS, Array, Case, Shape, Tool, main,
 
 FLOOR = "it takes off thresholds, several a step, and its reader keeps potentials above -v_threshold"
 IF_ROWS = ("IF, behind a dense layer", "IF, constants a neuron", "IF, reset to another value")
+LIF_ROWS = (
+    *("LIF, behind a dense layer", "LIF, constants a neuron", "LIF, reset to another value"),
+    *("Affine, before neurons", "Linear, before neurons", "Threshold, behind a dense layer"),
+)
+LEAK = (
+    "its reader makes a layer that keeps exp(-1 / tau), adds the whole input and takes off thresholds, several a step"
+)
 WHOLE = "r = 1 is written although the layer adds the whole input"
 
 
@@ -56,7 +63,7 @@ def tool() -> Tool:
         run=_run,
         read=_read,
         run_read=_run_read,
-        reading=dict.fromkeys(IF_ROWS, FLOOR),
+        reading=dict.fromkeys(IF_ROWS, FLOOR) | dict.fromkeys(LIF_ROWS, LEAK),
     )
 
 

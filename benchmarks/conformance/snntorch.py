@@ -23,8 +23,8 @@ def tool() -> Tool:
     def dense(make: Any) -> Case:
         return Case(make=lambda: nn.Sequential(nn.Linear(6, N), make()), shape=(6,))
 
-    alpha = {"alpha": torch.full((N,), 0.6)}
-    scalars = {"beta": 0.9, "threshold": 1.0, "linear_features": N}
+    alpha: dict[str, Any] = {"alpha": torch.full((N,), 0.6)}
+    scalars: dict[str, Any] = {"beta": 0.9, "threshold": 1.0, "linear_features": N}
     images: dict[str, Any] = {"shape": (2, 6, 6)}
     return Tool(
         name="snnTorch",

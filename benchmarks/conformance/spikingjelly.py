@@ -45,6 +45,7 @@ def tool() -> Tool:
         run=_run,
         read=_read,
         run_read=step_by_step,
+        reading={"IF, reset to another value": STARTS},
     )
 
 

@@ -1,4 +1,4 @@
-"""Fold sum pooling into the convolution or dense layer beside it, which neither Lava nor netx can do without."""
+"""Fold sum pooling into the convolution or dense layer behind it, which neither Lava nor netx can do without."""
 
 from dataclasses import replace
 
@@ -18,8 +18,6 @@ def fold_pooling(network: Network) -> Network:
     stride S s and padding P s + p: each weight repeated over its window, overlaps added. Into a dense layer behind a
     Flatten each weight is repeated over its window. Before float neurons pooling is a convolution of ones itself.
 
-    Pooling behind a float convolution goes into that one.
-
     Requires: nothing. Ensures: the same sums; on the grid the same integers, else float32 weights rounded once where
     windows overlap. Pooling stays where one convolution cannot say it: where the zeros with which the convolution pads
     stand in for pixels that pooling dropped (17 pooled by 2 is 8, one row dropped, then padding 1), or where a sum of
@@ -27,10 +25,6 @@ def fold_pooling(network: Network) -> Network:
     """
     for name, node in list(network.nodes.items()):
         if isinstance(node, SumPool):
-            before = _into_conv_before(network, name, node)
-            if before is not None:
-                network = bypass(network, name, before)
-                continue
             if all(isinstance(network.nodes[target], FloatNeuron) for target in network.targets(name)):
                 network = network.replace(nodes={**network.nodes, name: _as_conv(node, network.shapes[name][0])})
                 continue
@@ -38,33 +32,6 @@ def fold_pooling(network: Network) -> Network:
             if changes is not None:
                 network = bypass(network, name, changes)
     return network
-
-
-def _into_conv_before(network: Network, name: str, pool: SumPool) -> Changes | None:
-    """A float convolution that feeds this pooling alone, with the pooling in it; None where padding or others forbid.
-
-    Sums over windows of a convolution's outputs are a convolution by its kernel, shifted over the window and added up.
-    """
-    sources = network.sources(name)
-    conv = network.nodes[sources[0]]
-    alone = len(sources) == 1 and network.targets(sources[0]) == [name] and pool.padding == (0, 0)
-    if not (isinstance(conv, Conv) and alone) or np.issubdtype(conv.weight.dtype, np.integer):
-        return None
-    taps, (rows, columns) = conv.weight.shape[2:], pool.kernel
-    spans = [(n - 1) * d + 1 for n, d in zip(taps, conv.dilation, strict=True)]
-    size = [span + (k - 1) * s for span, k, s in zip(spans, pool.kernel, conv.stride, strict=True)]
-    weight = np.zeros((*conv.weight.shape[:2], *size), np.float64)
-    for y in range(0, rows * conv.stride[0], conv.stride[0]):
-        for x in range(0, columns * conv.stride[1], conv.stride[1]):
-            weight[:, :, y : y + spans[0] : conv.dilation[0], x : x + spans[1] : conv.dilation[1]] += conv.weight
-    merged = replace(
-        conv,
-        weight=weight.astype(conv.weight.dtype),
-        bias=None if conv.bias is None else (conv.bias * (rows * columns)).astype(conv.bias.dtype),
-        stride=(conv.stride[0] * pool.stride[0], conv.stride[1] * pool.stride[1]),
-        dilation=(1, 1),
-    )
-    return {sources[0]: merged}
 
 
 def _fold(network: Network, name: str, pool: SumPool) -> Changes | None:
