@@ -40,8 +40,8 @@ def column(tool: str, reads_for: float, python: str) -> Column | str:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         networks = _write_ours(tool, reads_for, folder)
-        # The interpreter's own packages, and of ours this folder alone.
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        # The interpreter's own packages, and of ours this folder alone. nirtorch's edges are in the order of hashes.
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         command = [python, "-m", f"benchmarks.conformance.{tool}", str(folder)]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         if not (folder / "column.json").exists():

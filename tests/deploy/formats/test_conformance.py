@@ -18,7 +18,7 @@ ONE, ZERO = np.ones((), np.float32), np.zeros((), np.float32)
 
 
 def network(**changes: object) -> Network:
-    values = {"keep": ONE * np.float32(0.9), "gain": ONE, "bias": ZERO, "threshold": ONE} | changes
+    values = {"keep": ONE * np.float32(0.5), "gain": ONE, "bias": ZERO, "threshold": ONE} | changes
     weight = np.random.default_rng(0).uniform(-0.3, 0.8, (4, 6)).astype(np.float32)
     lif = FloatNeuron(shape=(4,), **values)  # pyright: ignore
     return chain(in_=Input(shape=(6,)), fc=Dense(weight=weight), lif=lif, output=Output())
@@ -46,7 +46,7 @@ def test_one_spike_that_differs_is_the_first_difference() -> None:
     [
         ({"reset_mechanism": "subtract", "reset": ONE}, "equal with a soft reset (--reset subtract)"),
         ({"reset_mechanism": "none"}, "equal with no reset (--reset none)"),
-        ({"keep": ONE * np.exp(np.float32(-0.1))}, "equal with states that keep exp(-dt / tau)"),
+        ({"keep": ONE * np.exp(np.float32(-0.5))}, "equal with states that keep exp(-dt / tau)"),
     ],
 )
 def test_the_cause_of_a_difference_is_found(changes: dict[str, object], cause: str) -> None:
@@ -70,6 +70,11 @@ def test_the_page_has_every_tool_with_its_versions_and_says_what_wrote_it() -> N
     assert text.startswith(head), "docs/conformance.md has another head; run the command that it names"
 
 
+def said(cell: str) -> str:
+    """A pattern of the cell but for shares: norse gives other spikes each time where it does not know a node."""
+    return re.sub(r"\d+\\\.\d%", r"\\d+\.\\d%", re.escape(cell.replace("|", "/")))
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("tool", TOOLS)
 def test_what_the_page_says_of_the_tools_that_are_here_is_so(tool: str) -> None:
@@ -83,4 +88,4 @@ def test_what_the_page_says_of_the_tools_that_are_here_is_so(tool: str) -> None:
     assert isinstance(found, Column)
     for cells in (found.writes, found.reads):
         for name, cell in cells.items():
-            assert re.search(rf"\| {re.escape(name)} \|.*{re.escape(cell.replace('|', '/'))} \|", text), (name, cell)
+            assert re.search(rf"\| {re.escape(name)} \|.*{said(cell)} \|", text), (name, cell)
