@@ -14,7 +14,7 @@ from export.modules.refusal import ModuleRefusedError
 from export.modules.shapes import as_image, moves_of, per_channel
 from export.modules.synapses import Synapses, as_linear, taken_apart
 from export.modules.tracing import Traced
-from export.modules.values import Made, Piece, Value
+from export.modules.values import Call, Made, Piece, Value
 
 LARGEST_CHOICE = 1 << 24
 """Weights of a dense layer that only moves elements; more are no way to say it."""
@@ -51,6 +51,7 @@ class Builder:
             graph.connect(self._cells(layer, readout=ending.potential), "output", 0)
         else:
             bias = self._feed("output", value, ending.step, "the output")
+        graph.prune()
         nodes = {name: node for name, node in graph.nodes.items() if name != "output"}
         graph.nodes = {**nodes, "output": graph.nodes["output"]}
         network = graph.network(dt)
@@ -227,13 +228,20 @@ class Builder:
     def _scaling(self, made: Made, bias: bool, more: Array | None) -> list[Term]:
         factor, shift = (made.call.parameters[key] for key in ("factor", "shift"))
         inner = made.value.only
+        while inner is not None and inner.kind == "affine" and inner.step == made.step:
+            shift = factor * inner.call.parameters["shift"] + shift
+            factor = factor * inner.call.parameters["factor"]
+            made = replace(made, value=inner.value)
+            inner = inner.value.only
         if inner is not None and inner.kind in ("linear", "conv") and inner.step == made.step:
             folded = taken_apart(inner).scaled(factor, shift)
             if folded is not None:
                 return self._synapses(replace(made, call=replace(made.call, name=inner.call.name)), folded, bias, more)
+        shift = shift if bias else np.zeros_like(shift)
+        if inner is not None and inner.kind == "pool" and (pooled := _before_pooling(inner, factor, shift)) is not None:
+            return self._pool(pooled, more)
         place = made.call.place
         shape = as_image(made.shape)
-        shift = shift if bias else np.zeros_like(shift)
         shift = shift if more is None else shift + more
         if made.value.constant is not None:
             shift = shift + factor * made.value.constant
@@ -260,8 +268,8 @@ class Builder:
         value = made.value
         if more is not None:
             value = replace(value, constant=self._before_pooling(made, more))
-        for piece in value.pieces:
-            self._of(piece.made)
+        for piece in value.pieces if value.constant is None else ():
+            self._of(piece.made)  # what comes first has the first name
         name = self.graph.name(made.call.name)
         if self._feed(name, value, made.step, place, through_current=True) is not None:
             raise ModuleRefusedError("pools values to which a constant was added; add it behind the pooling")
@@ -307,6 +315,19 @@ class Builder:
     def _fed_without_constant(self, name: str, made: Made) -> None:
         if self._feed(name, made.value, made.step, made.call.place) is not None:
             raise ModuleRefusedError("pools values to which a constant was added; add it behind the pooling")
+
+
+def _before_pooling(pool: Made, factor: Array, shift: Array) -> Made | None:
+    """The pooling of a scaled value in place of a scaling behind it; None where that is not the same."""
+    by_channel = [per_channel(values, pool.shape) for values in (factor, shift)]
+    parameters, (f, s) = pool.call.parameters, by_channel
+    if f is None or s is None or any(parameters["padding"]) or not _on_images(pool):
+        return None
+    each = pool.value.size // len(f)
+    s = s / (float(np.prod(parameters["kernel"])) * parameters["factor"])
+    scales = {"factor": np.repeat(f, each), "shift": np.repeat(s, each)}
+    call = Call("affine", f"{pool.call.name}_scale", pool.call.place, parameters=scales)
+    return replace(pool, value=Value(pool.value.shape, (Piece(Made(call, pool.step, pool.value.shape, pool.value)),)))
 
 
 def _on_images(made: Made) -> bool:

@@ -41,6 +41,17 @@ class Graph:
             source = again
         self.edges.append((source, target, late))
 
+    def prune(self) -> None:
+        """Leave out what leads nowhere."""
+        wanted, waiting = {"output"}, ["output"]
+        while waiting:
+            target = waiting.pop()
+            for source, _, _ in [edge for edge in self.edges if edge[1] == target and edge[0] not in wanted]:
+                wanted.add(source)
+                waiting.append(source)
+        self.nodes = {name: node for name, node in self.nodes.items() if name in wanted or name == "input"}
+        self.edges = [edge for edge in self.edges if edge[1] in wanted]
+
     def network(self, dt: float) -> Network:
         """The network, with a delay on every late edge that closes no cycle by itself.
 

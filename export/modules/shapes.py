@@ -27,8 +27,12 @@ def per_channel(values: Array, shape: Shape) -> Array | None:
 
 
 def moves_of(piece: Piece, shape: Shape) -> tuple[Array, Array, tuple[int, int]] | None:
-    """How a piece moves whole channels of an image to a value of `shape`: their numbers there and here, and the rows and
-    columns of zeros that are put around them, the same on both sides; None where it does something else."""
+    """How a piece moves whole channels of an image to a value of `shape`.
+
+    Returns:
+        their numbers there and here, and the rows and columns of zeros that are put around them, the same on both
+        sides; None where it does something else.
+    """
     before, after = as_image(piece.made.shape), as_image(shape)
     if len(before) != 3 or len(after) != 3:
         return None

@@ -44,7 +44,10 @@ class Drawn(nn.Module):
 
     def _block(self, channels: int, size: int) -> tuple[int, int]:
         kernel, out = self.draw.choice([1, 3]), self.draw.choice([3, 4, 6])
-        options = {"padding": self.draw.choice([0, 1]), "stride": 2 if size > 7 and self._chance(0.3) else 1}
+        options: dict[str, Any] = {
+            "padding": self.draw.choice([0, 1]),
+            "stride": 2 if size > 7 and self._chance(0.3) else 1,
+        }
         after = (size + 2 * options["padding"] - kernel) // options["stride"] + 1
         if after < 2:
             return channels, size
