@@ -5,32 +5,25 @@ from typing import Any
 
 import numpy as np
 
-from deploy.network import Array, Conv, Dense, Flatten, FloatNeuron, Input, Network, Output, Scale, Shape, SumPool
+from deploy.network import Array, Conv, Dense, FloatNeuron, Input, Network, Output, Scale, Shape
 from deploy.network.idioms import READOUT, add_readout, mean_name
 from export.modules.ending import Ending
-from export.modules.folding import Fold, at_rest
+from export.modules.feeding import MOST_STEPS, Feeding, Term
+from export.modules.folding import Fold
+from export.modules.forms import before_pooling, lifted, on_images, plain, window
 from export.modules.graph import Graph
 from export.modules.refusal import ModuleRefusedError
-from export.modules.shapes import as_image, moves_of, per_channel
+from export.modules.shapes import as_image, per_channel
 from export.modules.synapses import Synapses, as_linear, taken_apart
 from export.modules.tracing import Traced
-from export.modules.values import Call, Made, Piece, Value
-
-LARGEST_CHOICE = 1 << 24
-"""Weights of a dense layer that only moves elements; more are no way to say it."""
-
-MOST_STEPS = 8
-"""Steps that a value may be the sum of; more are a sum over time, which is no layer of a network."""
-
-Term = tuple[str, int]
-"""A node that gives part of a value, and by how many steps it is late for it."""
+from export.modules.values import Made
 
 
-class Builder:
+class Builder(Feeding):
     """Makes the nodes that lead to an ending; `layers` and `maxima` say which `Made` each spiking node was."""
 
     def __init__(self, traced: Traced, fold: Fold, ending: Ending) -> None:
-        self._traced, self._fold, self._ending = traced, fold, ending
+        self._traced, self.fold, self._ending = traced, fold, ending
         self.graph = Graph()
         self.layers: dict[str, int] = {}
         """By name of the node, the number of a layer of neurons."""
@@ -50,7 +43,7 @@ class Builder:
         if layer is not None:
             graph.connect(self._cells(layer, readout=ending.potential), "output", 0)
         else:
-            bias = self._feed("output", value, ending.step, "the output")
+            bias = self.feed("output", value, ending.step, "the output")
         graph.prune()
         nodes = {name: node for name, node in graph.nodes.items() if name != "output"}
         graph.nodes = {**nodes, "output": graph.nodes["output"]}
@@ -64,9 +57,9 @@ class Builder:
                 network = network.replace(nodes={**network.nodes, READOUT: replace(readout, bias=shaped)})
         return network
 
-    def _of(self, made: Made, *, bias: bool = True, more: Array | None = None) -> list[Term]:
+    def terms(self, made: Made, *, bias: bool = True, more: Array | None = None) -> list[Term]:
         """The nodes whose sum is what was made. `bias`: with its own; more: added to it."""
-        key = (self._fold.keys.of(made), bias, None if more is None else more.tobytes())
+        key = (self.fold.keys.of(made), bias, None if more is None else more.tobytes())
         if key not in self._terms:
             place = made.call.place
             try:
@@ -84,10 +77,10 @@ class Builder:
             case "linear":
                 return self._synapses(made, taken_apart(made), bias, more)
             case "conv":
-                return self._synapses(made, taken_apart(made if _on_images(made) else as_linear(made)), bias, more)
+                return self._synapses(made, taken_apart(made if on_images(made) else as_linear(made)), bias, more)
             case "affine":
                 return self._scaling(made, bias, more)
-            case "pool" if _on_images(made):
+            case "pool" if on_images(made):
                 return self._pool(made, more)
             case "pool":
                 return self._synapses(made, taken_apart(as_linear(made)), bias, more)
@@ -115,82 +108,11 @@ class Builder:
             neuron = node.node(known.shape)
         except ModuleRefusedError as error:
             raise error.at(last.call.place) from None
-        bias = self._feed(name, last.value, last.step, last.call.place, through_current=neuron.has_current)
+        bias = self.feed(name, last.value, last.step, last.call.place, through_current=neuron.has_current)
         if bias is not None:
             sent = neuron.bias + neuron.gain * bias.reshape(known.shape).astype(np.float32)
-            neuron = replace(neuron, bias=_plain(sent))
-        self.graph.add(name, _lifted(neuron, shape), last.call.place)
-        return name
-
-    def _feed(self, name: str, value: Value, step: int, place: str, *, through_current: bool = False) -> Array | None:
-        """Edges from all that a value is the sum of; gives the constant that is left over, flat.
-
-        Args:
-            name: of the node that takes it.
-            value: what it takes in step `step`.
-            place: of the user's code.
-            through_current: the constant must come over a synapse, since it is no bias of the potential.
-        """
-        if len({piece.made.step for piece in value.pieces}) > MOST_STEPS:
-            raise ModuleRefusedError(f"{place}: sees many steps at once; add them up behind the last layer alone")
-        constant = np.zeros(value.size) if value.constant is None else value.constant
-        for piece in value.pieces:
-            if step > piece.made.step and self._fold.constant_from_start.get(self._fold.keys.of(piece.made)):
-                source, target = piece.pairs()
-                constant = constant.copy()
-                np.add.at(constant, target, at_rest(piece.made)[source])
-        carried = self._carrier(value, step) if through_current and constant.any() else None
-        for piece in value.pieces:
-            late = step - piece.made.step
-            from_start = late > 0 and self._fold.constant_from_start.get(self._fold.keys.of(piece.made), False)
-            terms = self._of(piece.made, bias=not from_start, more=constant if piece is carried else None)
-            for source, own in terms:
-                self.graph.connect(self._shaped(source, piece, value.shape, place), name, late + own)
-        if not constant.any() or carried is not None:
-            return None
-        if through_current:
-            raise ModuleRefusedError(f"{place}: a constant enters a current that decays; add it as the bias of a layer")
-        return constant
-
-    def _carrier(self, value: Value, step: int) -> Piece | None:
-        """A layer of this step that can carry a constant as its bias."""
-        for piece in value.pieces:
-            if piece.made.step == step and piece.whole and piece.made.kind in ("linear", "conv", "affine", "pool"):
-                return piece
-        return None
-
-    def _shaped(self, source: str, piece: Piece, shape: Shape, place: str) -> str:
-        """The node that gives a piece of a value as an array of the value's shape."""
-        before, after = as_image(piece.made.shape), as_image(shape)
-        if piece.whole and before == after:
-            return source
-        if piece.whole and len(after) == 1:
-            return self._flat(source, before, place)
-        if not piece.whole and (moves := moves_of(piece, shape)) is not None and moves[2] == (0, 0):
-            weight = np.zeros((after[0], before[0], 1, 1), np.float32)
-            np.add.at(weight, (moves[1], moves[0]), 1)
-            return self._own(f"{source}_part", source, Conv(weight=weight), place)
-        if len(after) == 1 and np.prod(before) * after[0] <= LARGEST_CHOICE:
-            weight = np.zeros((after[0], int(np.prod(before))), np.float32)
-            source_of, target = piece.pairs()
-            np.add.at(weight, (target, source_of), 1)
-            return self._own(f"{source}_part", self._flat(source, before, place), Dense(weight=weight), place)
-        raise ModuleRefusedError(
-            f"{place}: values of {piece.made.call.name}, of shape {piece.made.shape}, become an array of {shape} in "
-            "another order; a network flattens images and takes whole channels, no more"
-        )
-
-    def _flat(self, source: str, shape: Shape, place: str) -> str:
-        flat = len(shape) == 1 or isinstance(self.graph.nodes.get(source), Dense)
-        return source if flat else self._own(f"{source}_flat", source, Flatten(), place)
-
-    def _own(self, wanted: str, source: str, node: Any, place: str) -> str:
-        """A node behind another; the same one where there is one already."""
-        for edge in self.graph.edges:
-            if edge[0] == source and edge[2] == 0 and _same(self.graph.nodes.get(edge[1]), node):
-                return edge[1]
-        name = self.graph.add(self.graph.name(wanted), node, place)
-        self.graph.connect(source, name, 0)
+            neuron = replace(neuron, bias=plain(sent))
+        self.graph.add(name, lifted(neuron, shape), last.call.place)
         return name
 
     def _synapses(self, made: Made, synapses: Synapses, bias: bool, more: Array | None) -> list[Term]:
@@ -208,7 +130,7 @@ class Builder:
             padding = part.node.padding if isinstance(part.node, Conv) else None
             groups.setdefault((id(part.node.weight), padding, made.step - part.made.step), []).append(part)
         for part in synapses.parts:
-            self._of(part.made)  # what comes first has the first name
+            self.terms(part.made)  # what comes first has the first name
         terms: list[Term] = []
         for (_, _, late), parts in groups.items():
             node = parts[0].node
@@ -217,9 +139,9 @@ class Builder:
             wanted = made.call.name if not terms else f"{made.call.name}_{parts[0].made.call.name}"
             name = self.graph.name(wanted)
             for part in parts:
-                for source, own in self._of(part.made):
+                for source, own in self.terms(part.made):
                     shape = as_image(part.made.shape)
-                    fed = self._flat(source, shape, made.call.place) if part.flat else source
+                    fed = self.flat(source, shape, made.call.place) if part.flat else source
                     self.graph.connect(fed, name, own)
             self.graph.add(name, node, made.call.place)
             terms.append((name, late))
@@ -238,7 +160,7 @@ class Builder:
             if folded is not None:
                 return self._synapses(replace(made, call=replace(made.call, name=inner.call.name)), folded, bias, more)
         shift = shift if bias else np.zeros_like(shift)
-        if inner is not None and inner.kind == "pool" and (pooled := _before_pooling(inner, factor, shift)) is not None:
+        if inner is not None and inner.kind == "pool" and (pooled := before_pooling(inner, factor, shift)) is not None:
             return self._pool(pooled, more)
         place = made.call.place
         shape = as_image(made.shape)
@@ -246,13 +168,13 @@ class Builder:
         if made.value.constant is not None:
             shift = shift + factor * made.value.constant
         name = self.graph.name(made.call.name)
-        rest = self._feed(name, replace(made.value, constant=None), made.step, place)
+        rest = self.feed(name, replace(made.value, constant=None), made.step, place)
         shift = shift if rest is None else shift + factor * rest
         by_channel = [per_channel(values, made.shape) for values in (factor, shift)]
         f, s = by_channel
         if not shift.any():
             scale = factor.reshape(shape) if f is None else f.reshape(-1, *(1,) * (len(shape) - 1))
-            self.graph.add(name, Scale(factor=_plain(scale)), place)
+            self.graph.add(name, Scale(factor=plain(scale)), place)
             return [(name, 0)]
         if f is None or s is None:
             raise ModuleRefusedError("adds a constant that differs within a channel; no node of a network does that")
@@ -267,19 +189,19 @@ class Builder:
         parameters, place = made.call.parameters, made.call.place
         value = made.value
         if more is not None:
-            value = replace(value, constant=self._before_pooling(made, more))
+            value = replace(value, constant=self._constant_before(made, more))
         for piece in value.pieces if value.constant is None else ():
-            self._of(piece.made)  # what comes first has the first name
+            self.terms(piece.made)  # what comes first has the first name
         name = self.graph.name(made.call.name)
-        if self._feed(name, value, made.step, place, through_current=True) is not None:
+        if self.feed(name, value, made.step, place, through_current=True) is not None:
             raise ModuleRefusedError("pools values to which a constant was added; add it behind the pooling")
-        self.graph.add(name, _window(parameters), place)
+        self.graph.add(name, window(parameters), place)
         if parameters["factor"] == 1:
             return [(name, 0)]
         scale = Scale(factor=np.asarray(np.float32(parameters["factor"])))
-        return [(self._own(mean_name(name), name, scale, place), 0)]
+        return [(self.own(mean_name(name), name, scale, place), 0)]
 
-    def _before_pooling(self, made: Made, more: Array) -> Array:
+    def _constant_before(self, made: Made, more: Array) -> Array:
         """The constant that, added before a pooling without padding, is `more` behind it."""
         parameters, by_channel = made.call.parameters, per_channel(more, made.shape)
         if by_channel is None or any(parameters["padding"]):
@@ -296,11 +218,11 @@ class Builder:
                 "max pooling of what are no spikes; pool the spikes behind the neurons, or use average pooling"
             )
         place = made.call.place
-        self._of(spikes)
+        self.terms(spikes)
         name = self.graph.name(made.call.name)
         summed = self.graph.name(f"{name}_sum")
         self._fed_without_constant(summed, made)
-        self.graph.add(summed, _window(made.call.parameters), place)
+        self.graph.add(summed, window(made.call.parameters), place)
         zero, one = np.zeros((), np.float32), np.ones((), np.float32)
         shape = as_image(made.shape)
         neuron = FloatNeuron(shape=shape, keep=zero, gain=one, bias=zero, threshold=np.array(0.5, np.float32))
@@ -313,50 +235,5 @@ class Builder:
         return made.kind == "or" or (made.kind == "cells" and self._traced.layers[made.cells].cells.spikes)
 
     def _fed_without_constant(self, name: str, made: Made) -> None:
-        if self._feed(name, made.value, made.step, made.call.place) is not None:
+        if self.feed(name, made.value, made.step, made.call.place) is not None:
             raise ModuleRefusedError("pools values to which a constant was added; add it behind the pooling")
-
-
-def _before_pooling(pool: Made, factor: Array, shift: Array) -> Made | None:
-    """The pooling of a scaled value in place of a scaling behind it; None where that is not the same."""
-    by_channel = [per_channel(values, pool.shape) for values in (factor, shift)]
-    parameters, (f, s) = pool.call.parameters, by_channel
-    if f is None or s is None or any(parameters["padding"]) or not _on_images(pool):
-        return None
-    each = pool.value.size // len(f)
-    s = s / (float(np.prod(parameters["kernel"])) * parameters["factor"])
-    scales = {"factor": np.repeat(f, each), "shift": np.repeat(s, each)}
-    call = Call("affine", f"{pool.call.name}_scale", pool.call.place, parameters=scales)
-    return replace(pool, value=Value(pool.value.shape, (Piece(Made(call, pool.step, pool.value.shape, pool.value)),)))
-
-
-def _on_images(made: Made) -> bool:
-    """Whether what a convolution or pooling sees are images as the network has them, not rows of numbers reshaped."""
-    return all(len(as_image(piece.made.shape)) == 3 for piece in made.value.pieces)
-
-
-def _window(parameters: Any) -> SumPool:
-    return SumPool(kernel=parameters["kernel"], stride=parameters["stride"], padding=parameters["padding"])
-
-
-def _plain(values: Array) -> Array:
-    """One number where all are the same."""
-    values = np.asarray(values, np.float32)
-    return np.array(values.flat[0]) if np.all(values == values.flat[0]) else values
-
-
-def _lifted(neuron: FloatNeuron, shape: Shape) -> FloatNeuron:
-    """The neurons of (C, L) as those of (C, 1, L)."""
-    if neuron.shape == shape or len(neuron.shape) != 2:
-        return replace(neuron, shape=shape)
-    fields = vars(neuron).items()
-    arrays = {name: v[..., None, :] for name, v in fields if isinstance(v, np.ndarray) and v.ndim == 2}
-    return replace(neuron, shape=shape, **arrays)
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Whether two nodes are of one type and hold the same."""
-    if type(a) is not type(b):
-        return False
-    fields = zip(vars(a).values(), vars(b).values(), strict=True)
-    return all(np.array_equal(x, y) if isinstance(x, np.ndarray) else x == y for x, y in fields)
