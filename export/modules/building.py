@@ -57,33 +57,33 @@ class Builder(Feeding):
                 network = network.replace(nodes={**network.nodes, READOUT: replace(readout, bias=shaped)})
         return network
 
-    def terms(self, made: Made, *, bias: bool = True, more: Array | None = None) -> list[Term]:
-        """The nodes whose sum is what was made. `bias`: with its own; more: added to it."""
-        key = (self.fold.keys.of(made), bias, None if more is None else more.tobytes())
+    def terms(self, made: Made, *, more: Array | None = None) -> list[Term]:
+        """The nodes whose sum is what was made, and `more`."""
+        key = (self.fold.keys.of(made), None if more is None else more.tobytes())
         if key not in self._terms:
             place = made.call.place
             try:
-                self._terms[key] = self._make(made, bias, more)
+                self._terms[key] = self._make(made, more)
             except ModuleRefusedError as error:
                 raise error.at(place) from None
         return self._terms[key]
 
-    def _make(self, made: Made, bias: bool, more: Array | None) -> list[Term]:
+    def _make(self, made: Made, more: Array | None) -> list[Term]:
         match made.kind:
             case "input":
                 return [("input", 0)]
             case "cells":
                 return [(self._cells(made.cells), 0)]
             case "linear":
-                return self._synapses(made, taken_apart(made), bias, more)
+                return self._synapses(made, taken_apart(made), more)
             case "conv":
-                return self._synapses(made, taken_apart(made if on_images(made) else as_linear(made)), bias, more)
+                return self._synapses(made, taken_apart(made if on_images(made) else as_linear(made)), more)
             case "affine":
-                return self._scaling(made, bias, more)
+                return self._scaling(made, more)
             case "pool" if on_images(made):
                 return self._pool(made, more)
             case "pool":
-                return self._synapses(made, taken_apart(as_linear(made)), bias, more)
+                return self._synapses(made, taken_apart(as_linear(made)), more)
             case "or":
                 return self._maximum(made)
         raise ModuleRefusedError(f"the potential of {made.call.name} goes on to another layer; pass on its spikes")
@@ -115,9 +115,9 @@ class Builder(Feeding):
         self.graph.add(name, lifted(neuron, shape), last.call.place)
         return name
 
-    def _synapses(self, made: Made, synapses: Synapses, bias: bool, more: Array | None) -> list[Term]:
+    def _synapses(self, made: Made, synapses: Synapses, more: Array | None) -> list[Term]:
         """A node for each weight and step that it is applied to; the bias stands on the first that is in time."""
-        carried = synapses.bias if bias else None
+        carried = synapses.bias
         if more is not None:
             by_channel = per_channel(more, made.shape)
             if by_channel is None:
@@ -147,7 +147,7 @@ class Builder(Feeding):
             terms.append((name, late))
         return terms
 
-    def _scaling(self, made: Made, bias: bool, more: Array | None) -> list[Term]:
+    def _scaling(self, made: Made, more: Array | None) -> list[Term]:
         factor, shift = (made.call.parameters[key] for key in ("factor", "shift"))
         inner = made.value.only
         while inner is not None and inner.kind == "affine" and inner.step == made.step:
@@ -158,8 +158,7 @@ class Builder(Feeding):
         if inner is not None and inner.kind in ("linear", "conv") and inner.step == made.step:
             folded = taken_apart(inner).scaled(factor, shift)
             if folded is not None:
-                return self._synapses(replace(made, call=replace(made.call, name=inner.call.name)), folded, bias, more)
-        shift = shift if bias else np.zeros_like(shift)
+                return self._synapses(replace(made, call=replace(made.call, name=inner.call.name)), folded, more)
         if inner is not None and inner.kind == "pool" and (pooled := before_pooling(inner, factor, shift)) is not None:
             return self._pool(pooled, more)
         place = made.call.place

@@ -84,7 +84,7 @@ def export_module(plan: ModulePlan) -> ExportedModule:
     network, trace = floating, float_trace
     if plan.chip != "none":
         network = plan.format.fit(quantize(floating, frames, weight_bits=plan.weight_bits, chip=plan.chip))
-        trace = record_quantized(network, frames).labeled(given.labels, given.names)
+        trace = record_quantized(network, frames, device=plan.device).labeled(given.labels, given.names)
     if network.on_grid or not plan.format.floats_apart:
         refuse_foreign_trace(plan.model, trace)
     content = Content(run=None, floating=floating, float_trace=float_trace, network=network, trace=trace)
@@ -110,6 +110,10 @@ def _refuse(plan: ModulePlan) -> None:
     refuse_early(plan)
     if plan.finetune:
         raise DeployError("--finetune trains a run's student on its own recordings; leave it out for a module")
+    if plan.factories:
+        raise DeployError(
+            f"{plan.run}: a module has no student and no data set of a run; leave out --student, --dataset"
+        )
     if plan.layout is not None and plan.layout not in LAYOUTS:
         raise DeployError(f"--layout {plan.layout}: not known; use one of {', '.join(LAYOUTS)}")
     if (plan.frames is None) == (plan.events is None):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from deploy.network import Array, Conv, Dense, Flatten, Shape
-from export.modules.folding import Fold, at_rest
+from export.modules.folding import Fold
 from export.modules.graph import Graph
 from export.modules.refusal import ModuleRefusedError
 from export.modules.shapes import as_image, moves_of
@@ -27,8 +27,8 @@ class Feeding:
     graph: Graph
     fold: Fold
 
-    def terms(self, made: Made, *, bias: bool = True, more: Array | None = None) -> list[Term]:
-        """The nodes whose sum is what was made. `bias`: with its own; more: added to it."""
+    def terms(self, made: Made, *, more: Array | None = None) -> list[Term]:
+        """The nodes whose sum is what was made, and `more`."""
         raise NotImplementedError
 
     def feed(self, name: str, value: Value, step: int, place: str, *, through_current: bool = False) -> Array | None:
@@ -43,18 +43,12 @@ class Feeding:
         if len({piece.made.step for piece in value.pieces}) > MOST_STEPS:
             raise ModuleRefusedError(f"{place}: sees many steps at once; add them up behind the last layer alone")
         constant = np.zeros(value.size) if value.constant is None else value.constant
-        for piece in value.pieces:
-            if step > piece.made.step and self.fold.constant_from_start.get(self.fold.keys.of(piece.made)):
-                source, target = piece.pairs()
-                constant = constant.copy()
-                np.add.at(constant, target, at_rest(piece.made)[source])
         carried = self._carrier(value, step) if through_current and constant.any() else None
         for piece in value.pieces:
             late = step - piece.made.step
-            from_start = late > 0 and self.fold.constant_from_start.get(self.fold.keys.of(piece.made), False)
-            terms = self.terms(piece.made, bias=not from_start, more=constant if piece is carried else None)
-            for source, own in terms:
-                self.graph.connect(self.shaped(source, piece, value.shape, place), name, late + own)
+            begins = self.fold.constant_from_start.get(self.fold.keys.of(piece.made)) if late else None
+            for source, own in self.terms(piece.made, more=constant if piece is carried else None):
+                self.graph.connect(self.shaped(source, piece, value.shape, place), name, late + own, begins)
         if not constant.any() or carried is not None:
             return None
         if through_current:

@@ -18,6 +18,7 @@ class Graph:
         self.places: dict[str, str] = {}
         """By node, the line of the user's code that it comes from."""
         self.edges: list[LateEdge] = []
+        self._begins: dict[Edge, bool | None] = {}
         self._names: set[str] = {"output", "readout"}
 
     def name(self, wanted: str) -> str:
@@ -33,13 +34,17 @@ class Graph:
         self.places[name] = place
         return name
 
-    def connect(self, source: str, target: str, late: int) -> None:
-        """Add an edge; one that is there already gets a node of its own, so that both count."""
+    def connect(self, source: str, target: str, late: int, begins: bool | None = None) -> None:
+        """Add an edge; one that is there already gets a node of its own, so that both count.
+
+        begins: of a late edge, whether what its source gives of zeros is there before the first step; None: that is 0.
+        """
         if any(edge[:2] == (source, target) for edge in self.edges):
             again = self.add(self.name(f"{source}_again"), Scale(factor=np.ones((), np.float32)), self.places[source])
             self.edges.append((source, again, 0))
             source = again
         self.edges.append((source, target, late))
+        self._begins[source, target] = begins
 
     def prune(self) -> None:
         """Leave out what leads nowhere."""
@@ -59,7 +64,9 @@ class Graph:
             ModuleRefusedError: a cycle whose late edge is another than the network would take.
         """
         try:
-            return self._network(dt)
+            network = self._network(dt)
+            network.shapes  # noqa: B018 (nodes that do not fit together raise here)
+            return network
         except ModuleRefusedError:
             raise
         except DeployError as error:
@@ -72,7 +79,8 @@ class Graph:
         recurrent = self._recurrent(edges, dt)
         for edge in [edge for edge in edges if edge[2]]:
             closes = edge[:2] in recurrent
-            if edge[2] > closes:
+            if edge[2] > closes or self._begins.get(edge[:2]) is False:
+                # A synapse that closes a cycle gives its bias at first, a delay gives zeros, even one of 0 steps.
                 self._delay(edge, edge[2] - closes)
         edges = sorted(self.edges, key=lambda edge: edge[2])
         recurrent = self._recurrent(edges, dt)
@@ -93,7 +101,15 @@ class Graph:
         node = self.nodes[source]
         alone = [e for e in self.edges if e[0] == source] == [edge]
         sources = [e for e in self.edges if e[1] == source]
-        early = isinstance(node, Dense | Conv) and node.bias is None and alone and len(sources) == 1
+        begins = self._begins.get((source, target))
+        early = (
+            isinstance(node, Dense | Conv) and begins is not False and alone and len(sources) == 1 and not sources[0][2]
+        )
+        if begins and not early:
+            raise ModuleRefusedError(
+                f"{self.places[source]}: its bias is there before the first step, and several layers meet behind it; give "
+                "the layer that is late a synapse of its own"
+            )
         split = sources[0] if early else edge
         name = self.add(self.name(f"{split[0]}_delay"), Delay(steps=steps), self.places[source])
         self.edges.remove(edge)

@@ -133,7 +133,8 @@ def _selected(node: Conv, piece: Piece, value: Value) -> Conv:
         return node
     moves = moves_of(piece, value.shape)
     channels = as_image(piece.made.shape)[0]
-    unmoved = moves is not None and np.array_equal(moves[0], moves[1]) and len(moves[0]) == channels
+    unmoved = moves is not None and channels == as_image(value.shape)[0] and np.array_equal(moves[0], moves[1])
+    unmoved = unmoved and moves is not None and len(moves[0]) == channels
     if moves is None or (node.groups != 1 and not unmoved):
         raise ModuleRefusedError(
             f"a convolution of parts of {piece.made.call.name}, of shape {piece.made.shape}, in another order; whole "

@@ -67,7 +67,7 @@ def trace(module: nn.Module, frames: Array, layout: Layout) -> Traced:
         ModuleRefusedError: it does something that no network says.
     """
     recordings = 1 if layout == "one" else RECORDINGS
-    picked = torch.from_numpy(np.ascontiguousarray(np.resize(frames, (recordings, *frames.shape[1:]))))
+    picked = torch.from_numpy(frames[[i % len(frames) for i in range(recordings)]])
     origins, places = Origins(recordings), Places(module)
     following = Following(origins, places)
     host = _Tracer(following, frames.shape[1])
