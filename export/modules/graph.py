@@ -107,8 +107,8 @@ class Graph:
         )
         if begins and not early:
             raise ModuleRefusedError(
-                f"{self.places[source]}: its bias is there before the first step, and several layers meet behind it; give "
-                "the layer that is late a synapse of its own"
+                f"{self.places[source]}: its bias is there before the first step, and several layers meet behind it; "
+                "give the layer that is late a synapse of its own"
             )
         split = sources[0] if early else edge
         name = self.add(self.name(f"{split[0]}_delay"), Delay(steps=steps), self.places[source])
