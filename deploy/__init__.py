@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from deploy.network import Network
     from deploy.quantization.search import quantize
     from deploy.runners.table import run
-    from deploy.traces.compare import Verdict, compare
+    from deploy.traces.compare import compare
     from deploy.traces.layers import LayerRecord
     from deploy.traces.trace import Trace, load_trace
+    from deploy.traces.verdict import Verdict
 
 __all__ = [
     "Checked",
@@ -76,9 +77,10 @@ _FILES = {
     "network": ("Network",),
     "quantization.search": ("quantize",),
     "runners.table": ("run",),
-    "traces.compare": ("Verdict", "compare"),
+    "traces.compare": ("compare",),
     "traces.layers": ("LayerRecord",),
     "traces.trace": ("Trace", "load_trace"),
+    "traces.verdict": ("Verdict",),
 }
 _PLACES = {name: file for file, names in _FILES.items() for name in names}
 

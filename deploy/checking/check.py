@@ -14,14 +14,10 @@ from deploy.formats.model_file import ModelFile
 from deploy.formats.proven import names_another
 from deploy.network import Array, Network
 from deploy.runners.table import RUNNERS, find_runner, run
-from deploy.traces.compare import Verdict, compare, require_some
-from deploy.traces.trace import Trace, join_traces, load_trace
-
-WHOLE = 512
-"""Up to so many recordings u and v of all are compared at every step."""
-SAMPLE = 128
-"""Of more, u and v of so many, and all spikes and the readout's potential of the rest: the cost stays within twice that
-of the simulation (python -m benchmarks.checking)."""
+from deploy.traces.common import in_common
+from deploy.traces.compare import compare, require_some
+from deploy.traces.trace import Trace, load_trace
+from deploy.traces.verdict import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +50,7 @@ def check(
     against: str | None = None,
     trace: Path | str | None = None,
     recordings: int | None = None,
+    partial: bool = False,
     why: bool = True,
 ) -> Checked:
     """Check that `second` on a simulator gives what `first` gave.
@@ -65,6 +62,7 @@ def check(
         against: a simulator that runs `first`, on the frames of its trace, in place of its trace.
         trace: the trace of `first`, where it does not lie beside it.
         recordings: how many of them, the first ones; None: all.
+        partial: be content with the layers, recordings, steps and potentials that both hold.
         why: look for the cause of a difference.
 
     Raises:
@@ -81,7 +79,8 @@ def check(
     frames = None if expected.frames is None else expected.frames[:recordings]
     if against is not None:
         expected = _run(_needed(model, first), _given(frames, trace_path), against, expected)
-    if second is not None and second.suffix == ".trace":
+    ran = second is None or second.suffix != ".trace"
+    if second is not None and not ran:
         found, tested = load_trace(second), _network(_model(second)) or reference
     else:
         runs = _needed(_model(second) if second is not None else model, second or first)
@@ -97,9 +96,14 @@ def check(
             f"{trace_path} holds {kinds[0]}, {second or first} gives {kinds[1]}, and a trace of one is not equal to "
             "the other; check two of a kind, or judge by likeness with --statistical"
         )
-    verdict = compare(expected, found, recordings=recordings)
+    # Simulators that keep no u and v are asked for none; a trace of elsewhere has to hold what the reference holds.
+    asked = not ran or any("v" in layer or "v_digest" in layer for layer in found.spiking.values())
+    verdict = compare(expected, found, recordings=recordings, partial=partial, every_state=asked)
+    if partial:
+        expected, found = in_common(expected, found)
+        frames = expected.frames
     rounded = None
-    apart = verdict.first is not None and not verdict.problems
+    apart = verdict.first is not None and not verdict.problems and (partial or not verdict.missing)
     if apart and tested is not None and frames is not None and not tested.on_grid:
         rounded = decided_by_rounding(tested, expected, found, frames[: verdict.recordings])
     explanation = None
@@ -158,11 +162,7 @@ def _run(network: Network | ModelFile, frames: Array, on: str, like: Trace) -> T
         )
     states = max((layer.held("v") for layer in like.spiking.values()), default=0)
     digests = any("v_digest" in layer for layer in like.layers.values())
-    watched = len(frames) if len(frames) <= WHOLE else SAMPLE
-    found = run(network, frames[:watched], on=on, states=min(states, watched), digests=digests)
-    if watched < len(frames):
-        rest = run(network, frames[watched:], on=on)
-        found = join_traces([found, rest], frames=frames, seconds=found.seconds + rest.seconds)
+    found = run(network, frames, on=on, states=min(states, len(frames)), digests=digests)
     return found.labeled(None if like.labels is None else like.labels[: len(frames)])
 
 

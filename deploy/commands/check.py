@@ -11,12 +11,12 @@ from deploy.checking.divergence.bisect import Piece, bisect
 from deploy.checking.divergence.evidence import RoundedSpike
 from deploy.checking.divergence.story import story
 from deploy.commands import DIFFERENT, EQUAL
-from deploy.commands.shared import OfTwoRuns, recording_limit
+from deploy.commands.shared import OfTwoRuns, exit_code, recording_limit
 from deploy.errors import DeployError
 from deploy.report.console import PlainConsole
 from deploy.runners.table import run
-from deploy.traces.compare import Verdict
 from deploy.traces.likeness import Similarity, measure
+from deploy.traces.verdict import Verdict
 
 LISTED = 5
 """How many of the spikes that rounding decides are shown."""
@@ -35,7 +35,7 @@ class Check(OfTwoRuns):
 
     Example: ckd-deploy check student.nir --on lava
     Example: ckd-deploy check student.nir from_elsewhere.nir --on integer --bisect
-    Example: ckd-deploy check student.nir recorded_on_chip.trace
+    Example: ckd-deploy check student.nir recorded_on_chip.trace --partial
     """
 
     statistical: bool = False
@@ -55,16 +55,18 @@ class Check(OfTwoRuns):
             against=self.against,
             trace=self.trace,
             recordings=recording_limit(self.recordings, self.on, self.against),
+            partial=self.partial,
             why=not self.statistical,
         )
         similarity = measure(checked.expected, checked.found) if self.statistical else None
         piece = self._bisect(checked) if self.bisect and checked.verdict.first and not checked.equal else None
-        good = bool(similarity) if similarity is not None else checked.equal
         if self.json:
             print(json.dumps(self._figures(checked, similarity, piece), default=str))
         else:
             _show(checked, similarity, piece)
-        return EQUAL if good else DIFFERENT
+        if similarity is not None:
+            return EQUAL if similarity else DIFFERENT
+        return exit_code(checked)
 
     def _bisect(self, checked: Checked) -> Piece | str:
         """The shortest piece that differs, or why there is none."""
@@ -101,23 +103,15 @@ class Check(OfTwoRuns):
 def _show(checked: Checked, similarity: Similarity | None, piece: Piece | str | None) -> None:
     console, verdict = PlainConsole(), checked.verdict
     console.print(_table(checked))
-    for problem in verdict.problems:
-        console.print(problem, style="red", highlight=False)
     if similarity is not None:
         style = "green" if similarity else "red"
         console.print(str(similarity), style=style, highlight=False)
         return
-    if verdict:
-        text = f"EQUAL: 0 of {verdict.spikes:,} spikes differ, over {verdict.neuron_steps:,} neuron-steps"
-        console.print(text, style="green", highlight=False)
-        return
     if checked.rounded is not None:
         console.print(_rounded(checked.rounded, verdict), style="green", highlight=False, soft_wrap=True)
         return
-    share = f"{verdict.differing:,} of {verdict.neuron_steps:,} neuron-steps"
-    console.print(f"DIFFERENT: {share}", style="red", highlight=False)
-    if verdict.predictions_differing:
-        console.print(f"{verdict.predictions_differing} of {verdict.recordings} predictions differ", highlight=False)
+    style = "green" if verdict else "red"
+    console.print(verdict.sentence, style=style, highlight=False, soft_wrap=True)
     if checked.of_another_model:
         console.print(ANOTHER, style="yellow", highlight=False, soft_wrap=True)
     if checked.explanation is not None:

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from ckd.files import one_line
 from deploy.checking.check import check
-from deploy.commands import DIFFERENT, EQUAL
 from deploy.commands.outputs import refuse_to_replace, trace_beside
-from deploy.commands.shared import ChipName, OfTwoRuns, recording_limit
+from deploy.commands.shared import ChipName, OfTwoRuns, exit_code, recording_limit
 from deploy.errors import UnsupportedError
 from deploy.grid.chips import find_chip
 from deploy.mapping.layout import Mapping, map_network
@@ -37,7 +36,15 @@ class Report(OfTwoRuns):
         refuse_to_replace(out, ".html", *inputs, trace_beside(self.model), trace_beside(self.other))
         limit = recording_limit(self.recordings, self.on, self.against)
         limit = PAGE_RECORDINGS if limit is None else limit
-        checked = check(self.model, self.other, on=self.on, against=self.against, trace=self.trace, recordings=limit)
+        checked = check(
+            self.model,
+            self.other,
+            on=self.on,
+            against=self.against,
+            trace=self.trace,
+            recordings=limit,
+            partial=self.partial,
+        )
         mapping: Mapping | None = None
         network = checked.tested or checked.reference
         if network is not None:
@@ -47,5 +54,5 @@ class Report(OfTwoRuns):
             except UnsupportedError as error:
                 print(f"no fit and energy: {one_line(str(error))}")
         write_report(checked, out, mapping=mapping, name=subject.name)
-        print(f"{'EQUAL' if checked.equal else 'DIFFERENT'}: wrote {one_line(str(out))}")
-        return EQUAL if checked.equal else DIFFERENT
+        print(f"{'EQUAL' if checked.equal else checked.verdict.word}: wrote {one_line(str(out))}")
+        return exit_code(checked)

@@ -15,8 +15,9 @@ from deploy.network import Network
 from deploy.report.console import PlainConsole, warn_of_overflows
 from deploy.runners import cluster
 from deploy.runners.table import RUNNERS, find_runner, run
-from deploy.traces.compare import Verdict, compare
+from deploy.traces.compare import compare
 from deploy.traces.trace import Trace
+from deploy.traces.verdict import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)

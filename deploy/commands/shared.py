@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import tyro
 
+from deploy.checking.check import Checked
+from deploy.commands import CANNOT, DIFFERENT, EQUAL
 from deploy.commands.recordings import Recordings, choose_recordings
 from deploy.errors import listed
 from deploy.formats.files import load
@@ -93,6 +95,15 @@ class OfTwoRuns:
     trace: Path | None = None
     """What the trained network gave. Default: the .trace beside the model."""
     recordings: Count = None
+    partial: bool = False
+    """Be content with the layers, recordings, steps and potentials that both hold; what is left out is said."""
+
+
+def exit_code(checked: Checked) -> int:
+    """0 for equal, 2 where nothing differs but not all was compared, else 1."""
+    if checked.equal:
+        return EQUAL
+    return CANNOT if checked.verdict.word == "NOT ALL COMPARED" else DIFFERENT
 
 
 def recording_limit(asked: int | None, *runners: str | None) -> int | None:

@@ -1,103 +1,16 @@
 """Compare two traces spike by spike: equal, or the first layer, step and neuron where they are not."""
 
-from dataclasses import dataclass, field
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from deploy.errors import DeployError, TraceError
 from deploy.network import Array
+from deploy.traces.checksum import digest
+from deploy.traces.common import in_common, what_is_missing
 from deploy.traces.layers import LayerRecord
 from deploy.traces.trace import Trace
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """One neuron at one step of one recording. `what` is "spike", "v" or "u"; None where only a digest differs."""
-
-    layer: str
-    step: int
-    recording: int
-    neuron: tuple[int, ...] | None
-    what: str
-    expected: int | float | None
-    found: int | float | None
-
-    def __str__(self) -> str:
-        where = "some neuron" if self.neuron is None else f"neuron {self.neuron}"
-        values = "" if self.expected is None else f": {self.what} {self.expected} expected, {self.found} found"
-        return f"layer {self.layer}, step {self.step}, {where} of recording {self.recording}{values}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class LayerResult:
-    """Counts over all recordings and steps. `states` is how many (recording, step) pairs had u and v compared."""
-
-    layer: str
-    neuron_steps: int
-    expected_spikes: int
-    found_spikes: int
-    differing: int
-    states: int
-    states_differing: int
-    spiking: bool
-
-    @property
-    def rate(self) -> float:
-        """Spikes per neuron and step in the expected trace."""
-        return self.expected_spikes / self.neuron_steps if self.neuron_steps else 0.0
-
-    @property
-    def silent(self) -> bool:
-        """A layer that should spike and never does: comparing it proves nothing."""
-        return self.spiking and not self.expected_spikes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """Truthy where the traces are equal in everything both hold, and every layer spiked.
-
-    first: the earliest difference in spikes, v or u; first_spike: the earliest in spikes.
-    """
-
-    layers: tuple[LayerResult, ...]
-    first: Difference | None
-    recordings: int
-    steps: int
-    predictions_differing: int
-    problems: tuple[str, ...] = field(default=())
-    first_spike: Difference | None = None
-
-    def __bool__(self) -> bool:
-        return self.first is None and not self.problems and not self.predictions_differing
-
-    @property
-    def differing(self) -> int:
-        return sum(layer.differing for layer in self.layers)
-
-    @property
-    def spikes(self) -> int:
-        return sum(layer.expected_spikes for layer in self.layers)
-
-    @property
-    def neuron_steps(self) -> int:
-        return sum(layer.neuron_steps for layer in self.layers if layer.spiking)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return {
-            "equal": bool(self),
-            "recordings": self.recordings,
-            "steps": self.steps,
-            "spikes": self.spikes,
-            "differing": self.differing,
-            "predictions_differing": self.predictions_differing,
-            "problems": list(self.problems),
-            "first": self.first and vars(self.first),
-            "first_spike": self.first_spike and vars(self.first_spike),
-            "layers": [vars(layer) | {"rate": layer.rate} for layer in self.layers],
-        }
+from deploy.traces.verdict import Difference, LayerResult, Verdict
 
 
 def require_some(recordings: int | None) -> None:
@@ -106,61 +19,93 @@ def require_some(recordings: int | None) -> None:
         raise DeployError(f"--recordings (={recordings}) must be at least 1")
 
 
-def compare(expected: Trace, found: Trace, *, recordings: int | None = None) -> Verdict:
+def compare(
+    expected: Trace,
+    found: Trace,
+    *,
+    recordings: int | None = None,
+    partial: bool = False,
+    every_state: bool = False,
+) -> Verdict:
     """Compare two traces of the same recordings, each layer by its own offset.
 
     Args:
         expected: what the trained network gave.
         found: what a runner gave, for the same recordings or the first of them.
-        recordings: how many are compared, the first ones; None: as many as both hold.
+        recordings: how many are compared, the first ones; None: all of the reference.
+        partial: be content with the layers, recordings and steps that both hold.
+        every_state: count u and v of spiking layers that only the reference holds as missing; else they are compared
+            where both hold them.
 
     Raises:
-        TraceError: the traces are not of the same network and recordings.
+        TraceError: the traces are not of the same network and recordings, or, with `partial`, share nothing.
     """
+    _check_traces(expected, found)
+    missing = what_is_missing(expected, found, recordings)
+    if partial:
+        expected, found = in_common(expected, found)
     _check_comparable(expected, found)
     both, steps = min(expected.recordings, found.recordings), expected.steps
     recordings = both if recordings is None else min(recordings, both)
-    layers, differences = [], []
+    layers, differences, lacking = [], [], []
     for layer in expected.layers:
-        result, difference = _compare_layer(expected, found, layer, recordings)
+        result, difference, left_out = _compare_layer(expected, found, layer, recordings)
         layers.append(result)
         differences += difference
+        lacking += left_out
     order = {layer: rank for rank, layer in enumerate(expected.layers)}
     differences.sort(key=lambda d: (d.step, order[d.layer], d.what != "spike", d.recording))
     problems = [f"layer {r.layer} never spikes, so comparing it proves nothing" for r in layers if r.silent]
     if not expected.spiking and not any(np.any(layer.output[:recordings]) for layer in expected.layers.values()):
         problems.append("nothing spikes and no potential leaves zero, so comparing proves nothing")
+    a, b = expected.predictions[:recordings], found.predictions[:recordings]
     return Verdict(
         layers=tuple(layers),
         first=next(iter(differences), None),
         first_spike=next((d for d in differences if d.what == "spike"), None),
         recordings=recordings,
         steps=steps,
-        predictions_differing=int((expected.predictions[:recordings] != found.predictions[:recordings]).sum()),
+        wrong_predictions=tuple(np.flatnonzero((a != b) & (a >= 0) & (b >= 0)).tolist()),
         problems=tuple(problems),
+        missing=(*missing, *lacking) if every_state else missing,
+        uncompared=() if every_state else tuple(lacking),
+        partial=partial,
     )
 
 
-def _check_comparable(expected: Trace, found: Trace) -> None:
-    for trace in (expected, found):
+def _check_traces(*traces: Trace) -> None:
+    for trace in traces:
         if not isinstance(trace, Trace):
             raise TraceError(f"cannot compare a {type(trace).__name__}; deploy.load_trace(path) reads a trace")
+        if not trace.recordings:
+            raise TraceError("a trace without recordings proves nothing; run it on some")
+
+
+def _check_comparable(expected: Trace, found: Trace) -> None:
     if set(expected.layers) != set(found.layers):
         raise TraceError(
-            f"the traces differ in layers: {list(expected.layers)} and {list(found.layers)}; are they of one model?"
+            f"the traces differ in layers: {list(expected.layers)} and {list(found.layers)}; are they of one model? "
+            "--partial compares those that both hold"
         )
     if expected.steps != found.steps:
-        raise TraceError(f"the traces have {expected.steps} and {found.steps} steps; run both on the same frames")
-    if 0 in (expected.recordings, found.recordings):
-        raise TraceError("a trace without recordings proves nothing; run it on some")
+        raise TraceError(
+            f"the traces have {expected.steps} and {found.steps} steps; run both on the same frames, or compare the "
+            "first ones with --partial"
+        )
     for name, layer in expected.layers.items():
         if layer.is_readout != found.layers[name].is_readout:
-            raise TraceError(f"{name}: one trace has its spikes, the other has not; are they of one model?")
+            raise TraceError(
+                f"{name}: one trace has its spikes, the other has not; are they of one model? --partial compares what "
+                "both hold"
+            )
 
 
-def _compare_layer(expected: Trace, found: Trace, name: str, recordings: int) -> tuple[LayerResult, list[Difference]]:
+def _compare_layer(
+    expected: Trace, found: Trace, name: str, recordings: int
+) -> tuple[LayerResult, list[Difference], list[str]]:
+    """The counts, the earliest differences by kind, and what of u and v only the reference holds."""
     one, other, steps = expected.layers[name], found.layers[name], expected.steps
-    differences, apart, held = [], np.zeros((recordings, steps), bool), 0
+    differences, lacking, apart, held = [], [], np.zeros((recordings, steps), bool), 0
     counts = {"neuron_steps": 0, "expected_spikes": 0, "found_spikes": 0, "differing": 0}
     shape = one.shape[2:]
     if shape != other.shape[2:]:
@@ -176,25 +121,31 @@ def _compare_layer(expected: Trace, found: Trace, name: str, recordings: int) ->
         }
         differences += _earliest_spike(name, unequal, b, shape)
     for kind in ("v", "u"):
-        compared = _compare_state(one, other, name, kind, recordings, steps)
-        if compared is not None:
-            unequal, difference = compared
-            apart[: len(unequal)] |= unequal
-            held = max(held, len(unequal))
-            differences += difference
+        unequal, difference = _compare_state(one, other, name, kind, recordings, steps)
+        apart[: len(unequal)] |= unequal
+        held = max(held, len(unequal))
+        differences += difference
+        there = min(recordings, max(one.held(kind), one.held(f"{kind}_digest")))
+        if len(unequal) < there:
+            lacking.append(f"{kind} of {name} in {there} recordings, of which {len(unequal)} were compared")
     states = {"states": held * steps, "states_differing": int(apart.sum())}
-    return LayerResult(layer=name, **counts, **states, spiking=not one.is_readout), differences
+    return LayerResult(layer=name, **counts, **states, spiking=not one.is_readout), differences, lacking
 
 
 def _compare_state(
     one: LayerRecord, other: LayerRecord, name: str, kind: str, recordings: int, steps: int
-) -> tuple[Array, list[Difference]] | None:
-    """Which (recording, step) pairs differ in u or v, and the earliest; None where the records do not both hold it.
+) -> tuple[Array, list[Difference]]:
+    """Which (recording, step) pairs differ in u or v, for as many recordings as both hold, and the earliest.
 
-    Digests reach all recordings and name the step; whole states, read only where digests do not settle it, the neuron.
+    Checksums reach all recordings and name the step; whole states, read only where checksums do not settle it, the
+    neuron.
     """
-    summed = _unequal(one, other, f"{kind}_digest", recordings, steps)
     whole = min(one.held(kind), other.held(kind), recordings)
+    stored = min(layer.held(f"{kind}_digest") for layer in (one, other))
+    reach = min(recordings, *(max(layer.held(kind), layer.held(f"{kind}_digest")) for layer in (one, other)))
+    summed = np.zeros((0, steps), bool)
+    if stored or reach > whole:
+        summed = _unequal(one, other, kind, recordings, steps)
     unequal, differences = np.zeros((0, steps), bool), []
     if whole and not (len(summed) >= whole and not summed.any()):
         a, b = (layer.aligned(kind, steps)[:whole] for layer in (one, other))
@@ -207,17 +158,23 @@ def _compare_state(
             differences = [
                 Difference(layer=name, step=t, recording=r, neuron=None, what=kind, expected=None, found=None)
             ]
-    unequal = summed if len(summed) > len(unequal) else unequal
-    return (unequal, differences) if len(unequal) else None
+    return summed if len(summed) > len(unequal) else unequal, differences
 
 
 def _unequal(one: LayerRecord, other: LayerRecord, kind: str, recordings: int, steps: int) -> Array:
-    """Where the digests of both records differ (R', T), for as many recordings as both hold."""
-    held = min(one.held(kind), other.held(kind), recordings)
-    if not held:
-        return np.zeros((0, steps), bool)
-    a, b = (layer.aligned(kind, steps)[:held] for layer in (one, other))
-    return a != b
+    """Where the checksums of both records differ (R', T), for as many recordings as both hold or can be summed."""
+    a, b = (_digests(layer, kind, steps) for layer in (one, other))
+    held = min(len(a), len(b), recordings)
+    return a[:held] != b[:held]
+
+
+def _digests(layer: LayerRecord, kind: str, steps: int) -> Array:
+    """The checksums of a layer's states (R', T), from the states themselves where they reach further."""
+    if layer.held(f"{kind}_digest") >= layer.held(kind):
+        named = f"{kind}_digest"
+        return layer.aligned(named, steps) if named in layer else np.zeros((0, steps), np.uint64)
+    states = layer.aligned(kind, steps)
+    return digest(states) if np.issubdtype(states.dtype, np.integer) else np.zeros((0, steps), np.uint64)
 
 
 def _earliest_spike(layer: str, unequal: Array, found: Array, shape: tuple[int, ...]) -> list[Difference]:

@@ -1,11 +1,12 @@
 """What a run gave of one layer of neurons, in memory or in a file that is read when it is asked for."""
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Protocol
 
 import numpy as np
 
-from deploy.errors import TraceError
+from deploy.errors import TraceError, shown
 from deploy.network import Array, Shape
 
 KINDS = ("spikes", "u", "v", "u_digest", "v_digest")
@@ -40,7 +41,7 @@ class LayerRecord:
     overflows: how often u wrapped or v saturated; a sound network has none.
 
     Raises:
-        TraceError: neither spikes nor v is given, or the spikes are no spikes.
+        TraceError: neither spikes nor v is given, the spikes are no spikes, or the arrays are of different sizes.
     """
 
     def __init__(
@@ -61,10 +62,19 @@ class LayerRecord:
             raise TraceError("a layer's record needs spikes, or v of a readout, which never spikes")
         if len(self.shape) < 2:
             raise TraceError(f"a layer's record of shape {self.shape}; allowed is (recordings, steps, ...)")
-        if isinstance(spikes, np.ndarray) and spikes.dtype != bool:
-            if not np.isin(spikes, (0, 1)).all():
-                raise TraceError(f"spikes of {spikes.dtype} hold other values than 0 and 1; give them as bool")
-            self._kept["spikes"] = spikes.astype(bool)
+        self._check_shapes()
+        if isinstance(spikes, np.ndarray):
+            self._kept["spikes"] = as_spikes(spikes)
+
+    def _check_shapes(self) -> None:
+        shape = self.shape
+        for kind, value in self._kept.items():
+            wanted = shape[1:2] if kind.endswith("_digest") else shape[1:]
+            if value.shape[1:] != wanted or value.shape[0] > shape[0]:
+                raise TraceError(
+                    f"{kind} is of shape {value.shape} beside {self.gives} of shape {shape}; it takes "
+                    f"(at most {shape[0]}, {', '.join(map(str, wanted))})"
+                )
 
     @property
     def spikes(self) -> Array | None:
@@ -82,6 +92,11 @@ class LayerRecord:
     def digests(self) -> dict[str, Array]:
         """The checksums that are there, by "u" and "v"."""
         return {kind: self[f"{kind}_digest"] for kind in ("u", "v") if f"{kind}_digest" in self}
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Which of `KINDS` are there."""
+        return frozenset(self._kept)
 
     @property
     def is_readout(self) -> bool:
@@ -136,12 +151,30 @@ class LayerRecord:
         return LayerRecord(**fields)  # pyright: ignore[reportArgumentType]
 
     def take(self, rows: Sequence[int]) -> "LayerRecord":
-        """The recordings `rows`, in ascending order; of u and v those of them that are there. In memory."""
-        return self.replace(**{kind: self[kind][[row for row in rows if row < self.held(kind)]] for kind in self._kept})
+        """The recordings `rows`; of u and v the first of them that are there. In memory."""
+        there = {}
+        for kind in self._kept:
+            values = self[kind]
+            there[kind] = values[list(takewhile(len(values).__gt__, rows))]
+        return self.replace(**there)
 
     def synchronous(self, steps: int) -> "LayerRecord":
         """The same with the layer's offset taken off."""
         return self.replace(**{kind: self.aligned(kind, steps) for kind in self._kept}, offset=0)
+
+
+def as_spikes(values: Array) -> Array:
+    """Spikes as bool; of any type, as a tool gives them, that holds 0 and 1 alone.
+
+    Raises:
+        TraceError: there are other values.
+    """
+    if values.dtype == bool:
+        return values
+    other = values[~np.isin(values, (0, 1))]
+    if other.size:
+        raise TraceError(f"spikes of {values.dtype} hold {shown(other.flat[0])} beside 0 and 1; give 1 for a spike")
+    return values.astype(bool)
 
 
 def join_layers(parts: Sequence[LayerRecord]) -> LayerRecord:

@@ -1,11 +1,15 @@
-"""A trace's file: HDF5, version 3.
+"""A trace's file: HDF5, version 4.
 
 Attributes hold the metadata as JSON; `frames`, `labels`, `predictions`; one group a layer under `layers` with what was
 kept of `spikes`, `u`, `v`, `u_digest` and `v_digest`. Spikes, and frames of 0 and 1, are bits packed along the neurons,
 (R, T, ceil(n / 8)), with the shape in an attribute. A layer is read when it is asked for.
+
+The metadata name every array and carry a checksum, and so does each array (CRC-32 of its type, shapes and bytes): one
+flipped bit is a damaged file, not another run. Version 3, which had none, is read too.
 """
 
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +23,11 @@ import numpy as np
 from ckd.files import write_then_rename
 from deploy.errors import DAMAGED_HDF5, TraceError
 from deploy.network import Array, Shape
-from deploy.traces.layers import KINDS, LayerRecord
+from deploy.traces.layers import KINDS, LayerRecord, as_spikes
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
+UNCHECKED = 3
+"""A version without checksums that is still read."""
 CHUNK_BYTES = 1 << 18
 
 Contents = tuple[dict[str, Any], dict[str, Any], dict[str, LayerRecord]]
@@ -33,9 +39,12 @@ def write(path: Path, meta: dict[str, Any], whole: dict[str, Array | None], laye
     # The file says "shifts" where everything else says offset; a new word would be a new version of the format.
     shifts = {name: layer.offset for name, layer in layers.items()}
     meta = meta | {"shifts": shifts, "overflows": {name: layer.overflows for name, layer in layers.items()}}
+    meta["holds"] = [name for name, value in whole.items() if value is not None]
+    meta["kept"] = {name: [kind for kind in KINDS if kind in layer] for name, layer in layers.items()}
+    text = json.dumps(meta, default=dict)
     with write_then_rename(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["ckd_trace"] = FORMAT_VERSION
-        file.attrs["meta"] = json.dumps(meta, default=dict)
+        file.attrs["meta"], file.attrs["crc32"] = text, zlib.crc32(text.encode())
         for name, value in whole.items():
             if value is not None:
                 _write(file, name, value, as_bits=name == "frames")
@@ -60,15 +69,24 @@ def read(path: Path) -> Contents:
         version = file.attrs.get("ckd_trace")
         if version is None:
             raise TraceError(f"{path}: an HDF5 file, but no trace; give a .trace file")
-        if version != FORMAT_VERSION:
+        if version not in (UNCHECKED, FORMAT_VERSION):
             raise TraceError(f"{path}: trace version {version}, this is version {FORMAT_VERSION}; export it again")
-        meta: dict[str, Any] = json.loads(str(file.attrs["meta"]))
+        text, checked = str(file.attrs["meta"]), version != UNCHECKED
+        if checked and zlib.crc32(text.encode()) != file.attrs["crc32"]:
+            raise TraceError(f"{path}: its metadata are damaged (their checksum differs); record it again")
+        meta: dict[str, Any] = json.loads(text)
         offsets, overflows = meta.pop("shifts"), meta.pop("overflows")
-        whole: dict[str, Any] = {
-            name: _unpacked(_dataset(file, name)) for name in ("labels", "predictions", "frames") if name in file
+        kept = meta.pop("kept", None) or {
+            name: [kind for kind in KINDS if f"layers/{name}/{kind}" in file] for name in offsets
         }
+        holds = meta.pop("holds", None) or [name for name in ("labels", "predictions", "frames") if name in file]
+        whole: dict[str, Any] = {name: _value(path, _dataset(file, name), checked) for name in holds}
         layers = {
-            name: LayerRecord(**_stored(path, file, name), offset=offset, overflows=overflows.get(name, 0))
+            name: LayerRecord(
+                **{kind: _stored(path, file, name, kind, checked) for kind in kept[name]},
+                offset=offset,
+                overflows=overflows.get(name, 0),
+            )
             for name, offset in offsets.items()
         }
     return meta, whole, layers
@@ -83,37 +101,38 @@ class _InFile:
     kind: str
     shape: Shape
     packed: bool
+    checked: bool
 
     def read(self) -> Array:
         with self._opened() as dataset:
-            value = _unpacked(dataset)
-        return value.view(bool) if self.kind == "spikes" else value
+            value = _value(self.path, dataset, self.checked)
+        return as_spikes(value) if self.kind == "spikes" else value
 
     def read_bits(self) -> Array | None:
         if not self.packed:
             return None
         with self._opened() as dataset:
-            return dataset[()]
+            return _raw(self.path, dataset, self.checked)
 
     @contextmanager
     def _opened(self) -> Iterator[h5py.Dataset]:
         try:
             with h5py.File(self.path, "r") as file:
                 yield _dataset(file, f"layers/{self.layer}/{self.kind}")
+        except TraceError as error:
+            raise error if str(self.path) in str(error) else TraceError(f"{self.path}: {self.layer}: {error}") from None
         except DAMAGED_HDF5 as error:
             raise TraceError(
                 f"{self.path}: {self.layer}: {self.kind} cannot be read ({error}); record it again"
             ) from None
 
 
-def _stored(path: Path, file: h5py.File, layer: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for kind in KINDS:
-        if f"layers/{layer}/{kind}" in file:
-            dataset = _dataset(file, f"layers/{layer}/{kind}")
-            packed = _packed_shape(dataset)
-            found[kind] = _InFile(path, layer, kind, packed or dataset.shape, packed is not None)
-    return found
+def _stored(path: Path, file: h5py.File, layer: str, kind: str, checked: bool) -> _InFile:
+    dataset = _dataset(file, f"layers/{layer}/{kind}")
+    packed = _packed_shape(dataset)
+    if packed is not None and dataset.shape != (*packed[:2], -(-prod(packed[2:]) // 8)):
+        raise TraceError(f"{path}: {layer}: {kind} is of shape {dataset.shape}, for {packed}; record it again")
+    return _InFile(path, layer, kind, packed or dataset.shape, packed is not None, checked)
 
 
 def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
@@ -129,11 +148,14 @@ def _write(group: h5py.Group, name: str, values: Array, *, as_bits: bool) -> Non
     Bits are not compressed: half the bytes would take fifteen times as long to read, longer than simulating them.
     """
     binary = values.dtype == bool or (values.dtype.kind in "biu" and values.max(initial=0) <= 1)
-    if not as_bits or not binary:
-        group.create_dataset(name, data=values, **_compression(values))
-        return
-    packed = np.packbits(np.asarray(values, bool).reshape(*values.shape[:2], -1), axis=-1)
-    group.create_dataset(name, data=packed).attrs["shape"] = values.shape
+    if as_bits and binary:
+        packed = np.packbits(np.asarray(values, bool).reshape(*values.shape[:2], -1), axis=-1)
+        dataset = group.create_dataset(name, data=packed)
+        dataset.attrs["shape"] = values.shape
+    else:
+        packed = values
+        dataset = group.create_dataset(name, data=values, **_compression(values))
+    dataset.attrs["crc32"] = _checksum(packed, _packed_shape(dataset))
 
 
 def _packed_shape(dataset: h5py.Dataset) -> Shape | None:
@@ -142,10 +164,27 @@ def _packed_shape(dataset: h5py.Dataset) -> Shape | None:
     return None if shape is None else tuple(int(n) for n in shape)
 
 
-def _unpacked(dataset: h5py.Dataset) -> Array:
+def _value(path: Path, dataset: h5py.Dataset, checked: bool) -> Array:
     """What `_write` wrote."""
-    value, shape = dataset[()], _packed_shape(dataset)
+    value, shape = _raw(path, dataset, checked), _packed_shape(dataset)
     return value if shape is None else np.unpackbits(value, axis=-1, count=prod(shape[2:])).reshape(shape)
+
+
+def _raw(path: Path, dataset: h5py.Dataset, checked: bool) -> Array:
+    """The array as it lies in the file.
+
+    Raises:
+        TraceError: it is not what was written.
+    """
+    value: Array = dataset[()]
+    if checked and _checksum(value, _packed_shape(dataset)) != dataset.attrs["crc32"]:
+        raise TraceError(f"{path}: {dataset.name} is damaged (its checksum differs); record it again")
+    return value
+
+
+def _checksum(value: Array, shape: Shape | None) -> int:
+    said = zlib.crc32(f"{value.dtype.str} {value.shape} {shape}".encode())
+    return zlib.crc32(np.ascontiguousarray(value).data, said)
 
 
 def _compression(value: Array) -> dict[str, Any]:

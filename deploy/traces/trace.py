@@ -22,7 +22,7 @@ class Trace:
     """What every layer did for R recordings of T steps, and where that comes from.
 
     layers: by name, in order of execution. Their arrays have T' = T + the largest offset steps.
-    predictions: (R,) index of the class.
+    predictions: (R,) index of the class; -1 where a trace does not say it.
     frames: (R, T, *input_shape) counts. labels: (R,) index of the class.
     """
 
@@ -42,6 +42,12 @@ class Trace:
     def __post_init__(self) -> None:
         if not self.layers:
             raise TraceError("a trace needs at least one layer")
+        given = np.asarray(self.predictions)
+        if given.ndim != 1 or given.dtype.kind not in "iuf" or not np.array_equal(given, given.round()):
+            raise TraceError(
+                f"predictions are {given.dtype} of shape {given.shape}; give one integer a recording, -1 where unknown"
+            )
+        object.__setattr__(self, "predictions", given if given.dtype.kind in "iu" else given.astype(np.int64))
         for name, layer in self.layers.items():
             if not isinstance(layer, LayerRecord):
                 raise TraceError(
@@ -132,14 +138,18 @@ def load_trace(path: Path | str) -> Trace:
     """Open a trace; layers are read when they are asked for.
 
     Raises:
-        TraceError: missing, not a trace, or written by another version.
+        TraceError: missing, not a trace, damaged, or written by another version.
     """
     path = Path(path)
     try:
         meta, whole, layers = storage.read(path)
         binning = meta.pop("binning")
+        if "predictions" not in whole:
+            raise TraceError("it holds no predictions")
         meta["names"], meta["classes"] = tuple(meta["names"]), tuple(meta["classes"])
         return Trace(layers=layers, binning=binning and Binning(**binning), **whole, **meta)
+    except TraceError as error:
+        raise error if str(path) in str(error) else TraceError(f"{path}: {error}; record it again") from error
     except (*DAMAGED_HDF5, AttributeError) as error:
         raise TraceError(f"{path}: not a trace file, or a damaged one ({error}); record it again") from error
 

@@ -18,9 +18,9 @@ class Cause:
 
     kind: its short name ("weight", "kernel-axes", "soft-reset", ...); where: nodes or layers it sits in ("input" for
     frames); side: "model" (two models differ), "runner" (the runner does not do what the model says) , "input", or
-    "trace" (the reference trace is not of the reference model); verified: with it, and the other verified causes of its
-    side, every spike and readout of the recordings that were looked at comes out; others: what else would explain it
-    equally on these recordings.
+    "trace" (the reference trace is not of the reference model); verified: with all causes together every spike, u and v
+    that was recorded comes out, of all recordings; others: what else would explain it equally on the recordings that
+    hypotheses were tried on; likeness: what it looks like, which is no part of the proof.
     """
 
     kind: str
@@ -29,10 +29,13 @@ class Cause:
     side: str
     verified: bool = False
     others: tuple[str, ...] = ()
+    likeness: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     def __str__(self) -> str:
-        proof = "" if self.verified else " (found, but other differences remain)"
-        return f"{SIDES[self.side]}, {', '.join(self.where)}: {self.text}{proof}"
+        like = f" ({self.likeness})" if self.likeness else ""
+        either = "".join(f"; or: {other}" for other in self.others)
+        alike = " (the recordings cannot tell these apart)" if self.others else ""
+        return f"{SIDES[self.side]}, {', '.join(self.where)}: {self.text}{like}{either}{alike}"

@@ -1,51 +1,67 @@
-"""The first divergence from close by: its potential and threshold in both runs, its inputs in both, how it spreads."""
+"""The first divergence from close by: what either run recorded there, what its network should give, how it spreads."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from math import prod
 from typing import Any
 
 import numpy as np
 
+from deploy.checking.divergence.arriving import Input, inputs_of
 from deploy.checking.divergence.evidence import as_scheduled
-from deploy.checking.divergence.hypotheses.synapse import flat_shape
 from deploy.checking.divergence.replay import Setup, replay
-from deploy.network import Array, Conv, Dense, Network
-from deploy.traces.compare import Difference
+from deploy.network import Array, GridNeuron, Network
 from deploy.traces.trace import Trace
+from deploy.traces.verdict import Difference
 
 MOST_INPUTS = 64
 """Inputs of one neuron that a program's view lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Input:
-    """What one input brings to the neuron at this step: its place in the layer before, its count, and the weight."""
+class Recorded:
+    """What a trace holds of the neuron at this step, as it was written; None where it holds nothing."""
 
-    synapse: str
-    index: tuple[int, ...]
-    count: int
-    weight: float
+    spike: bool | None
+    u: float | None
+    v: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Side:
-    """The neuron in one run, as the network of that run computes it from the recorded inputs.
+class Due:
+    """What the network of a run gives there for the inputs that were recorded, along the neuron's own recorded spikes.
 
-    potential: before the reset; threshold None: a readout; spiked: what was recorded; calls_for: what the rule says.
+    potential: before the reset; v: after it; threshold and spike None: a readout; exact: the numbers are integers.
     """
 
-    potential: float
-    threshold: float | None
+    exact: bool
     synaptic_sum: float
-    spiked: bool | None
-    calls_for: bool | None
+    u: float
+    potential: float
+    v: float
+    threshold: float | None
+    spike: bool | None
     inputs: tuple[Input, ...]
 
     @property
     def margin(self) -> float | None:
         """The potential's distance to the threshold; above 0 a spike is due."""
         return None if self.threshold is None else self.potential - self.threshold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """The neuron in one run: what was recorded, and what is due; None where its network or frames are not known."""
+
+    recorded: Recorded
+    due: Due | None
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether what was recorded is not what is due; for floats, the spike alone tells."""
+        due, recorded = self.due, self.recorded
+        if due is None:
+            return False
+        states = [(recorded.u, due.u), (recorded.v, due.v)] if due.exact else []
+        return any(None not in pair and pair[0] != pair[1] for pair in ((recorded.spike, due.spike), *states))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +77,7 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class Divergence:
-    """The earliest difference and what surrounds it; a side is None where its network is not known.
+    """A difference and what surrounds it.
 
     `spread_in` is the recording whose spread is told: the one whose spikes differ first.
     """
@@ -73,22 +89,34 @@ class Divergence:
     spread_in: int
 
     @property
+    def inputs(self) -> tuple[tuple[Input, ...], tuple[Input, ...]] | None:
+        """Of both runs, where both are known."""
+        if self.expected is None or self.found is None or self.expected.due is None or self.found.due is None:
+            return None
+        return self.expected.due.inputs, self.found.due.inputs
+
+    @property
     def same_inputs(self) -> bool | None:
         """Whether the same spikes arrived in both runs; None where that is not known."""
-        if self.expected is None or self.found is None:
+        if self.inputs is None:
             return None
-        return _counts(self.expected) == _counts(self.found)
+        one, other = ({(i.synapse, i.index): i.count for i in inputs} for inputs in self.inputs)
+        return one == other
 
     def as_dict(self) -> dict[str, Any]:
-        sides = {"expected": self.expected, "found": self.found}
-        sides = {name: side and replace(side, inputs=side.inputs[:MOST_INPUTS]) for name, side in sides.items()}
         return {
             "at": asdict(self.at),
             "same_inputs": self.same_inputs,
             "spread_in": self.spread_in,
             "spread": [asdict(layer) for layer in self.spread],
-            **{name: side and asdict(side) | {"margin": side.margin} for name, side in sides.items()},
+            "expected": self.expected and _plain(self.expected),
+            "found": self.found and _plain(self.found),
         }
+
+
+def _plain(side: Side) -> dict[str, Any]:
+    due = side.due and replace(side.due, inputs=side.due.inputs[:MOST_INPUTS])
+    return {"recorded": asdict(side.recorded), "due": due and asdict(due) | {"margin": due.margin}}
 
 
 def look_at(
@@ -111,7 +139,7 @@ def look_at(
     sides = []
     for trace, network in zip((expected, found), networks, strict=True):
         own = trace.frames if trace.frames is not None else frames
-        sides.append(None if network is None or own is None else _side(at, trace, network, own))
+        sides.append(None if at.neuron is None else _side(at, trace, network, own))
     followed = spread(expected, found, spread_in)
     return Divergence(at=at, expected=sides[0], found=sides[1], spread=followed, spread_in=spread_in)
 
@@ -136,69 +164,44 @@ def spread(expected: Trace, found: Trace, recording: int) -> tuple[Spread, ...]:
     return tuple(rows)
 
 
-def _side(at: Difference, trace: Trace, network: Network, frames: Array) -> Side | None:
-    if at.neuron is None:
-        return None
-    if frames.shape[1:] != (trace.steps, *network.input_shape):
+def _side(at: Difference, trace: Trace, network: Network | None, frames: Array | None) -> Side:
+    assert at.neuron is not None
+    record = trace.layers[at.layer]
+    place = (at.recording, at.step + record.offset, *at.neuron)
+    held = {kind: record[kind][place] if at.recording < record.held(kind) else None for kind in ("spikes", "u", "v")}
+    recorded = Recorded(
+        spike=None if held["spikes"] is None else bool(held["spikes"]),
+        u=None if held["u"] is None else float(held["u"]),
+        v=None if held["v"] is None else float(held["v"]),
+    )
+    due = None
+    if network is not None and frames is not None and frames.shape[1:] == (trace.steps, *network.input_shape):
+        due = _due(at, trace, network, frames)
+    return Side(recorded=recorded, due=due)
+
+
+def _due(at: Difference, trace: Trace, network: Network, frames: Array) -> Due | None:
+    node = network.neurons.get(at.layer)
+    neuron = at.neuron
+    assert neuron is not None
+    if node is None or node.shape != trace.layers[at.layer].shape[2:]:
         return None
     one = as_scheduled(replace(trace, frames=None).take([at.recording]), network)
     setup = Setup(network=network, frames=frames[[at.recording]], schedule=one.schedule)
     seen = replay(setup, along=one, only=frozenset([at.layer]))
-    record = one.layers[at.layer]
-    step = at.step + record.offset
-    place = (0, step, *at.neuron)
-    node = network.neurons[at.layer]
+    step = at.step + one.layers[at.layer].offset
+    place = (0, step, *neuron)
     threshold = node.firing_potential
-    spiked = None if record.spikes is None else bool(record.spikes[place])
-    inputs = _inputs(network, at.layer, at.neuron, {name: x[0, step] for name, x in seen.arriving.items()})
-    return Side(
-        potential=float(seen.potential[at.layer][place]),
-        threshold=None if threshold is None else float(np.broadcast_to(threshold, node.shape)[at.neuron]),
+    potential, spikes = seen.potential[at.layer], seen.spikes[at.layer]
+    # The replay is reset where a spike was recorded; what is due is reset by the spike that is due.
+    v = potential if node.reset_delay or threshold is None else node.reset_where(potential, spikes)
+    return Due(
+        exact=isinstance(node, GridNeuron),
         synaptic_sum=float(seen.sums[at.layer][place]),
-        spiked=spiked,
-        calls_for=None if spiked is None else bool(seen.spikes[at.layer][place]),
-        inputs=tuple(inputs),
+        u=float(seen.u[at.layer][place]),
+        potential=float(potential[place]),
+        v=float(v[place]),
+        threshold=None if threshold is None else float(np.broadcast_to(threshold, node.shape)[neuron]),
+        spike=None if threshold is None else bool(spikes[place]),
+        inputs=tuple(inputs_of(network, at.layer, neuron, {name: x[0, step] for name, x in seen.arriving.items()})),
     )
-
-
-def _inputs(network: Network, layer: str, neuron: tuple[int, ...], arriving: Mapping[str, Array]) -> list[Input]:
-    """The inputs of one neuron that are not 0, heaviest first."""
-    rows = []
-    for name in network.sources(layer):
-        node = network.nodes[name]
-        if not isinstance(node, Dense | Conv):
-            continue
-        x = arriving[name]
-        where = _dense(node, neuron, x) if isinstance(node, Dense) else _window(node, neuron, x)
-        shape = flat_shape(network, name)
-        for index, weight in where:
-            place = tuple(int(i) for i in np.unravel_index(index[0], shape)) if shape and len(index) == 1 else index
-            rows.append(Input(synapse=name, index=place, count=int(x[index]), weight=float(weight)))
-    return sorted(rows, key=lambda row: (-abs(row.weight), row.synapse, row.index))
-
-
-def _dense(node: Dense, neuron: tuple[int, ...], x: Array) -> list[tuple[tuple[int, ...], float]]:
-    return [((int(i),), node.weight[neuron[0], i]) for i in np.flatnonzero(x)]
-
-
-def _window(node: Conv, neuron: tuple[int, ...], x: Array) -> list[tuple[tuple[int, ...], float]]:
-    out, *at = neuron
-    channels = node.weight.shape[1]
-    first = out // (len(node.weight) // node.groups) * channels
-    found = []
-    for k in range(prod(node.weight.shape[2:])):
-        tap = np.unravel_index(k, node.weight.shape[2:])
-        place = [
-            a * s - p + int(t) * d
-            for a, s, p, t, d in zip(at, node.stride, node.padding, tap, node.dilation, strict=True)
-        ]
-        if all(0 <= i < n for i, n in zip(place, x.shape[1:], strict=True)):
-            for c in range(channels):
-                index = (first + c, *place)
-                if x[index]:
-                    found.append((index, node.weight[(out, c, *tap)]))
-    return found
-
-
-def _counts(side: Side) -> dict[tuple[str, tuple[int, ...]], int]:
-    return {(one.synapse, one.index): one.count for one in side.inputs}

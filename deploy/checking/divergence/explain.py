@@ -1,7 +1,7 @@
 """Why two runs differ: where the inputs, the models, the runner and the trace stop agreeing, by substitution."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,15 @@ from deploy.checking.divergence.detail import Divergence, look_at
 from deploy.checking.divergence.evidence import as_scheduled, contradictions
 from deploy.checking.divergence.groups import Group, differing_groups, subsets, take
 from deploy.checking.divergence.hypotheses.inputs import frame_variants
-from deploy.checking.divergence.patterns import describe
+from deploy.checking.divergence.patterns import describe, likeness
+from deploy.checking.divergence.proof import Proof, gives, prove
 from deploy.checking.divergence.replay import Setup
-from deploy.checking.divergence.search import explain_runner, reproduces
+from deploy.checking.divergence.search import explain_runner
 from deploy.errors import DeployError
 from deploy.network import Array, Network
-from deploy.traces.compare import Verdict, compare
+from deploy.traces.compare import compare
 from deploy.traces.trace import Trace
+from deploy.traces.verdict import Difference, Verdict
 
 FIRST_RECORDINGS, EARLIEST_RECORDINGS = 6, 4
 """Recordings that hypotheses are tried on: the first ones, and those in which the difference shows earliest."""
@@ -35,12 +37,16 @@ class Explanation:
     causes: tuple[Cause, ...]
     unexplained: tuple[str, ...] = ()
     recordings: tuple[int, ...] = ()
+    spike_divergence: Divergence | None = None
+    proof: Proof | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "divergence": self.divergence and self.divergence.as_dict(),
+            "spike_divergence": self.spike_divergence and self.spike_divergence.as_dict(),
             "causes": [cause.as_dict() for cause in self.causes],
             "unexplained": list(self.unexplained),
+            "proof": self.proof and asdict(self.proof),
             "tried_on": list(self.recordings),
         }
 
@@ -72,34 +78,93 @@ def explain(
     frames = expected.frames if frames is None else frames
     if verdict.first is None:
         return Explanation(verdict=verdict, divergence=None, causes=())
-    told = verdict.first_spike or verdict.first
-    divergence = look_at(verdict.first, expected, found, (reference, tested), frames, told.recording)
     rows = _rows(expected, found, verdict)
-    if frames is None or tested is None:
-        return Explanation(verdict=verdict, divergence=divergence, causes=(), recordings=rows)
-    frames_one = frames[list(rows)]
-    one = as_scheduled(expected.take(rows), reference or tested)
-    other = as_scheduled(found.take(rows), tested)
-    frames_other = frames_one if other.frames is None else other.frames
-    if frames_other.shape != frames_one.shape:
-        causes = _input_causes(frames_one, frames_other)
-        return Explanation(verdict=verdict, divergence=divergence, causes=tuple(causes), recordings=rows)
-    causes: list[Cause] = []
-    unexplained: list[str] = []
-    blame, left = _runner_causes(tested, other, frames_other, "runner")
-    # Other frames are the whole cause only where the run on them is what its network gives.
-    causes += [replace(cause, verified=not blame and not left) for cause in _input_causes(frames_one, frames_other)]
-    causes += blame
-    unexplained += left
-    if reference is not None and reference is not tested:
-        causes += _model_causes(reference, tested, one, frames_one)
-    if reference is not None and not any(cause.side == "runner" for cause in causes):
-        blame, left = _runner_causes(reference, one, frames_one, "trace")
-        causes += blame
-        unexplained += left
-    return Explanation(
-        verdict=verdict, divergence=divergence, causes=tuple(causes), unexplained=tuple(unexplained), recordings=rows
+    seen = _look(expected, found, verdict, (reference, tested), frames)
+    where = Explanation(
+        verdict=verdict, divergence=seen[verdict.first], causes=(), recordings=rows, spike_divergence=_second(seen)
     )
+    if frames is None or tested is None:
+        return where
+    whole = frames[: verdict.recordings]
+    whole_other = whole if found.frames is None else found.frames[: verdict.recordings]
+    if whole_other.shape != whole.shape:
+        return replace(where, causes=tuple(_input_causes(whole, whole_other)))
+    return replace(where, **_blame(expected, found, reference, tested, (whole, whole_other), rows))
+
+
+def _look(
+    expected: Trace,
+    found: Trace,
+    verdict: Verdict,
+    networks: tuple[Network | None, Network | None],
+    frames: Array | None,
+) -> dict[Difference, Divergence]:
+    """The first difference, and the first one in spikes, from close by."""
+    assert verdict.first is not None
+    told = verdict.first_spike or verdict.first
+    places = dict.fromkeys(at for at in (verdict.first, verdict.first_spike) if at is not None)
+    return {at: look_at(at, expected, found, networks, frames, told.recording) for at in places}
+
+
+def _second(seen: dict[Difference, Divergence]) -> Divergence | None:
+    return next(iter([*seen.values()][1:]), None)
+
+
+def _blame(
+    expected: Trace,
+    found: Trace,
+    reference: Network | None,
+    tested: Network,
+    frames: tuple[Array, Array],
+    rows: tuple[int, ...],
+) -> dict[str, Any]:
+    """The causes, what is left, and the proof; frames are those of both traces, all recordings of them."""
+    known = reference or tested
+    one, other = as_scheduled(expected.take(rows), known), as_scheduled(found.take(rows), tested)
+    few = [whole[list(rows)] for whole in frames]
+    ran = _Blamed(Setup(network=tested, frames=few[1], schedule=other.schedule), other, "runner")
+    causes = [*_input_causes(*frames), *ran.causes]
+    setup = Setup(network=known, frames=frames[0], schedule=one.schedule)
+    unexplained = list(ran.left)
+    if reference is not None and reference is not tested:
+        mended, blamed = _model_causes(reference, tested, replace(setup, frames=few[0]), one)
+        causes += blamed
+        setup = replace(setup, network=mended)
+    if reference is not None and not ran.causes:
+        trace_side = _Blamed(replace(setup, network=reference, frames=few[0]), one, "trace")
+        causes += trace_side.causes
+        unexplained += trace_side.left
+        if trace_side.causes:
+            setup = trace_side.over(frames[0])
+    proof = prove(setup, ran.over(frames[1]), expected, found)
+    sure = proof is not None and proof.exact
+    return {
+        "causes": tuple(replace(cause, verified=sure) for cause in causes),
+        "unexplained": () if sure else tuple(unexplained),
+        "proof": proof,
+    }
+
+
+class _Blamed:
+    """Why a trace is not what its network gives, on some recordings: nothing where it is."""
+
+    def __init__(self, setup: Setup, trace: Trace, side: str) -> None:
+        guilty = [layer for layer, own in contradictions(setup, trace).items() if not own.agrees]
+        self.causes, self._mended = explain_runner(setup, trace, guilty, side) if guilty else ([], setup)
+        explained = {layer for cause in self.causes for layer in cause.where}
+        whole = any(cause.side == "input" for cause in self.causes)
+        self.left = [] if whole else [layer for layer in guilty if layer not in explained]
+        self._few = setup.frames
+
+    def over(self, frames: Array) -> Setup:
+        """The setup with the causes, over all recordings."""
+        if self._mended.frames is self._few:
+            return replace(self._mended, frames=frames)
+        named = {(cause.kind, cause.text) for cause in self.causes}
+        for kind, text, variant in frame_variants(frames):
+            if (kind, text) in named:
+                return replace(self._mended, frames=variant)
+        return replace(self._mended, frames=frames)
 
 
 def _rows(expected: Trace, found: Trace, verdict: Verdict) -> tuple[int, ...]:
@@ -154,45 +219,33 @@ def _found_nearby(a: Array, b: Array) -> float:
     return float(np.minimum(a, around).sum() / a.sum())
 
 
-def _runner_causes(network: Network, trace: Trace, frames: Array, side: str) -> tuple[list[Cause], list[str]]:
-    """Why a trace is not what its network gives; nothing where it is."""
-    setup = Setup(network=network, frames=frames, schedule=trace.schedule)
-    guilty = [layer for layer, own in contradictions(setup, trace).items() if not own.agrees]
-    if not guilty:
-        return [], []
-    causes, current = explain_runner(setup, trace, guilty, side)
-    sure = reproduces(current, trace)
-    explained = {layer for cause in causes for layer in cause.where}
-    whole = any(cause.side == "input" for cause in causes)
-    left = [] if sure or whole else [layer for layer in guilty if layer not in explained]
-    return [replace(cause, verified=sure) for cause in causes], left
-
-
-def _model_causes(reference: Network, tested: Network, expected: Trace, frames: Array) -> list[Cause]:
-    """The smallest set of parameters that, taken from the reference, mends the tested network."""
+def _model_causes(reference: Network, tested: Network, setup: Setup, expected: Trace) -> tuple[Network, list[Cause]]:
+    """The smallest set of parameters that, taken from the reference, mends the tested network; and that network."""
     groups = differing_groups(reference, tested)
     for chosen in subsets(groups):
         try:
-            mended = Setup(network=take(chosen, reference, tested), frames=frames, schedule=expected.schedule)
-            if reproduces(mended, expected):
-                return _merged(chosen, reference, tested, verified=True)
+            mended = take(chosen, reference, tested)
+            if gives(replace(setup, network=mended), expected):
+                return mended, _merged(chosen, reference, tested)
         except DeployError:
             continue
-    return _merged(groups, reference, tested, verified=False)
+    return reference, _merged(groups, reference, tested)
 
 
-def _merged(groups: Sequence[Group], reference: Network, tested: Network, *, verified: bool) -> list[Cause]:
-    """One cause a kind and text; gains that differ by channel, with the bias after them, are a batch norm."""
-    found = [(group, *describe(group, reference, tested)) for group in groups]
-    scaled = {group.node for group, kind, _ in found if kind == "channel-gain"}
+def _merged(groups: Sequence[Group], reference: Network, tested: Network) -> list[Cause]:
+    """One cause a kind and text; gains that differ by channel, with the bias after them, look like a batch norm."""
+    found = [(group, *describe(group, reference, tested), likeness(group, reference, tested)) for group in groups]
+    scaled = {group.node: like for group, _, _, like in found if like}
     fed = {target for name in scaled for target in reference.targets(name)}
-    if scaled and any(kind == "bias" and group.node in fed for group, kind, _ in found):
-        text = "every output channel has its own factor and bias: the batch norm is not folded in"
-        found = [(group, "batch-norm", text) if group.node in scaled | fed else (group, k, t) for group, k, t in found]
-    places: dict[tuple[str, str], list[str]] = {}
-    for group, kind, text in found:
-        places.setdefault((kind, text), []).append(group.node)
+    merged: dict[tuple[str, str, str], list[str]] = {}
+    if scaled and any(kind == "bias" and group.node in fed for group, kind, _, _ in found):
+        normed = [one for one in found if one[0].node in {*scaled, *fed}]
+        found = [one for one in found if one not in normed]
+        text = "; ".join(f"{group.node}: {text}" for group, _, text, _ in normed)
+        merged["batch-norm", text, next(iter(scaled.values()))] = [group.node for group, *_ in normed]
+    for group, kind, text, like in found:
+        merged.setdefault((kind, text, like), []).append(group.node)
     return [
-        Cause(kind=kind, where=tuple(nodes), text=text, side="model", verified=verified)
-        for (kind, text), nodes in places.items()
+        Cause(kind=kind, where=tuple(nodes), text=text, side="model", likeness=like)
+        for (kind, text, like), nodes in merged.items()
     ]

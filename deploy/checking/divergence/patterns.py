@@ -9,6 +9,16 @@ from deploy.network import Array, Conv, Delay, Dense, Network, Neuron, reset_in_
 FEW = 3
 
 
+def likeness(group: Group, expected: Network, found: Network) -> str:
+    """What the difference looks like, up to rounding; "" where it looks like nothing."""
+    one, other = expected.nodes.get(group.node), found.nodes.get(group.node)
+    if group.kind != "weight" or not isinstance(one, Dense | Conv) or not isinstance(other, Dense | Conv):
+        return ""
+    if one.weight.shape != other.weight.shape or describe(group, expected, found)[0] != "channel-gain":
+        return ""
+    return "within 1 % each output channel has a factor of its own, as without its batch norm: a likeness, no proof"
+
+
 def describe(group: Group, expected: Network, found: Network) -> tuple[str, str]:
     """(kind, text): how `found` differs from `expected` in this group."""
     if group.kind == "wiring":
@@ -51,13 +61,12 @@ def _weights(network: Network, name: str, expected: Array, found: Array) -> tupl
         return "input-disconnected", f"all weights of input(s) {_list(columns)} are 0"
     if len(rows) == 2 and np.array_equal(found[rows], expected[rows[::-1]]):
         return "output-order", f"outputs {rows[0]} and {rows[1]} are swapped"
-    if count > FEW and _gains(expected, found):
-        return "channel-gain", "each output channel is scaled by a factor of its own, as without its batch norm"
+    kind = "channel-gain" if count > FEW and _gains(expected, found) else "weight"
     listed = "; ".join(
         f"{_index(at)} is {found[tuple(at)]:g}, not {expected[tuple(at)]:g}" for at in np.argwhere(apart)[:FEW]
     )
     more = ", ..." if count > FEW else ""
-    return "weight", f"{count:,} of {expected.size:,} weights differ: {listed}{more}"
+    return kind, f"{count:,} of {expected.size:,} weights differ: {listed}{more}"
 
 
 def _gains(expected: Array, found: Array) -> bool:

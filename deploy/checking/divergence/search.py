@@ -4,12 +4,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from deploy.checking.divergence.causes import Cause
 from deploy.checking.divergence.evidence import contradictions
 from deploy.checking.divergence.hypotheses import HYPOTHESES, Candidate
-from deploy.checking.divergence.replay import Setup, replay
+from deploy.checking.divergence.replay import Setup
 from deploy.errors import DeployError
 from deploy.traces.trace import Trace
 
@@ -59,19 +57,6 @@ def explain_runner(setup: Setup, trace: Trace, guilty: list[str], side: str) -> 
         )
         waiting = [layer for layer in waiting if layer not in layers]
     return causes, current
-
-
-def reproduces(setup: Setup, trace: Trace) -> bool:
-    """Whether a free run of the setup gives every recorded spike, and every potential of a readout."""
-    try:
-        free = replay(setup)
-    except DeployError:
-        return False
-    for name, layer in trace.layers.items():
-        predicted = getattr(free, layer.gives)[name][:, layer.offset : layer.offset + trace.steps]
-        if not np.array_equal(predicted, trace.output(name)):
-            return False
-    return True
 
 
 def _widest(hits: dict[str, list[Hit]], waiting: list[str]) -> str:

@@ -1,6 +1,7 @@
 """The explanation in words: what a failing check prints."""
 
-from deploy.checking.divergence.detail import Input, Side, Spread
+from deploy.checking.divergence.arriving import Input
+from deploy.checking.divergence.detail import Divergence, Due, Recorded, Spread
 from deploy.checking.divergence.explain import Explanation
 
 SHOWN = 4
@@ -13,50 +14,62 @@ def story(explanation: Explanation) -> str:
     if verdict.first is None:
         return "\n".join(verdict.problems)
     lines = [f"first difference: {verdict.first}"]
-    if verdict.first_spike is not None and verdict.first_spike != verdict.first:
-        lines.append(f"first spike that differs: {verdict.first_spike}")
     if seen is not None:
-        lines += _sides(seen.expected, seen.found)
-        if seen.same_inputs is not None and seen.expected and seen.found:
-            lines += _inputs(seen.expected, seen.found)
+        lines += _sides(seen)
+    at_spike = explanation.spike_divergence
+    if at_spike is not None:
+        lines += [f"first spike that differs: {at_spike.at}", *_sides(at_spike)]
+    if seen is not None:
         lines += _spread(seen.spread, seen.spread_in)
     lines += _causes(explanation)
     return "\n".join(lines)
 
 
-def _sides(expected: Side | None, found: Side | None) -> list[str]:
+def _sides(seen: Divergence) -> list[str]:
     lines = []
-    for name, side in (("expected", expected), ("found", found)):
+    for name, side in (("expected", seen.expected), ("found", seen.found)):
         if side is None:
             continue
-        line = f"  {name}: sum of inputs {side.synaptic_sum:g}, potential {side.potential:g}"
-        if side.threshold is not None:
-            line += f", threshold {side.threshold:g} ({abs(side.margin or 0):g} {_above(side)})"
-        if side.spiked is not None:
-            line += f"; {'spiked' if side.spiked else 'silent'}"
-            if side.calls_for != side.spiked:
-                line += f", although its network calls for {'a spike' if side.calls_for else 'none'}"
-        lines.append(line)
+        lines.append(f"  {name}, recorded: {recorded_in_words(side.recorded)}")
+        if side.due is not None:
+            off = "  <- not what was recorded" if side.contradicts else ""
+            lines.append(f"  {name}, due by its network for the recorded inputs: {_due(side.due)}{off}")
+    if seen.inputs is not None:
+        lines += _inputs(*seen.inputs)
     return lines
 
 
-def _above(side: Side) -> str:
-    assert side.margin is not None
-    return "above" if side.margin > 0 else "below" if side.margin < 0 else "at it"
+def recorded_in_words(recorded: Recorded) -> str:
+    """What a trace holds of a neuron at a step: "a spike, u 64, v 0"."""
+    parts = [] if recorded.spike is None else ["a spike" if recorded.spike else "no spike"]
+    parts += [f"{kind} {value:,g}" for kind, value in (("u", recorded.u), ("v", recorded.v)) if value is not None]
+    return ", ".join(parts) or "nothing but a checksum of the step"
 
 
-def _inputs(expected: Side, found: Side) -> list[str]:
-    one, other = ({(i.synapse, i.index): i for i in side.inputs} for side in (expected, found))
+def _due(due: Due) -> str:
+    told = f"sum of inputs {due.synaptic_sum:g}, u {due.u:g}, potential {due.potential:g}"
+    if due.threshold is None or due.margin is None:
+        return told
+    above = "above" if due.margin > 0 else "below" if due.margin < 0 else "at it"
+    spike = "a spike" if due.spike else "no spike"
+    return f"{told}, threshold {due.threshold:g} ({abs(due.margin):g} {above}): {spike}, v {due.v:g}"
+
+
+def _inputs(expected: tuple[Input, ...], found: tuple[Input, ...]) -> list[str]:
+    one, other = ({(i.synapse, i.index): i for i in inputs} for inputs in (expected, found))
     missing = [i for key, i in one.items() if key not in other]
     extra = [i for key, i in other.items() if key not in one]
     weights = [(one[key], other[key]) for key in one if key in other and one[key].weight != other[key].weight]
-    if not missing and not extra and not weights:
+    counts = [(one[key], other[key]) for key in one if key in other and one[key].count != other[key].count]
+    if not missing and not extra and not weights and not counts:
         return [f"  inputs: the same {len(one)} arrived in both, with the same weights"]
     lines = []
     if missing:
         lines.append(f"  inputs only expected: {_list(missing)}")
     if extra:
         lines.append(f"  inputs only found: {_list(extra)}")
+    for a, b in counts[:SHOWN]:
+        lines.append(f"  input {_place(a)} counts {a.count} expected, {b.count} found")
     for a, b in weights[:SHOWN]:
         lines.append(f"  weight of input {_place(a)}: {a.weight:g} expected, {b.weight:g} found")
     return lines
@@ -82,18 +95,26 @@ def _spread(layers: tuple[Spread, ...], recording: int) -> list[str]:
 
 
 def _causes(explanation: Explanation) -> list[str]:
-    lines = []
-    for cause in explanation.causes:
-        lines.append(f"cause: {cause}")
-        if cause.verified:
-            alike = sum(other.verified and other.side == cause.side for other in explanation.causes)
-            what = "this alone turns" if alike == 1 else f"these {alike} causes together turn"
-            tried = len(explanation.recordings)
-            lines.append(f"  proof: {what} one run into the other, every spike and readout of {tried} recordings")
-        if cause.others:
-            lines.append(f"  on these recordings the same as: {'; '.join(cause.others[:SHOWN])}")
+    lines = [f"cause: {cause}" for cause in explanation.causes]
+    lines += [f"  {proof}" for proof in (proof_in_words(explanation),) if proof]
     if explanation.unexplained:
         lines.append(f"no known mistake explains what {', '.join(explanation.unexplained)} does")
     if not explanation.causes and not explanation.unexplained:
         lines.append("cause: not looked for; it needs the model of each run and the frames")
     return lines
+
+
+def proof_in_words(explanation: Explanation) -> str:
+    """What the causes were shown to do, in one sentence; "" without causes."""
+    proof, count = explanation.proof, len(explanation.causes)
+    if not count or proof is None:
+        return ""
+    subject = "this alone" if count == 1 else f"these {count} together, and none of them alone,"
+    if proof.exact:
+        return (
+            f"proof: {subject} turn{'s' if count == 1 else ''} one run into the other: every spike, and every u and v "
+            f"that was recorded, of all {proof.recordings} recordings"
+        )
+    told = f"{'it explains' if count == 1 else 'together they explain'} {proof.explained:,} of {proof.differing:,}"
+    wrong = f"; {proof.wrong:,} neuron-steps still come out wrong" if proof.wrong else ""
+    return f"no proof: {told} differing {proof.what}, over {proof.recordings} recordings{wrong}"

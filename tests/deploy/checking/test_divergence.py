@@ -161,13 +161,15 @@ def test_the_story_tells_potential_threshold_inputs_and_spread(
     explanation = explain(expected, found, reference=network, tested=bad)
     seen = explanation.divergence
     assert seen is not None and seen.expected is not None and seen.found is not None
+    one, other = seen.expected.due, seen.found.due
+    assert one is not None and other is not None
     first = compare(expected, found).first
     assert first is not None and seen.at == first and first.layer == "lif1"
     assert first.neuron is not None
     # The sums differ by the weight's change, once for each event on that pixel.
-    count = next(i.count for i in seen.found.inputs if i.weight not in {j.weight for j in seen.expected.inputs})
-    assert seen.found.synaptic_sum - seen.expected.synaptic_sum == 60 * count
-    assert seen.found.potential - seen.expected.potential == 64 * 60 * count
+    count = next(i.count for i in other.inputs if i.weight not in {j.weight for j in one.inputs})
+    assert other.synaptic_sum - one.synaptic_sum == 60 * count
+    assert other.potential - one.potential == 64 * 60 * count
     assert seen.same_inputs
     text = story(explanation)
     for part in (
@@ -189,9 +191,10 @@ def test_the_inputs_of_a_neuron_add_up_to_its_sum(network: Network, frames: Arra
         given[(2, 5, *at)] = given[(2, 5, *at)] + 1 if record.is_readout else not given[(2, 5, *at)]
         other = changed(expected, target, **{record.gives: given, "v_digest": None})
         seen = explain(expected, other, reference=network).divergence
-        assert seen is not None and seen.expected is not None
-        assert seen.expected.inputs
-        assert sum(i.count * i.weight for i in seen.expected.inputs) == seen.expected.synaptic_sum
+        assert seen is not None and seen.expected is not None and seen.expected.due is not None
+        due = seen.expected.due
+        assert due.inputs
+        assert sum(i.count * i.weight for i in due.inputs) == due.synaptic_sum
 
 
 def test_bisect_finds_the_shortest_piece(network: Network, frames: Array, expected: Trace) -> None:

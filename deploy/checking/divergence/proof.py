@@ -1,0 +1,118 @@
+"""Whether causes are the whole cause: both runs are made anew, over all recordings, with what was blamed alone."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from deploy.checking.divergence.replay import Setup, replay
+from deploy.errors import DeployError
+from deploy.network import Array
+from deploy.runners.integer import run as run_integer
+from deploy.runners.walk import offsets
+from deploy.traces.compare import compare
+from deploy.traces.layers import LayerRecord
+from deploy.traces.prediction import predict
+from deploy.traces.trace import Trace
+
+BATCH = 64
+"""Recordings that are run at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What came of running both sides again with the causes that were found.
+
+    exact: every spike, and every u and v that was recorded, of all `recordings` came out on both sides.
+    differing: neuron-steps in which the two traces differ, in spikes, or where no spike does, in the readout's
+        potential.
+    explained: those of them that came out on both sides. wrong: neuron-steps that came out wrong on either.
+    """
+
+    exact: bool
+    recordings: int
+    differing: int
+    explained: int
+    wrong: int
+    spikes: bool
+
+    @property
+    def what(self) -> str:
+        return "spikes" if self.spikes else "potentials"
+
+
+def prove(reference: Setup, tested: Setup, expected: Trace, found: Trace) -> Proof | None:
+    """Run both sides, which hold all recordings, and hold each against its trace; None where one cannot be run."""
+    exact, counts, spikes = True, np.zeros(3, np.int64), bool(_apart(expected, found, spikes=True))
+    recordings = len(reference.frames)
+    traces = expected.take(range(recordings)), found.take(range(recordings))
+    try:
+        for rows in _batches(recordings, reference, tested):
+            made = [free_run(replace(setup, frames=setup.frames[rows])) for setup in (reference, tested)]
+            held = [trace.take(range(*rows.indices(recordings))) for trace in traces]
+            exact &= all(_same(record, run) for record, run in zip(held, made, strict=True))
+            counts += _count(held, made, spikes)
+    except DeployError:
+        return None
+    differing, explained, wrong = (int(n) for n in counts)
+    return Proof(
+        exact=exact, recordings=recordings, differing=differing, explained=explained, wrong=wrong, spikes=spikes
+    )
+
+
+def gives(setup: Setup, trace: Trace) -> bool:
+    """Whether a free run of the setup gives everything that the trace holds of the same recordings."""
+    try:
+        for rows in _batches(len(setup.frames), setup):
+            run = free_run(replace(setup, frames=setup.frames[rows]))
+            if not _same(trace.take(range(*rows.indices(len(setup.frames)))), run):
+                return False
+    except DeployError:
+        return False
+    return True
+
+
+def free_run(setup: Setup) -> Trace:
+    """What a setup gives by itself, with u and v of every layer."""
+    if not setup.rules and setup.network.on_grid:
+        return run_integer(setup.network, setup.frames, states=len(setup.frames), schedule=setup.schedule)
+    ran, late = replay(setup), offsets(setup.network, setup.schedule)
+    layers = {}
+    for name, node in setup.network.neurons.items():
+        spikes = None if node.is_readout else ran.spikes[name]
+        layers[name] = LayerRecord(spikes=spikes, u=ran.u[name], v=ran.v[name], offset=late[name])
+    return Trace(layers=layers, predictions=predict(layers[setup.network.output_layer], setup.frames.shape[1]))
+
+
+def _batches(recordings: int, *setups: Setup) -> list[slice]:
+    """All at once where a state is carried from one recording to the next."""
+    carried = any(rules.carries_state for setup in setups for rules in setup.rules.values())
+    size = recordings if carried else BATCH
+    return [slice(start, min(start + size, recordings)) for start in range(0, recordings, size)]
+
+
+def _same(record: Trace, run: Trace) -> bool:
+    verdict = compare(record, run, partial=True)
+    return verdict.first is None and not verdict.missing
+
+
+def _apart(one: Trace, other: Trace, *, spikes: bool) -> int:
+    shared = [name for name in one.layers if name in other.layers and one.layers[name].is_readout != spikes]
+    return sum(int((one.output(name) != other.output(name)[: one.recordings]).sum()) for name in shared)
+
+
+def _count(held: list[Trace], made: list[Trace], spikes: bool) -> Array:
+    """Neuron-steps that differ, those of them that came out on both sides, and those that came out wrong."""
+    total = np.zeros(3, np.int64)
+    for name, record in held[0].layers.items():
+        if record.is_readout == spikes:
+            continue
+        outputs = [trace.output(name) for trace in held]
+        wrong = np.zeros(outputs[0].shape, bool)
+        for output, run in zip(outputs, made, strict=True):
+            again = run.aligned(record.gives, name)
+            if again.shape != output.shape:
+                return total
+            wrong |= again != output
+        apart = outputs[0] != outputs[1]
+        total += np.array([apart.sum(), (apart & ~wrong).sum(), wrong.sum()])
+    return total
