@@ -75,8 +75,8 @@ def ckd_trace(request: pytest.FixtureRequest, ckd_model: Path | None) -> Path | 
 def assert_same_spikes() -> AssertSame:
     """A function of two traces (or their files) that fails with the story of the first divergence.
 
-    assert_same_spikes(expected, found, model=None, tested=None): with the model of the first (and, where it is another,
-    of the second) the story names the cause.
+    assert_same_spikes(expected, found, model=None, tested=None, partial=False): with the model of the first (and, where
+    it is another, of the second) the story names the cause; `partial` compares what both hold.
     """
     return same_spikes
 
@@ -87,21 +87,26 @@ def same_spikes(
     *,
     model: Network | Path | str | None = None,
     tested: Network | Path | str | None = None,
+    partial: bool = False,
 ) -> None:
-    """Fail the test where two traces differ; its message says where, when and why."""
+    """Fail the test where two traces differ; its message says where, when and why.
+
+    u and v of spiking layers are compared where both hold them; `partial`: so are layers, recordings and steps.
+    """
     __tracebackhide__ = True
     from deploy.checking.divergence.explain import explain
     from deploy.checking.divergence.story import story
+    from deploy.traces.common import in_common
     from deploy.traces.compare import compare
 
     one, other = _trace(expected), _trace(found)
-    verdict = compare(one, other)
+    verdict = compare(one, other, partial=partial)
     if verdict:
         return
-    explanation = explain(one, other, verdict=verdict, reference=_network(model), tested=_network(tested))
-    told = "\n".join((*verdict.problems, story(explanation))) if verdict.first else story(explanation)
-    count = f"{verdict.differing:,} of {verdict.neuron_steps:,} neuron-steps differ"
-    pytest.fail(f"{count}\n{told}", pytrace=False)
+    if partial:
+        one, other = in_common(one, other)
+    told = story(explain(one, other, verdict=verdict, reference=_network(model), tested=_network(tested)))
+    pytest.fail(f"{verdict.sentence}\n{told}", pytrace=False)
 
 
 def _trace(given: Trace | Path | str) -> Trace:

@@ -9,7 +9,8 @@ import numpy as np
 from deploy.checking.check import Checked
 from deploy.checking.divergence.causes import SIDES
 from deploy.checking.divergence.detail import Divergence, Side
-from deploy.checking.divergence.story import story
+from deploy.checking.divergence.explain import Explanation
+from deploy.checking.divergence.story import proof_in_words, recorded_in_words, story
 from deploy.mapping.layout import Mapping
 from deploy.network import Array
 from deploy.report.rasters import rasters, telling_order
@@ -39,8 +40,9 @@ def content(checked: Checked, mapping: Mapping | None, name: str) -> dict[str, A
         "verdict": verdict,
         "runs": [_run("trained", expected, verdict.recordings), _run("running", found, verdict.recordings)],
         "layers": _layers(checked),
-        "divergence": _divergence(explanation.divergence) if explanation else None,
+        "divergences": _divergences(explanation) if explanation else [],
         "causes": [{"cause": c, "side": SIDES[c.side]} for c in explanation.causes] if explanation else [],
+        "proof": proof_in_words(explanation) if explanation else "",
         "unexplained": explanation.unexplained if explanation else (),
         "story": story(explanation) if explanation else "",
         "rasters": rasters(expected, found, telling_order(expected, found)) if expected.spiking else None,
@@ -82,9 +84,13 @@ def _layers(checked: Checked) -> list[dict[str, Any]]:
     return rows
 
 
-def _divergence(seen: Divergence | None) -> dict[str, Any] | None:
-    if seen is None:
-        return None
+def _divergences(explanation: Explanation) -> list[dict[str, Any]]:
+    """The first difference, and the first one in spikes where that is another."""
+    both = (explanation.divergence, explanation.spike_divergence)
+    return [_divergence(seen) for seen in both if seen is not None]
+
+
+def _divergence(seen: Divergence) -> dict[str, Any]:
     steps = max((len(layer.by_step) for layer in seen.spread), default=0)
     peak = max((max(layer.by_step) for layer in seen.spread), default=1)
     sides = [_side(name, side) for name, side in (("trained", seen.expected), ("running", seen.found)) if side]
@@ -100,21 +106,23 @@ def _divergence(seen: Divergence | None) -> dict[str, Any] | None:
 
 def _side(name: str, side: Side) -> dict[str, Any]:
     """One side, with places on a bar from the lowest to the highest of 0, potential and threshold, in percent."""
-    points = [0.0, side.potential, *([side.threshold] if side.threshold is not None else [])]
+    told = {"name": name, "side": side, "recorded": recorded_in_words(side.recorded), "due": side.due}
+    due = side.due
+    if due is None:
+        return told
+    points = [0.0, due.potential, *([due.threshold] if due.threshold is not None else [])]
     low, high = min(points), max(points)
     span = (high - low) or 1.0
 
     def at(value: float) -> float:
         return 4 + 92 * (value - low) / span
 
-    return {
-        "name": name,
-        "side": side,
+    return told | {
         "zero": at(0.0),
-        "potential": at(side.potential),
-        "threshold": None if side.threshold is None else at(side.threshold),
-        "inputs": side.inputs[:INPUTS_SHOWN],
-        "more": max(0, len(side.inputs) - INPUTS_SHOWN),
+        "potential": at(due.potential),
+        "threshold": None if due.threshold is None else at(due.threshold),
+        "inputs": due.inputs[:INPUTS_SHOWN],
+        "more": max(0, len(due.inputs) - INPUTS_SHOWN),
     }
 
 

@@ -76,10 +76,12 @@ def read(path: Path) -> Contents:
             raise TraceError(f"{path}: its metadata are damaged (their checksum differs); record it again")
         meta: dict[str, Any] = json.loads(text)
         offsets, overflows = meta.pop("shifts"), meta.pop("overflows")
-        kept = meta.pop("kept", None) or {
-            name: [kind for kind in KINDS if f"layers/{name}/{kind}" in file] for name in offsets
-        }
-        holds = meta.pop("holds", None) or [name for name in ("labels", "predictions", "frames") if name in file]
+        if checked:
+            kept, holds = meta.pop("kept"), meta.pop("holds")
+        else:
+            kept = {name: [kind for kind in KINDS if f"layers/{name}/{kind}" in file] for name in offsets}
+            holds = [name for name in ("labels", "predictions", "frames") if name in file]
+            meta = {name: value for name, value in meta.items() if name not in ("kept", "holds")}
         whole: dict[str, Any] = {name: _value(path, _dataset(file, name), checked) for name in holds}
         layers = {
             name: LayerRecord(
@@ -106,7 +108,7 @@ class _InFile:
     def read(self) -> Array:
         with self._opened() as dataset:
             value = _value(self.path, dataset, self.checked)
-        return as_spikes(value) if self.kind == "spikes" else value
+            return as_spikes(value) if self.kind == "spikes" else value
 
     def read_bits(self) -> Array | None:
         if not self.packed:

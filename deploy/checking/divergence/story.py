@@ -47,12 +47,12 @@ def recorded_in_words(recorded: Recorded) -> str:
 
 
 def _due(due: Due) -> str:
-    told = f"sum of inputs {due.synaptic_sum:g}, u {due.u:g}, potential {due.potential:g}"
+    told = f"sum of inputs {due.synaptic_sum:,g}, u {due.u:,g}, potential {due.potential:,g}"
     if due.threshold is None or due.margin is None:
         return told
     above = "above" if due.margin > 0 else "below" if due.margin < 0 else "at it"
     spike = "a spike" if due.spike else "no spike"
-    return f"{told}, threshold {due.threshold:g} ({abs(due.margin):g} {above}): {spike}, v {due.v:g}"
+    return f"{told}, threshold {due.threshold:,g} ({abs(due.margin):,g} {above}): {spike}, v {due.v:,g}"
 
 
 def _inputs(expected: tuple[Input, ...], found: tuple[Input, ...]) -> list[str]:
