@@ -1,4 +1,4 @@
-"""Three networks for the second list: plain convolutions, branches with decaying currents and delays, and recurrence."""
+"""Three networks for the second list: plain convolutions, branches with decaying currents and delays, recurrence."""
 
 from itertools import pairwise
 from typing import Any
@@ -34,7 +34,7 @@ def plain() -> Network:
         "conv1": Conv(weight=even(rng, 8, 2, 3, 3), padding=(1, 1)),
         "lif1": cells(8, 8, 8, vth=170, dv=700, bias=rng.integers(-700, 900, (8, 1, 1))),
         "conv2": Conv(weight=even(rng, 12, 8, 3, 3), stride=(2, 2), padding=(1, 1)),
-        "lif2": cells(12, 4, 4, vth=420, dv=300, bias=rng.integers(-500, 800, (12, 1, 1))),
+        "lif2": cells(12, 4, 4, vth=420, dv=0, bias=128 * rng.integers(-4, 6, (12, 1, 1))),
         "flatten": Flatten(),
         "fc": Dense(weight=even(rng, 5, 192)),
         "readout": cells(5, vth=None, dv=128, bias=rng.integers(-300, 300, 5)),

@@ -1,7 +1,7 @@
 """A plain simulator of networks on the grid in which everything can go wrong; shares no code with the product.
 
-One recording after the other, one step after the other, as docs/grid.md has it. A `Slip` changes what the simulator reads,
-sees, sums, steps, sends or writes; several slips act one after the other, each where and when its mask says.
+One recording after the other, one step after the other, as docs/grid.md has it. A `Slip` changes what the simulator
+reads, sees, sums, steps, sends or writes; several slips act one after the other, each where and when its mask says.
 """
 
 from collections.abc import Callable
@@ -39,9 +39,9 @@ def everywhere(now: Now) -> bool:
 class Slip:
     """One thing that a simulator does wrong; what is None is done right. Functions get a `Now` first.
 
-    read, see: the network and the frames (R, T, ...) as it takes them. sums: what arrives at neurons. into: what enters a
-    synapse. cell: switches of `Cell`. sends: the spikes that leave a layer (what is written stays); emits: both. start:
-    the state (u, v) before a recording, from the one before. writes: the arrays (R, T, ...) of a layer by kind.
+    read, see: the network and the frames (R, T, ...) as it takes them. sums: what arrives at neurons. into: what enters
+    a synapse. cell: switches of `Cell`. sends: the spikes that leave a layer (what is written stays); emits: both.
+    start: the state (u, v) before a recording, from the one before. writes: the arrays (R, T, ...) of a layer by kind.
     """
 
     read: Callable[[Network], Network] | None = None
@@ -232,7 +232,7 @@ def _cell(node: GridNeuron, cell: Cell, state: _State, a: Array) -> tuple[Array,
     arriving = (a.astype(np.int64) << 6) * cell.current_gain // 4096
     u = arriving if cell.no_current else kept(state.u, 4096 - cell.du_plus - du) + arriving
     u = (u + (1 << 23)) % (1 << 24) - (1 << 23)
-    before = np.where(state.owed, 0, state.v)
+    before = state.v
     bias = np.asarray(node.bias, np.int64) * cell.bias_times
     if cell.bias_wraps:
         half = 1 << (cell.bias_wraps - 1)
@@ -241,6 +241,7 @@ def _cell(node: GridNeuron, cell: Cell, state: _State, a: Array) -> tuple[Array,
     quiet = state.age < cell.refractory
     if not cell.integrates:
         v = np.where(quiet, before, v)
+    v = np.where(state.owed, 0, v)
     top = (1 << (cell.v_bits - 1)) - 1
     v = np.clip(v, 0 if cell.floor_at_zero else -top, top)
     if node.vth is None:
