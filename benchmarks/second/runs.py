@@ -1,4 +1,4 @@
-"""The second list, runs: what simulators and chips were reported to do wrong; alone, confined, two and three at once."""
+"""The second list, runs: what simulators and chips were reported to do wrong; alone, confined, several at once."""
 
 import numpy as np
 

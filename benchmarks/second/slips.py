@@ -1,6 +1,6 @@
 """What the second list of runs is made of: faults, where and when they act, and what goes wrong.
 
-Drawn up from public errata before the checker's hypotheses were read. Sources: NEST (nest-simulator issues 3309 and 547,
+Drawn up from public errata before the checker's hypotheses were read. Sources: NEST (nest-simulator issues 3309, 547,
 NESTML 1392), sPyNNaker (27, 37, 75, 171, 497, 745, 793, 1045), Lava (lava 322, 329, pull request 39; lava-dl 65, 226,
 315), nengo-loihi (109, 130, 276, 279), snnTorch (108, 159, 358), snn_toolbox (31, 103), sinabs (40, 148), ml_genn 190,
 slayerPytorch 25.

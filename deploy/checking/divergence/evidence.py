@@ -1,5 +1,6 @@
 """Which layers of a recorded trace contradict a network by themselves."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,21 +53,60 @@ def as_scheduled(trace: Trace, network: Network) -> Trace:
     return replace(trace, layers=layers, schedule="synchronous")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wrong:
+    """One layer along its recorded trace, without its offset: where it contradicts its rule, each (R, T, ...).
+
+    output: in spikes, or in v of a readout, apart from what float rounding decides; u, v: where these were recorded,
+    else None; the rest is what was recorded (spikes; None of a readout) and what is due.
+    """
+
+    output: Array
+    u: Array | None
+    v: Array | None
+    spikes: Array | None
+    due: Array
+    sums: Array
+    potential: Array
+    arriving: Mapping[str, Array]
+    close: tuple[RoundedSpike, ...]
+
+    @property
+    def states(self) -> Array:
+        """Where u or v is wrong."""
+        whole = np.zeros(self.output.shape, bool)
+        for wrong in (self.u, self.v):
+            if wrong is not None:
+                whole[: len(wrong)] |= wrong
+        return whole
+
+
 def contradictions(setup: Setup, trace: Trace, only: frozenset[str] | None = None) -> dict[str, Contradiction]:
     """For each layer (of `only`), where the trace contradicts the setup; frames and trace hold the same recordings."""
+    found = {}
+    for layer, wrong in wrongs(setup, trace, only).items():
+        states = sum(int(values.sum()) for values in (wrong.u, wrong.v) if values is not None)
+        count, first = int(wrong.output.sum()), earliest(wrong.output)
+        found[layer] = Contradiction(layer=layer, count=count, first=first, states=states, close=wrong.close)
+    return found
+
+
+def wrongs(setup: Setup, trace: Trace, only: frozenset[str] | None = None) -> dict[str, Wrong]:
+    """The same place by place; layers that the trace does not hold are left out."""
     predicted = replay(setup, along=trace, only=only)
-    return {layer: _own(setup, trace, predicted, layer) for layer in predicted.v}
+    asked = predicted.v if only is None else only
+    return {layer: _own(setup, trace, predicted, layer) for layer in asked if layer in trace.layers}
 
 
-def _own(setup: Setup, trace: Trace, predicted: Replay, layer: str) -> Contradiction:
+def _own(setup: Setup, trace: Trace, predicted: Replay, layer: str) -> Wrong:
     record = trace.layers[layer]
-    start, stop = record.offset, record.offset + trace.steps
-    potential = predicted.potential[layer][:, start:stop]
+    window = slice(record.offset, record.offset + trace.steps)
+    potential = predicted.potential[layer][:, window]
     node = setup.network.neurons[layer]
     exact = isinstance(node, GridNeuron)
     close: tuple[RoundedSpike, ...] = ()
     if not record.is_readout:
-        unequal = predicted.spikes[layer][:, start:stop] != trace.output(layer)
+        unequal = predicted.spikes[layer][:, window] != trace.output(layer)
         if not exact:
             threshold = node.firing_potential
             assert threshold is not None
@@ -81,15 +121,24 @@ def _own(setup: Setup, trace: Trace, predicted: Replay, layer: str) -> Contradic
             )
             unequal &= ~near
     else:
-        unequal = _states_apart(predicted.v[layer][:, start:stop], trace.output(layer), exact)
-    states = 0
-    for kind in ("u", "v"):
-        if kind in record and not record.is_readout:
-            rows = trace.aligned(kind, layer)
-            states += int(_states_apart(getattr(predicted, kind)[layer][: len(rows), start:stop], rows, exact).sum())
+        unequal = _states_apart(predicted.v[layer][:, window], trace.output(layer), exact)
     # A flipped spike of a float network leaves u and v apart by rounding alone: only spikes judge it.
-    states = states if exact else 0
-    return Contradiction(layer=layer, count=int(unequal.sum()), first=earliest(unequal), states=states, close=close)
+    apart: dict[str, Array | None] = {"u": None, "v": None}
+    for kind in apart if exact else ():
+        if kind in record and (kind == "u" or not record.is_readout):
+            rows = trace.aligned(kind, layer)
+            apart[kind] = _states_apart(getattr(predicted, kind)[layer][: len(rows), window], rows, exact)
+    return Wrong(
+        output=unequal,
+        u=apart["u"],
+        v=apart["v"],
+        spikes=None if record.is_readout else trace.output(layer),
+        due=predicted.spikes[layer][:, window],
+        sums=predicted.sums[layer][:, window],
+        potential=potential,
+        arriving={name: x[:, window] for name, x in predicted.arriving.items()},
+        close=close,
+    )
 
 
 def earliest(unequal: Array) -> tuple[int, ...] | None:

@@ -12,6 +12,7 @@ from deploy.checking.divergence.evidence import as_scheduled, contradictions
 from deploy.checking.divergence.groups import Group, differing_groups, subsets, take
 from deploy.checking.divergence.hypotheses.inputs import frame_variants
 from deploy.checking.divergence.patterns import describe, likeness
+from deploy.checking.divergence.profile import Profile, profiles
 from deploy.checking.divergence.proof import Proof, gives, prove
 from deploy.checking.divergence.replay import Setup
 from deploy.checking.divergence.search import explain_runner
@@ -39,6 +40,12 @@ class Explanation:
     recordings: tuple[int, ...] = ()
     spike_divergence: Divergence | None = None
     proof: Proof | None = None
+    profiles: tuple[Profile, ...] = ()
+
+    @property
+    def profile(self) -> Profile | None:
+        """Of the first layer that contradicts its inputs."""
+        return next(iter(self.profiles), None)
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -47,6 +54,7 @@ class Explanation:
             "causes": [cause.as_dict() for cause in self.causes],
             "unexplained": list(self.unexplained),
             "proof": self.proof and asdict(self.proof),
+            "profiles": [asdict(profile) for profile in self.profiles],
             "tried_on": list(self.recordings),
         }
 
@@ -122,16 +130,20 @@ def _blame(
     known = reference or tested
     one, other = as_scheduled(expected.take(rows), known), as_scheduled(found.take(rows), tested)
     few = [whole[list(rows)] for whole in frames]
-    ran = _Blamed(Setup(network=tested, frames=few[1], schedule=other.schedule), other, "runner")
+    numbers = np.array(rows)
+    runs = Setup(network=tested, frames=few[1], schedule=other.schedule, rows=numbers, whole=frames[1])
+    ran = _Blamed(runs, other, "runner")
     causes = [*_input_causes(*frames), *ran.causes]
-    setup = Setup(network=known, frames=frames[0], schedule=one.schedule)
+    setup = Setup(network=known, frames=frames[0], schedule=one.schedule, whole=frames[0])
+    shown = profiles(replace(runs, frames=frames[1], rows=None), found, ran.guilty)
     unexplained = list(ran.left)
     if reference is not None and reference is not tested:
-        mended, blamed = _model_causes(reference, tested, replace(setup, frames=few[0]), one)
+        mended, blamed = _model_causes(reference, tested, replace(setup, frames=few[0], rows=numbers), one)
         causes += blamed
         setup = replace(setup, network=mended)
     if reference is not None and not ran.causes:
-        trace_side = _Blamed(replace(setup, network=reference, frames=few[0]), one, "trace")
+        trace_side = _Blamed(replace(setup, network=reference, frames=few[0], rows=numbers), one, "trace")
+        shown = shown or profiles(replace(setup, network=reference), expected, trace_side.guilty)
         causes += trace_side.causes
         unexplained += trace_side.left
         if trace_side.causes:
@@ -142,6 +154,7 @@ def _blame(
         "causes": tuple(replace(cause, verified=sure) for cause in causes),
         "unexplained": () if sure else tuple(unexplained),
         "proof": proof,
+        "profiles": shown,
     }
 
 
@@ -149,22 +162,16 @@ class _Blamed:
     """Why a trace is not what its network gives, on some recordings: nothing where it is."""
 
     def __init__(self, setup: Setup, trace: Trace, side: str) -> None:
-        guilty = [layer for layer, own in contradictions(setup, trace).items() if not own.agrees]
+        self.guilty = [layer for layer, own in contradictions(setup, trace).items() if not own.agrees]
+        guilty = self.guilty
         self.causes, self._mended = explain_runner(setup, trace, guilty, side) if guilty else ([], setup)
         explained = {layer for cause in self.causes for layer in cause.where}
         whole = any(cause.side == "input" for cause in self.causes)
         self.left = [] if whole else [layer for layer in guilty if layer not in explained]
-        self._few = setup.frames
 
     def over(self, frames: Array) -> Setup:
         """The setup with the causes, over all recordings."""
-        if self._mended.frames is self._few:
-            return replace(self._mended, frames=frames)
-        named = {(cause.kind, cause.text) for cause in self.causes}
-        for kind, text, variant in frame_variants(frames):
-            if (kind, text) in named:
-                return replace(self._mended, frames=variant)
-        return replace(self._mended, frames=frames)
+        return replace(self._mended, frames=frames, rows=None)
 
 
 def _rows(expected: Trace, found: Trace, verdict: Verdict) -> tuple[int, ...]:

@@ -1,11 +1,12 @@
 """Whether causes are the whole cause: both runs are made anew, over all recordings, with what was blamed alone."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from deploy.checking.divergence.evidence import contradictions
 from deploy.checking.divergence.replay import Setup, replay
-from deploy.errors import DeployError
+from deploy.errors import DeployError, UnsupportedError
 from deploy.network import Array
 from deploy.runners.integer import run as run_integer
 from deploy.runners.walk import offsets
@@ -41,16 +42,23 @@ class Proof:
 
 
 def prove(reference: Setup, tested: Setup, expected: Trace, found: Trace) -> Proof | None:
-    """Run both sides, which hold all recordings, and hold each against its trace; None where one cannot be run."""
+    """Run both sides, which hold all recordings, and hold each against its trace; None where one cannot be run.
+
+    A state that a recurrent layer keeps from one recording to the next cannot be run freely here. Such a side is
+    stepped along its recorded run: where every layer gives what was recorded at every step, so does a free run.
+    """
     exact, counts, spikes = True, np.zeros(3, np.int64), bool(_apart(expected, found, spikes=True))
     recordings = len(reference.frames)
     traces = expected.take(range(recordings)), found.take(range(recordings))
     try:
         for rows in _batches(recordings, reference, tested):
-            made = [free_run(replace(setup, frames=setup.frames[rows])) for setup in (reference, tested)]
+            made = [free_run(setup.take(rows)) for setup in (reference, tested)]
             held = [trace.take(range(*rows.indices(recordings))) for trace in traces]
             exact &= all(_same(record, run) for record, run in zip(held, made, strict=True))
             counts += _count(held, made, spikes)
+    except UnsupportedError:
+        exact = all(_agrees(setup, trace) for setup, trace in zip((reference, tested), traces, strict=True))
+        counts = np.array([1, exact, 0]) * _apart(*traces, spikes=spikes)
     except DeployError:
         return None
     differing, explained, wrong = (int(n) for n in counts)
@@ -59,11 +67,18 @@ def prove(reference: Setup, tested: Setup, expected: Trace, found: Trace) -> Pro
     )
 
 
+def _agrees(setup: Setup, trace: Trace) -> bool:
+    try:
+        return all(own.agrees for own in contradictions(setup, trace).values())
+    except DeployError:
+        return False
+
+
 def gives(setup: Setup, trace: Trace) -> bool:
     """Whether a free run of the setup gives everything that the trace holds of the same recordings."""
     try:
         for rows in _batches(len(setup.frames), setup):
-            run = free_run(replace(setup, frames=setup.frames[rows]))
+            run = free_run(setup.take(rows))
             if not _same(trace.take(range(*rows.indices(len(setup.frames)))), run):
                 return False
     except DeployError:
@@ -74,7 +89,7 @@ def gives(setup: Setup, trace: Trace) -> bool:
 def free_run(setup: Setup) -> Trace:
     """What a setup gives by itself, with u and v of every layer."""
     if not setup.rules and setup.network.on_grid:
-        return run_integer(setup.network, setup.frames, states=len(setup.frames), schedule=setup.schedule)
+        return run_integer(setup.network, setup.seen, states=len(setup.frames), schedule=setup.schedule)
     ran, late = replay(setup), offsets(setup.network, setup.schedule)
     layers = {}
     for name, node in setup.network.neurons.items():
@@ -85,7 +100,7 @@ def free_run(setup: Setup) -> Trace:
 
 def _batches(recordings: int, *setups: Setup) -> list[slice]:
     """All at once where a state is carried from one recording to the next."""
-    carried = any(rules.carries_state for setup in setups for rules in setup.rules.values())
+    carried = any(part.carries for setup in setups for parts in setup.rules.values() for part in parts)
     size = recordings if carried else BATCH
     return [slice(start, min(start + size, recordings)) for start in range(0, recordings, size)]
 

@@ -5,12 +5,12 @@ layer then calls for depends on nothing but its own rule and its recorded past: 
 what merely follows from a difference elsewhere does not show.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from deploy.checking.divergence.rules import RIGHT, Rules, step
+from deploy.checking.divergence.rules import RIGHT, Rules, merged, step
 from deploy.errors import UnsupportedError
 from deploy.grid import shift_weighted_sum
 from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network, Neuron, exactly
@@ -24,18 +24,42 @@ from deploy.traces.trace import Trace
 class Setup:
     """One way to run a network: what a runner did, or what it would have done had one thing been otherwise.
 
-    frames: (R, T, *input_shape); rules by layer, `RIGHT` where none is named.
+    frames: (R, T, *input_shape); rules by layer, `RIGHT` where none is named: the first of them everywhere, the others
+    where they are confined to. rows: the numbers of the recordings, where they are not the first ones.
+    view: what a runner makes of frames, given them and their numbers. whole: the frames of all recordings.
     """
 
     network: Network
     frames: Array
-    rules: Mapping[str, Rules] = field(default_factory=dict)
+    rules: Mapping[str, tuple[Rules, ...]] = field(default_factory=dict)
     schedule: str = "synchronous"
+    rows: Array | None = None
+    view: Callable[[Array, Array], Array] | None = None
+    whole: Array | None = None
+
+    @property
+    def seen(self) -> Array:
+        """The frames as the runner sees them."""
+        return self.frames if self.view is None else self.view(self.frames, self.numbers)
+
+    @property
+    def numbers(self) -> Array:
+        """The numbers of the recordings, (R,)."""
+        return np.arange(len(self.frames)) if self.rows is None else self.rows
+
+    def take(self, rows: slice) -> "Setup":
+        """The same for some of its recordings."""
+        return replace(self, frames=self.frames[rows], rows=self.numbers[rows])
 
     def with_rules(self, layer: str, **changes: object) -> "Setup":
-        """The same with other rules in one layer."""
-        changed = replace(self.rules.get(layer, RIGHT), **changes)  # pyright: ignore[reportArgumentType]
-        return replace(self, rules={**self.rules, layer: changed})
+        """The same with other rules in one layer, wherever they are not confined."""
+        first, *others = self.rules.get(layer, (RIGHT,))
+        changed = replace(first, **changes)  # pyright: ignore[reportArgumentType]
+        return replace(self, rules={**self.rules, layer: (changed, *others)})
+
+    def with_part(self, layer: str, part: Rules) -> "Setup":
+        """The same with other rules in a part of one layer."""
+        return replace(self, rules={**self.rules, layer: (*self.rules.get(layer, (RIGHT,)), part)})
 
     def with_node(self, name: str, **changes: object) -> "Setup":
         """The same with other parameters in one node."""
@@ -66,11 +90,12 @@ def replay(setup: Setup, *, along: Trace | None = None, only: frozenset[str] | N
         along: a trace of the same recordings, whose spikes are fed to every layer; None: free.
         only: the layers that are computed; needs `along`, which stands in for the others.
     """
-    frames, later = setup.frames, max(offsets(setup.network, setup.schedule).values())
+    frames, later = setup.seen, max(offsets(setup.network, setup.schedule).values())
     after = np.zeros((len(frames), later, *frames.shape[2:]), frames.dtype)
     arithmetic = _Exact(setup, len(frames), along, only)
     whole = np.concatenate([frames, after], axis=1)
     Walk(setup.network, arithmetic, setup.schedule).advance(whole, whole.shape[1])
+    arithmetic.finish()
     kept = {
         kind: {name: np.concatenate(parts, axis=1) for name, parts in layers.items()}
         for kind, layers in arithmetic.kept.items()
@@ -88,11 +113,16 @@ class _Exact(ArrayArithmetic):
     dtype = np.uint8
 
     def __init__(self, setup: Setup, recordings: int, along: Trace | None, only: frozenset[str] | None) -> None:
-        self._setup, self._recordings, self._only = setup, recordings, only
+        self._setup, self._recordings = setup, recordings
         self._recorded = {} if along is None else {name: layer.output for name, layer in along.spiking.items()}
-        self._needed = None if only is None else _feeding(setup.network, only)
+        self._only = None if only is None else _with_unrecorded(setup.network, only, self._recorded)
+        self._needed = None if self._only is None else _feeding(setup.network, self._only)
+        self._output = {} if along is None else dict(along.layers)
+        self._offsets = offsets(setup.network, setup.schedule)
         self._states: dict[str, State] = {}
         self._steps: dict[str, int] = dict.fromkeys(setup.network.neurons, 0)
+        self._waiting: dict[str, list[Array]] = {}
+        self._came: dict[str, list[Array]] = {}
         self.kept: dict[str, dict[str, list[Array]]] = {kind: {} for kind in (*KEPT, "arriving")}
 
     def enter(self, frames: Array) -> Array:
@@ -122,37 +152,47 @@ class _Exact(ArrayArithmetic):
         recorded = None if recorded is None else recorded[:, start : start + steps]
         if self._only is not None and name not in self._only:
             return np.zeros(x.shape, bool) if recorded is None else recorded
-        computed = self._walk_layer(name, x, recorded)
-        return computed if recorded is None else recorded
+        if name in self._output:
+            # What others are fed is known, so that the layer is stepped over all its steps at once, at the end.
+            self._waiting.setdefault(name, []).append(x)
+            return np.zeros(x.shape, bool) if recorded is None else recorded
+        return self._walk_layer(name, x, start, None)
 
-    def _walk_layer(self, name: str, x: Array, recorded: Array | None) -> Array:
-        node, rules = self._setup.network.neurons[name], self._setup.rules.get(name, RIGHT)
-        if rules != RIGHT:
+    def finish(self) -> None:
+        """Step the layers that waited for their whole input."""
+        for name, parts in self._waiting.items():
+            recorded = self._recorded.get(name)
+            reset, x = self._reset_at(name), np.concatenate(parts, axis=1)
+            for start, stop in ((0, reset), (reset, x.shape[1])):
+                if start < stop:
+                    self._states.pop(name, None)
+                    given = None if recorded is None else recorded[:, start:stop]
+                    self._walk_layer(name, x[:, start:stop], start, given)
+
+    def _reset_at(self, name: str) -> int:
+        return self._setup.network.depth[name] if self._setup.schedule == "pipelined" else 0
+
+    def _walk_layer(self, name: str, x: Array, first: int, recorded: Array | None) -> Array:
+        """Step a layer through x, whose first step is `first`; gives the spikes that are due."""
+        node, parts = self._setup.network.neurons[name], self._setup.rules.get(name, (RIGHT,))
+        if parts != (RIGHT,):
             node = exactly(name, node, "the replay of a mistake", GridNeuron, FloatNeuron, every_reset=True)
-        if rules.carries_state:
+        past = self._came.setdefault(name, [])
+        past.append(x)
+        inputs = [_late(np.concatenate(past, axis=1) if part.late else x, x.shape[1], part.late) for part in parts]
+        numbers, at = self._setup.numbers, first - self._offsets[name]
+        if any(part.carries for part in parts):
             if x.shape[1] != self._setup.frames.shape[1]:
                 raise UnsupportedError(f"{name}: a state carried over recordings is only followed layer by layer")
-            # One long recording: the state at the end of each is the start of the next.
-            x = x.reshape(1, -1, *x.shape[2:])
-            recorded = None if recorded is None else recorded.reshape(x.shape)
-        state = self._states.get(name) or self._start(node, rules, len(x))
-        rows: dict[str, list[Array]] = {kind: [] for kind in KEPT}
-        for t in range(x.shape[1]):
-            now = step(node, rules, state, x[:, t], None if recorded is None else recorded[:, t])
-            state = now.state
-            for kind, value in zip(KEPT, (now.spikes, x[:, t], state.u, now.potential, state.v), strict=True):
-                rows[kind].append(value)
+            given, state = _one_by_one(node, parts, inputs, recorded, numbers)
+        else:
+            state = self._states.get(name) or _start(node, parts, numbers)
+            given, state = _through(node, parts, state, inputs, recorded, numbers, at)
         self._states[name] = state
-        for kind, values in rows.items():
-            whole = np.stack(values, axis=1)
-            self.kept[kind].setdefault(name, []).append(whole.reshape(self._recordings, -1, *whole.shape[2:]))
-        return self.kept["spikes"][name][-1]
-
-    def _start(self, node: Neuron, rules: Rules, recordings: int) -> State:
-        state = node.rest(recordings)
-        for _ in range(rules.early_steps):
-            state = step(node, rules, state, np.zeros_like(state.u)).state
-        return state
+        given["sums"] = x
+        for kind in KEPT:
+            self.kept[kind].setdefault(name, []).append(given[kind])
+        return given["spikes"]
 
     def reset(self, name: str) -> None:
         self._states.pop(name, None)
@@ -160,6 +200,87 @@ class _Exact(ArrayArithmetic):
     def add(self, values: Sequence[Array]) -> Array:
         dtype = np.float32 if values[0].dtype.kind == "f" else np.int64
         return sum((value.astype(dtype) for value in values[1:]), start=values[0].astype(dtype))
+
+
+def _late(x: Array, steps: int, by: int) -> Array:
+    """The last `steps` steps of x, `by` steps late."""
+    if not by:
+        return x[:, x.shape[1] - steps :]
+    moved = np.concatenate([np.zeros_like(x[:, :by]), x[:, :-by]], axis=1) if by < x.shape[1] else np.zeros_like(x)
+    return moved[:, x.shape[1] - steps :]
+
+
+def _start(node: Neuron, parts: tuple[Rules, ...], numbers: Array) -> State:
+    state = node.rest(len(numbers))
+    for _ in range(parts[0].early_steps):
+        state = step(node, parts[0], state, np.zeros_like(state.u)).state
+    for part in parts:
+        if part.start is not None:
+            state = state._replace(v=np.where(part.mask(numbers, 0), part.start[numbers], state.v))
+    return state
+
+
+def _through(
+    node: Neuron,
+    parts: tuple[Rules, ...],
+    state: State,
+    inputs: list[Array],
+    recorded: Array | None,
+    numbers: Array,
+    first: int,
+) -> tuple[dict[str, Array], State]:
+    """All steps of a layer: what came of them by kind, and the state after them."""
+    rows: dict[str, list[Array]] = {kind: [] for kind in KEPT if kind != "sums"}
+    for t in range(inputs[0].shape[1]):
+        happened = None if recorded is None else recorded[:, t]
+        now = step(node, parts[0], state, inputs[0][:, t], happened)
+        for part, x in zip(parts[1:], inputs[1:], strict=True):
+            where = part.mask(numbers, first + t)
+            if where is not False:
+                now = merged(where, step(node, part, state, x[:, t], happened), now)
+        state = now.state
+        for kind, value in zip(rows, (now.spikes, state.u, now.potential, state.v), strict=True):
+            rows[kind].append(value)
+    return {kind: np.stack(values, axis=1) for kind, values in rows.items()}, state
+
+
+def _one_by_one(
+    node: Neuron, parts: tuple[Rules, ...], inputs: list[Array], recorded: Array | None, numbers: Array
+) -> tuple[dict[str, Array], State]:
+    """The same, one recording after the other, each from what the one before left behind."""
+    given: list[dict[str, Array]] = []
+    state = _start(node, parts, numbers[:1])
+    for r in range(len(numbers)):
+        one = slice(r, r + 1)
+        if r:
+            fresh = _start(node, parts, numbers[one])
+            for part in parts:
+                if part.carries:
+                    where = part.mask(numbers[one], 0)
+                    left = {kind: np.where(where, getattr(state, kind), getattr(fresh, kind)) for kind in part.carries}
+                    fresh = fresh._replace(**left)
+            state = fresh
+        happened = None if recorded is None else recorded[one]
+        rows, state = _through(node, parts, state, [x[one] for x in inputs], happened, numbers[one], 0)
+        given.append(rows)
+    return {kind: np.concatenate([rows[kind] for rows in given]) for kind in given[0]}, state
+
+
+def _with_unrecorded(network: Network, only: frozenset[str], recorded: Mapping[str, Array]) -> frozenset[str]:
+    """These layers, and those that have to be computed for them because a trace does not hold their spikes."""
+    found, waiting = set(only), list(only)
+    while waiting:
+        for name in _before(network, waiting.pop()):
+            if name not in recorded and name not in found:
+                found.add(name)
+                waiting.append(name)
+    return frozenset(found)
+
+
+def _before(network: Network, layer: str) -> set[str]:
+    """The layers of neurons that feed a layer."""
+    nodes = {layer, *_feeding(network, frozenset([layer]))}
+    return {source for name in nodes for source in network.sources(name) if source in network.neurons}
 
 
 def _feeding(network: Network, layers: frozenset[str]) -> frozenset[str]:

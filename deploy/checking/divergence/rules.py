@@ -15,31 +15,62 @@ from deploy.network.state import State, Step
 Rounding = Literal["zero", "floor", "nearest"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Rules:
-    """How the neurons of one layer are stepped; the defaults are right.
+    """How neurons of one layer are stepped; the defaults are right.
 
-    rounding: of the leak: toward zero, down, or to the nearest.
-    early_steps: steps that the layer took before its first input arrived (biases skew its start).
+    rounding: of the leak: toward zero, down, or to the nearest. potential_bits: at which v saturates.
+    refractory: steps without a spike after one; holds: in which nothing is integrated.
+    mute: spikes reset the neuron and are not sent; stuck: one is sent at every step.
+    late: steps by which sums come late. sums_between, sums_bits: where sums are cut off, low bits that they lose.
+    current_before: v takes the current of the step before. node: other parameters. start: v before the first step.
+    carries: which of u and v are kept from one recording to the next. early_steps: steps that the layer took before its
+        first input arrived (biases skew its start).
+
+    where, steps, recordings: the neurons (bool, of the layer's shape), the steps and the recordings to which all this
+        is confined; None: everywhere.
     """
 
     spike_at_equal: bool = False
     rounding: Rounding = "zero"
     leak_last: bool = False
     saturate: bool = True
+    potential_bits: int = 24
     never_negative: bool = False
     current_convention: int = 1
+    current_before: bool = False
     reset_current: bool = False
     refractory: int = 0
-    carries_state: bool = False
+    holds: bool = False
+    mute: bool = False
+    stuck: bool = False
+    late: int = 0
+    sums_between: tuple[int, int] | None = None
+    sums_bits: int = 0
+    node: Neuron | None = None
+    start: Array | None = None
+    carries: str = ""
     early_steps: int = 0
+    where: Array | None = None
+    steps: tuple[int, int] | None = None
+    recordings: tuple[int, ...] | None = None
+
+    def mask(self, rows: Array, step: int) -> Array | bool:
+        """Where this holds, against (R, *shape): rows are the numbers of the recordings."""
+        if self.steps is not None and not self.steps[0] <= step < self.steps[1]:
+            return False
+        here: Array | bool = True if self.where is None else self.where[None]
+        if self.recordings is None:
+            return here
+        of = np.isin(rows, self.recordings)
+        return of.reshape(-1, *(1,) * (0 if self.where is None else self.where.ndim)) & here
 
 
 RIGHT = Rules()
 
 
 def step(node: Neuron, rules: Rules, state: State, a: Array, recorded: Array | None = None) -> Step:
-    """One step of a layer.
+    """One step of a layer, all of it by these rules.
 
     Args:
         node: its parameters.
@@ -48,22 +79,40 @@ def step(node: Neuron, rules: Rules, state: State, a: Array, recorded: Array | N
         a: (R, *shape) what the synapses bring.
         recorded: (R, *shape) bool, the spikes that really happened: the reset follows these instead of its own.
     """
-    if rules == RIGHT:
+    node = rules.node or node
+    if rules is RIGHT:
         return node.step(state, a, recorded)
+    if rules.sums_bits:
+        a = a >> rules.sums_bits << rules.sums_bits
+    if rules.sums_between is not None:
+        a = a.clip(*rules.sums_between)
     u = _current(node, rules, state, a)
-    v = _potential(node, rules, state, u)
+    v = _potential(node, rules, state, state.u if rules.current_before else u)
     threshold = node.firing_potential
     if threshold is None:
-        return Step(State(u, v, state.age), v, np.zeros(v.shape, bool))
+        return Step(State(u, v, state.age + 1), v, np.zeros(v.shape, bool))
+    quiet = state.age <= rules.refractory
+    if rules.holds:
+        v = np.where(quiet, state.v, v)
     spikes = v >= threshold if rules.spike_at_equal else v > threshold
     if rules.refractory:
-        spikes &= state.age > rules.refractory
-    happened = spikes if recorded is None else recorded
+        spikes &= ~quiet
+    # What is not sent, or sent without need, says nothing about the reset.
+    happened = spikes if recorded is None or rules.mute or rules.stuck else recorded
     age = np.where(happened, 1, state.age + 1)
     after = v if node.reset_delay else node.reset_where(v, happened)
     if rules.reset_current:
         u = np.where(happened, np.zeros((), u.dtype), u)
-    return Step(State(u, after.astype(v.dtype), age), v, spikes)
+    sent = np.zeros_like(spikes) if rules.mute else np.ones_like(spikes) if rules.stuck else spikes
+    return Step(State(u, after.astype(v.dtype), age), v, sent)
+
+
+def merged(where: Array | bool, inside: Step, outside: Step) -> Step:
+    """One step of which part is by other rules."""
+    states = (np.where(where, a, b) for a, b in zip(inside.state, outside.state, strict=True))
+    potential = np.where(where, inside.potential, outside.potential)
+    spikes = np.where(where, inside.spikes, outside.spikes)
+    return outside._replace(state=State(*states), potential=potential, spikes=spikes)
 
 
 def _current(node: Neuron, rules: Rules, state: State, a: Array) -> Array:
@@ -85,7 +134,8 @@ def _potential(node: Neuron, rules: Rules, state: State, u: Array) -> Array:
     )
     potential = node.late_reset(state, potential)
     if rules.saturate:
-        potential = potential.clip(-grid.V_MAX, grid.V_MAX)
+        top = (1 << (rules.potential_bits - 1)) - 1
+        potential = potential.clip(-top, top)
     return potential.clip(0) if rules.never_negative else potential
 
 

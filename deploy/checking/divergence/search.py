@@ -1,25 +1,49 @@
 """Try every hypothesis on every layer that contradicts its rule; keep those that reproduce what was recorded."""
 
+import time
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from deploy.checking.divergence.causes import Cause
-from deploy.checking.divergence.evidence import contradictions
+from deploy.checking.divergence.confine import Place, confined, places
+from deploy.checking.divergence.evidence import wrongs
 from deploy.checking.divergence.hypotheses import HYPOTHESES, Candidate
 from deploy.checking.divergence.replay import Setup
 from deploy.errors import DeployError
+from deploy.network import Array
 from deploy.traces.trace import Trace
 
-PAIRS = 6
-"""The hypotheses that come closest, tried two by two where no single one explains a layer."""
+CLOSEST = 8
+"""Hypotheses that come closest, with each of which all others are tried where no single one explains a layer."""
+MOST_PARTS = 3
+"""Mistakes in different neurons of one layer that are pursued."""
+SECONDS = 10.0
+"""After so long no further combination is tried for a layer."""
 
 
+@dataclass(frozen=True)
 class Hit:
     """A hypothesis that explains one layer exactly, by kind and text, and how to apply it to a setup."""
 
-    def __init__(self, kind: str, text: str, family: str, layer: str, apply: Callable[[Setup], Setup]) -> None:
-        self.kind, self.text, self.family, self.layer, self.apply = kind, text, family, layer, apply
+    kind: str
+    text: str
+    family: str
+    layer: str
+    apply: Callable[[Setup], Setup]
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A hypothesis, and what it leaves wrong of the layer (R, T, ...)."""
+
+    left: Array
+    kind: str
+    text: str
+    family: str
+    setup: Setup
 
 
 def explain_runner(setup: Setup, trace: Trace, guilty: list[str], side: str) -> tuple[list[Cause], Setup]:
@@ -69,8 +93,23 @@ def _widest(hits: dict[str, list[Hit]], waiting: list[str]) -> str:
 
 
 def _hits(setup: Setup, trace: Trace, layer: str) -> list[Hit]:
-    """The hypotheses that explain one layer: single ones, else pairs of those that come closest."""
-    tried: list[tuple[int, Hit]] = []
+    """The hypotheses that explain one layer: single ones, else confined ones, else several, the simplest first."""
+    wrong = _left(setup, trace, layer)
+    if wrong is None or not wrong.any():
+        return []
+    tried = list(_try(setup, trace, layer))
+    exact = [one for one in tried if not one.left.any()]
+    if not exact:
+        exact = [found for one in tried if (found := _confined(setup, trace, layer, wrong, one)) is not None]
+    if not exact:
+        exact = list(_pursued(setup, trace, layer, wrong, tried))[:1]
+    if not exact:
+        exact = list(_together(setup, trace, layer, tried))[:1]
+    return [_hit(one, layer, setup) for one in exact]
+
+
+def _try(setup: Setup, trace: Trace, layer: str) -> Iterator[_Tried]:
+    """Every hypothesis, made everywhere."""
     for guess in HYPOTHESES:
         try:
             candidates = list(guess.propose(setup, layer, trace))
@@ -79,32 +118,96 @@ def _hits(setup: Setup, trace: Trace, layer: str) -> list[Hit]:
         for candidate in candidates:
             left = _left(candidate.setup, trace, layer)
             if left is not None:
-                tried.append((left, _hit(guess.kind, guess.family, layer, candidate, setup)))
-    exact = [hit for left, hit in tried if left == 0]
-    if exact:
-        return exact
-    closest = [hit for _, hit in sorted(tried, key=lambda pair: pair[0])[:PAIRS]]
-    pairs = []
-    for i, one in enumerate(closest):
-        for other in closest[i + 1 :]:
-            both = _left(other.apply(one.apply(setup)), trace, layer)
-            if both == 0 and one.kind != other.kind:
-                pairs.append(_both(one, other))
-    return pairs
+                kind, text = _named(guess.kind, candidate)
+                yield _Tried(left, kind, text, guess.family, candidate.setup)
 
 
-def _left(setup: Setup, trace: Trace, layer: str) -> int | None:
-    """How much of the layer a hypothesis leaves unexplained; None where it cannot run."""
+def _named(kind: str, candidate: Candidate) -> tuple[str, str]:
+    named, bar, text = candidate.text.partition("|")
+    return (named, text) if bar else (kind, named)
+
+
+def _confined(setup: Setup, trace: Trace, layer: str, wrong: Array, one: _Tried) -> _Tried | None:
+    """The hypothesis in the first place in which it explains everything."""
+    if one.left.any() and np.array_equal(one.left, wrong):
+        return None  # it changes nothing here
+    for place in places(wrong, one.left, setup.numbers):
+        made = _at(setup, trace, layer, one, place)
+        if made is not None and not made.left.any():
+            return made
+    return None
+
+
+def _at(setup: Setup, trace: Trace, layer: str, one: _Tried, place: Place) -> _Tried | None:
+    made = confined(setup, one.setup, layer, place)
+    left = None if made is None else _left(made, trace, layer)
+    return (
+        None if made is None or left is None else replace(one, left=left, text=f"{one.text}, {place.words}", setup=made)
+    )
+
+
+def _pursued(setup: Setup, trace: Trace, layer: str, wrong: Array, tried: list[_Tried]) -> Iterator[_Tried]:
+    """Different mistakes in different neurons: the one that mends most of them, then what is left."""
+    current, made, ends = setup, [], time.monotonic() + SECONDS
+    for _ in range(MOST_PARTS):
+        guilty = wrong.any(axis=(0, 1))
+        best, mended = None, 0
+        for one in tried:
+            right = guilty & ~one.left.any(axis=(0, 1))
+            if right.sum() <= mended:
+                continue
+            only = wrong & right
+            for place in places(only, np.where(right, one.left, wrong), current.numbers):
+                part = _at(current, trace, layer, one, place)
+                if part is not None and not (part.left & ~wrong).any() and part.left.sum() < wrong.sum():
+                    best, mended = part, int(right.sum())
+                    break
+        if best is None or time.monotonic() > ends:
+            return
+        made.append(best)
+        current, wrong = best.setup, best.left
+        if not wrong.any():
+            yield _joined(made, current, wrong)
+            return
+        tried = list(_try(current, trace, layer))
+        exact = [one for one in tried if not one.left.any()]
+        if exact:
+            yield _joined([*made, exact[0]], exact[0].setup, exact[0].left)
+            return
+
+
+def _together(setup: Setup, trace: Trace, layer: str, tried: list[_Tried]) -> Iterator[_Tried]:
+    """Two mistakes in the same neurons: each of those that come closest, and on top of it every other."""
+    few, ends = trace, time.monotonic() + SECONDS
+    kinds: dict[str, _Tried] = {}
+    for one in sorted(tried, key=lambda one: int(one.left.sum())):
+        kinds.setdefault(f"{one.kind} {one.text}", one)
+    for one in list(kinds.values())[:CLOSEST]:
+        for other in _try(one.setup, few, layer):
+            if not other.left.any() and other.kind != one.kind:
+                yield _joined([one, other], other.setup, other.left)
+                return
+            if time.monotonic() > ends:
+                return
+
+
+def _joined(parts: list[_Tried], setup: Setup, left: Array) -> _Tried:
+    family = "input" if all(part.family == "input" for part in parts) else parts[0].family
+    kinds = "+".join(dict.fromkeys(part.kind for part in parts))
+    return _Tried(left, kinds, "; and ".join(part.text for part in parts), family, setup)
+
+
+def _left(setup: Setup, trace: Trace, layer: str) -> Array | None:
+    """What a hypothesis leaves wrong of a layer; None where it cannot run."""
     try:
-        own = contradictions(setup, trace, frozenset([layer]))[layer]
+        own = wrongs(setup, trace, frozenset([layer]))[layer]
     except DeployError:
         return None
-    return own.count + own.states
+    return own.output | own.states
 
 
-def _hit(kind: str, family: str, layer: str, candidate: Candidate, base: Setup) -> Hit:
-    named, bar, text = candidate.text.partition("|")
-    changed = candidate.setup
+def _hit(one: _Tried, layer: str, base: Setup) -> Hit:
+    changed = one.setup
 
     def apply(setup: Setup) -> Setup:
         nodes = {name: node for name, node in changed.network.nodes.items() if base.network.nodes.get(name) is not node}
@@ -112,21 +215,11 @@ def _hit(kind: str, family: str, layer: str, candidate: Candidate, base: Setup) 
         if nodes or changed.network.edges != base.network.edges:
             edges = changed.network.edges if changed.network.edges != base.network.edges else network.edges
             network = network.replace(nodes={**network.nodes, **nodes}, edges=edges)
-        frames = setup.frames if changed.frames is base.frames else changed.frames
         rules = {
             **setup.rules,
             **{name: rule for name, rule in changed.rules.items() if base.rules.get(name) is not rule},
         }
-        return replace(setup, network=network, frames=frames, rules=rules)
+        view = setup.view if changed.view is base.view else changed.view
+        return replace(setup, network=network, rules=rules, view=view)
 
-    return Hit(named if bar else kind, text if bar else named, family, layer, apply)
-
-
-def _both(one: Hit, other: Hit) -> Hit:
-    return Hit(
-        f"{one.kind}+{other.kind}",
-        f"{one.text}; and {other.text}",
-        one.family,
-        one.layer,
-        lambda setup: other.apply(one.apply(setup)),
-    )
+    return Hit(one.kind, one.text, one.family, layer, apply)

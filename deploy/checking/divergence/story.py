@@ -3,6 +3,7 @@
 from deploy.checking.divergence.arriving import Input
 from deploy.checking.divergence.detail import Divergence, Due, Recorded, Spread
 from deploy.checking.divergence.explain import Explanation
+from deploy.checking.divergence.profile import Profile
 
 SHOWN = 4
 """Inputs and layers listed by name; more are counted."""
@@ -21,6 +22,7 @@ def story(explanation: Explanation) -> str:
         lines += [f"first spike that differs: {at_spike.at}", *_sides(at_spike)]
     if seen is not None:
         lines += _spread(seen.spread, seen.spread_in)
+    lines += [f"facts: {facts}" for facts in map(facts_in_words, explanation.profiles)]
     lines += _causes(explanation)
     return "\n".join(lines)
 
@@ -102,6 +104,11 @@ def _causes(explanation: Explanation) -> list[str]:
     if not explanation.causes and not explanation.unexplained:
         lines.append("cause: not looked for; it needs the model of each run and the frames")
     return lines
+
+
+def facts_in_words(profile: Profile) -> str:
+    """What is known of a layer that contradicts its inputs, in one line."""
+    return f"{profile.layer} does not do what its inputs call for: {'; '.join(profile.facts)}"
 
 
 def proof_in_words(explanation: Explanation) -> str:

@@ -1,6 +1,6 @@
 """Mistakes on the way from events to frames."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +9,9 @@ from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.replay import Setup
 from deploy.network import Array
 from deploy.traces.trace import Trace
+
+View = Callable[[Array, Array], Array]
+"""(frames, numbers of the recordings) -> the frames that a runner saw."""
 
 
 def later(frames: Array, steps: int) -> Array:
@@ -62,8 +65,18 @@ def other_frames(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """The runner was fed other frames; the kind is that of the variant, before the bar."""
     if setup.network.depth[layer] != 1 and not _reads_input(setup, layer):
         return
-    for kind, text, frames in frame_variants(setup.frames):
-        yield Candidate(f"{kind}|{text}", replace(setup, frames=frames))
+    for kind, text, _ in frame_variants(setup.seen):
+        yield Candidate(f"{kind}|{text}", replace(setup, view=_view(kind, text, setup.view)))
+
+
+def _view(kind: str, text: str, before: View | None) -> View:
+    """A variant by its name, for any recordings, on top of what a runner already makes of frames."""
+
+    def see(frames: Array, numbers: Array) -> Array:
+        given = frames if before is None else before(frames, numbers)
+        return next((v for k, t, v in frame_variants(given) if (k, t) == (kind, text)), given)
+
+    return see
 
 
 def _reads_input(setup: Setup, layer: str) -> bool:

@@ -19,7 +19,7 @@ RULES: dict[str, tuple[str, dict[str, Any]]] = {
     "no-saturation": ("the potential does not saturate at 24 bits", {"saturate": False}),
     "never-negative": ("the potential is kept from falling below 0", {"never_negative": True}),
     "current-convention": ("the current keeps 4096 - du instead of 4096 - (du + 1)", {"current_convention": 0}),
-    "state-carried-over": ("the state is not reset between recordings", {"carries_state": True}),
+    "state-carried-over": ("the state is not reset between recordings", {"carries": "uv"}),
 }
 
 

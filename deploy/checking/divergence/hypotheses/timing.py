@@ -24,7 +24,10 @@ def late_input(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
                     )
         for steps in (1, 2):
             text = f"what {source} brings arrives {steps} step(s) late"
-            yield Candidate(text, replace(setup, network=_delayed(network, source, layer, steps)))
+            if len(network.sources(layer)) == 1:
+                yield Candidate(text, setup.with_rules(layer, late=steps))
+            else:
+                yield Candidate(text, replace(setup, network=_delayed(network, source, layer, steps)))
 
 
 @hypothesis("early-start", "timing")

@@ -1,0 +1,138 @@
+"""A mistake confined to some neurons, recordings or steps: where it holds, and the run that it then predicts."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from deploy.checking.divergence.places import neurons_in_words, recordings_in_words, steps_in_words
+from deploy.checking.divergence.replay import Setup
+from deploy.checking.divergence.rules import RIGHT, Rules
+from deploy.network import Array, Conv, Dense, Neuron
+
+SPARSE = 8
+"""A block that holds more than so many times the neurons that are wrong is no description of them."""
+BACK = 3
+"""A mistake may begin so many steps before it shows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Neurons, recordings (their numbers) and steps; None: all. words: after what goes wrong there."""
+
+    where: Array | None = None
+    recordings: tuple[int, ...] | None = None
+    steps: tuple[int, int] | None = None
+    words: str
+
+
+def places(wrong: Array, broken: Array, numbers: Array) -> Iterator[Place]:
+    """Where a mistake may be confined to.
+
+    Args:
+        wrong: (R, T, ...) where what was recorded is not what is due.
+        broken: the same with the mistake made everywhere.
+        numbers: of the recordings.
+    """
+    steps = wrong.shape[1]
+    guilty: Array = np.asarray(wrong.any(axis=(0, 1)))
+    innocent: Array = ~np.asarray(broken.any(axis=(0, 1)))
+    rows = wrong.reshape(len(wrong), -1).any(axis=1)
+    block = None
+    if not (guilty & ~innocent).any() and not guilty.all():
+        block = tidy(guilty, innocent)
+        yield Place(where=block, words=f"in {neurons_in_words(block)}")
+    if not (rows & broken.reshape(len(wrong), -1).any(axis=1)).any() and not rows.all():
+        chosen = numbers[rows].tolist()
+        yield Place(recordings=tuple(chosen), words=recordings_in_words(chosen, int(numbers.max()) + 1))
+    shown = np.flatnonzero(wrong.any(axis=(0, *range(2, wrong.ndim))))
+    first, last = int(shown[0]), int(shown[-1])
+    block = tidy(guilty, np.ones_like(guilty)) if block is None and not guilty.all() else block
+    for start in range(first, max(first - BACK, 0), -1):
+        for stop in dict.fromkeys((steps, last + 1)):
+            words = steps_in_words(list(range(start, stop)), steps)
+            yield Place(steps=(start, stop), words=words)
+            if block is not None:
+                yield Place(where=block, steps=(start, stop), words=f"in {neurons_in_words(block)}, {words}")
+
+
+def tidy(guilty: Array, allowed: Array) -> Array:
+    """The simplest block around the guilty neurons in which nothing speaks against it: channels, rows, a range."""
+    shape, axes = guilty.shape, range(guilty.ndim)
+    sides: list[Array] = [np.asarray(guilty.any(axis=tuple(a for a in axes if a != axis))) for axis in axes]
+    blocks = [_along(shape, [side if axis == chosen else None for axis, side in enumerate(sides)]) for chosen in axes]
+    blocks.append(_along(shape, sides))
+    flat = np.flatnonzero(guilty.reshape(-1))
+    span = np.zeros(guilty.size, bool)
+    span[flat[0] : flat[-1] + 1] = True
+    blocks.append(span.reshape(shape))
+    for block in blocks:
+        if guilty.ndim > 1 and not (block & ~allowed).any() and block.sum() <= SPARSE * guilty.sum():
+            return block
+    if guilty.ndim == 1 and not (span & ~allowed).any() and span.sum() <= 2 * guilty.sum():
+        return span
+    return guilty
+
+
+def _along(shape: tuple[int, ...], sides: Sequence[Array | None]) -> Array:
+    block = np.ones(shape, bool)
+    for axis, side in enumerate(sides):
+        if side is not None:
+            block &= side.reshape([-1 if a == axis else 1 for a in range(len(shape))])
+    return block
+
+
+def confined(base: Setup, made: Setup, layer: str, place: Place) -> Setup | None:
+    """The setup `base` with what `made` changes, in one place of a layer; None where that cannot be said.
+
+    A change of the layer's rules or parameters can be confined to anything, one of its synapses to whole outputs, and
+    one of the frames to recordings.
+    """
+    nodes = [name for name, node in made.network.nodes.items() if base.network.nodes.get(name) is not node]
+    if made.network.edges != base.network.edges:
+        return None
+    rules = made.rules.get(layer) != base.rules.get(layer)
+    if made.view is not base.view:
+        return (
+            None
+            if nodes or rules or place.where is not None or place.steps is not None
+            else _of_frames(base, made, place)
+        )
+    where = {"where": place.where, "recordings": place.recordings, "steps": place.steps}
+    if rules and not nodes:
+        return base.with_part(layer, replace(made.rules[layer][0], **where))
+    if nodes == [layer] and not rules:
+        node = made.network.nodes[layer]
+        assert isinstance(node, Neuron)
+        first: Rules = base.rules.get(layer, (RIGHT,))[0]
+        return base.with_part(layer, replace(first, node=node, **where))
+    if len(nodes) == 1 and not rules and place.recordings is None and place.steps is None:
+        return _of_outputs(base, made, nodes[0], place)
+    return None
+
+
+def _of_frames(base: Setup, made: Setup, place: Place) -> Setup:
+    see, before, chosen_ones = made.view, base.view, place.recordings
+    assert see is not None and chosen_ones is not None
+
+    def view(frames: Array, numbers: Array) -> Array:
+        old = frames if before is None else before(frames, numbers)
+        chosen = np.isin(numbers, chosen_ones).reshape(-1, *(1,) * (frames.ndim - 1))
+        return np.where(chosen, see(frames, numbers), old)
+
+    return replace(base, view=view)
+
+
+def _of_outputs(base: Setup, made: Setup, name: str, place: Place) -> Setup | None:
+    one, other, where = base.network.nodes[name], made.network.nodes[name], place.where
+    if not isinstance(one, Conv | Dense) or not isinstance(other, Conv | Dense) or where is None:
+        return None
+    outputs = where.reshape(len(where), -1)
+    if (
+        one.weight.shape != other.weight.shape
+        or len(outputs) != len(one.weight)
+        or (outputs.any(1) & ~outputs.all(1)).any()
+    ):
+        return None
+    rows = outputs.all(1).reshape(-1, *(1,) * (one.weight.ndim - 1))
+    return base.with_node(name, weight=np.where(rows, other.weight, one.weight))
