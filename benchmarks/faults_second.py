@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from benchmarks.second.models import MODELS, Edited
@@ -179,12 +180,14 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--stories", action="store_true", help="print what the checker says of each")
     asked = parser.parse_args()
-    rows = [*runs(asked.only), *models(asked.only)]
+    rows: list[Row] = []
+    for row in chain(runs(asked.only), models(asked.only)):
+        rows.append(row)
+        if asked.stories:
+            print(f"== {row.name}, {row.on}, {row.kind}: {row.outcome} ({row.seconds:.1f} s)\n{row.told}\n", flush=True)
     if asked.json:
         print(json.dumps([vars(row) for row in rows]))
         return
-    for row in rows if asked.stories else ():
-        print(f"== {row.name}, {row.on}, {row.kind}: {row.outcome} ({row.seconds:.1f} s)\n{row.told}\n")
     print(table([row for row in rows if row.kind != "models"]))
     for row in rows:
         if row.kind == "models":

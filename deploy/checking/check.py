@@ -1,5 +1,7 @@
 """A check from start to end: what stands against what, the runs, the verdict, and why they differ."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import numpy as np
 
 from deploy.checking.divergence.evidence import RoundedSpike, as_scheduled, contradictions
 from deploy.checking.divergence.explain import Explanation, explain
+from deploy.checking.divergence.models import difference
 from deploy.checking.divergence.replay import Setup
 from deploy.errors import DeployError, RunnerError
 from deploy.formats.files import load
@@ -18,6 +21,9 @@ from deploy.traces.common import in_common
 from deploy.traces.compare import compare, require_some
 from deploy.traces.trace import Trace, load_trace
 from deploy.traces.verdict import Verdict
+
+TOLD = 4
+"""Differences between two models that an error lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +95,9 @@ def check(
                 f"{trace_path}: holds integers, {on} gives floats, and a trace of one is not equal to the other; "
                 "check it --on integer or lava, or judge by likeness with --statistical"
             )
-        found, tested = _run(runs, _given(frames, trace_path), on, expected), _network(runs) or reference
+        tested = _network(runs) or reference
+        with told_apart(reference, tested):
+            found = _run(runs, _given(frames, trace_path), on, expected)
     kinds = _numbers(expected), _numbers(found)
     if why and None not in kinds and kinds[0] != kinds[1]:
         raise RunnerError(
@@ -98,7 +106,8 @@ def check(
         )
     # Simulators that keep no u and v are asked for none; a trace of elsewhere has to hold what the reference holds.
     asked = not ran or any("v" in layer or "v_digest" in layer for layer in found.spiking.values())
-    verdict = compare(expected, found, recordings=recordings, partial=partial, every_state=asked)
+    with told_apart(reference, tested):
+        verdict = compare(expected, found, recordings=recordings, partial=partial, every_state=asked)
     if partial:
         expected, found = in_common(expected, found)
         frames = expected.frames
@@ -119,6 +128,21 @@ def check(
         rounded=rounded,
         of_another_model=not verdict and rounded is None and model is not None and names_another(trace_path, first),
     )
+
+
+@contextmanager
+def told_apart(reference: Network | None, tested: Network | None) -> Iterator[None]:
+    """Where two models cannot even be compared, the error says how they differ."""
+    try:
+        yield
+    except DeployError as error:
+        if reference is None or tested is None or reference is tested:
+            raise
+        lines = difference(reference, tested)
+        if not lines:
+            raise
+        more = f"; and {len(lines) - TOLD} more" if len(lines) > TOLD else ""
+        raise type(error)(f"{error}; the models differ: {'; '.join(lines[:TOLD])}{more}") from error
 
 
 def _model(path: Path) -> Network | ModelFile | None:

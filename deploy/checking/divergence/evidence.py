@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from deploy.checking.divergence.replay import Replay, Setup, replay
+from deploy.errors import TraceError
 from deploy.network import Array, GridNeuron, Network
 from deploy.runners.walk import offsets
 from deploy.traces.trace import Trace
@@ -93,9 +94,18 @@ def contradictions(setup: Setup, trace: Trace, only: frozenset[str] | None = Non
 
 def wrongs(setup: Setup, trace: Trace, only: frozenset[str] | None = None) -> dict[str, Wrong]:
     """The same place by place; layers that the trace does not hold are left out."""
+    _require_same_layers(setup.network, trace)
     predicted = replay(setup, along=trace, only=only)
     asked = predicted.v if only is None else only
     return {layer: _own(setup, trace, predicted, layer) for layer in asked if layer in trace.layers}
+
+
+def _require_same_layers(network: Network, trace: Trace) -> None:
+    for name, layer in trace.layers.items():
+        node = network.neurons.get(name)
+        if node is None or node.shape != layer.shape[2:]:
+            has = "no such layer" if node is None else f"neurons of shape {node.shape}"
+            raise TraceError(f"{name}: recorded with neurons of shape {layer.shape[2:]}, and the network has {has}")
 
 
 def _own(setup: Setup, trace: Trace, predicted: Replay, layer: str) -> Wrong:

@@ -11,6 +11,7 @@ from deploy.checking.divergence.detail import Divergence, look_at
 from deploy.checking.divergence.evidence import as_scheduled, contradictions
 from deploy.checking.divergence.groups import Group, differing_groups, subsets, take
 from deploy.checking.divergence.hypotheses.inputs import frame_variants
+from deploy.checking.divergence.models import BROKEN, difference
 from deploy.checking.divergence.patterns import describe, likeness
 from deploy.checking.divergence.profile import Profile, profiles
 from deploy.checking.divergence.proof import Proof, gives, prove
@@ -31,7 +32,12 @@ NEARBY = 0.98
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """What differs first, and why; `unexplained` are layers that contradict their network for no reason we know."""
+    """What differs first, and why.
+
+    divergence, spike_divergence: the first difference, and the first one in spikes where that is another. models: all
+    in which the two models differ. profiles: the facts about the first layers that contradict their inputs. causes and
+    proof: over all recordings. unexplained: layers that contradict their network for no reason we know.
+    """
 
     verdict: Verdict
     divergence: Divergence | None
@@ -41,6 +47,7 @@ class Explanation:
     spike_divergence: Divergence | None = None
     proof: Proof | None = None
     profiles: tuple[Profile, ...] = ()
+    models: tuple[str, ...] = ()
 
     @property
     def profile(self) -> Profile | None:
@@ -54,6 +61,7 @@ class Explanation:
             "causes": [cause.as_dict() for cause in self.causes],
             "unexplained": list(self.unexplained),
             "proof": self.proof and asdict(self.proof),
+            "models": list(self.models),
             "profiles": [asdict(profile) for profile in self.profiles],
             "tried_on": list(self.recordings),
         }
@@ -88,8 +96,14 @@ def explain(
         return Explanation(verdict=verdict, divergence=None, causes=())
     rows = _rows(expected, found, verdict)
     seen = _look(expected, found, verdict, (reference, tested), frames)
+    known = reference is not None and tested is not None and reference is not tested
     where = Explanation(
-        verdict=verdict, divergence=seen[verdict.first], causes=(), recordings=rows, spike_divergence=_second(seen)
+        verdict=verdict,
+        divergence=seen[verdict.first],
+        causes=(),
+        recordings=rows,
+        spike_divergence=_second(seen),
+        models=tuple(difference(reference, tested)) if known else (),  # pyright: ignore[reportArgumentType]
     )
     if frames is None or tested is None:
         return where
@@ -97,7 +111,11 @@ def explain(
     whole_other = whole if found.frames is None else found.frames[: verdict.recordings]
     if whole_other.shape != whole.shape:
         return replace(where, causes=tuple(_input_causes(whole, whole_other)))
-    return replace(where, **_blame(expected, found, reference, tested, (whole, whole_other), rows))
+    try:
+        return replace(where, **_blame(expected, found, reference, tested, (whole, whole_other), rows))
+    except DeployError as error:
+        # The model of one run cannot have made the other: what is known is told, and no cause is looked for.
+        return replace(where, unexplained=(f"a run that the model cannot have made ({error})",))
 
 
 def _look(
@@ -234,7 +252,7 @@ def _model_causes(reference: Network, tested: Network, setup: Setup, expected: T
             mended = take(chosen, reference, tested)
             if gives(replace(setup, network=mended), expected):
                 return mended, _merged(chosen, reference, tested)
-        except DeployError:
+        except BROKEN:  # half of one model and half of another need not hold together
             continue
     return reference, _merged(groups, reference, tested)
 

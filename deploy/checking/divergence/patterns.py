@@ -3,7 +3,9 @@
 import numpy as np
 
 from deploy.checking.divergence.groups import Group, same_value
-from deploy.checking.divergence.hypotheses.synapse import weight_variants
+from deploy.checking.divergence.hypotheses.synapse import flat_shape, weight_variants
+from deploy.checking.divergence.orders import blocks, factor, order_in_words, permutation
+from deploy.checking.divergence.places import neurons_in_words
 from deploy.network import Array, Conv, Delay, Dense, Network, Neuron, reset_in_words
 
 FEW = 3
@@ -27,8 +29,8 @@ def describe(group: Group, expected: Network, found: Network) -> tuple[str, str]
     if group.kind == "node":
         one, other = expected.nodes.get(group.node), found.nodes.get(group.node)
         if isinstance(one, Delay) or isinstance(other, Delay):
-            return "delay", f"{_named(other)} instead of {_named(one)}"
-        return "node", f"{_named(other)} instead of {_named(one)}"
+            return "delay", f"{named(other)} instead of {named(one)}"
+        return "node", f"{named(other)} instead of {named(one)}"
     one, other = expected.nodes[group.node], found.nodes[group.node]
     match one, other:
         case (Dense() | Conv(), Dense() | Conv()) if group.kind == "weight":
@@ -51,6 +53,32 @@ def _weights(network: Network, name: str, expected: Array, found: Array) -> tupl
     for kind, text, variant in weight_variants(network, name, expected):
         if np.array_equal(variant, found):
             return kind, text
+    ordered = _ordered(network, name, expected, found)
+    if ordered is not None:
+        return ordered
+    by = factor(expected, found)
+    if by is not None:
+        return "weight-scale", f"all weights are multiplied by {by:g}"
+    return _numbers(expected, found)
+
+
+def _ordered(network: Network, name: str, expected: Array, found: Array) -> tuple[str, str] | None:
+    """The same rows or columns in another order."""
+    order = permutation(expected, found, 0)
+    if order is not None:
+        return "output-order", order_in_words("output", order)
+    order = permutation(expected, found, 1)
+    if order is None:
+        return None
+    shape = flat_shape(network, name)
+    channels = None if shape is None else blocks(order, shape[1] * shape[2])
+    return "input-order", order_in_words("input", order) if channels is None else order_in_words(
+        "input channel", channels
+    )
+
+
+def _numbers(expected: Array, found: Array) -> tuple[str, str]:
+    """How many weights differ, and by how much."""
     apart = expected != found
     count = int(apart.sum())
     rows = np.flatnonzero(apart.reshape(len(apart), -1).any(axis=1))
@@ -59,14 +87,21 @@ def _weights(network: Network, name: str, expected: Array, found: Array) -> tupl
     columns = np.flatnonzero(apart.swapaxes(0, 1).reshape(apart.shape[1], -1).any(axis=1))
     if count > 1 and not np.any(found[:, columns]):
         return "input-disconnected", f"all weights of input(s) {_list(columns)} are 0"
-    if len(rows) == 2 and np.array_equal(found[rows], expected[rows[::-1]]):
-        return "output-order", f"outputs {rows[0]} and {rows[1]} are swapped"
+    if count > FEW and not np.any(found[apart]):
+        kept = np.abs(found[~apart & (expected != 0)])
+        largest = np.abs(expected[apart]).max()
+        small = ", all that are so small" if not kept.size or largest < kept.min() else ""
+        return "pruned", f"{count:,} of {expected.size:,} weights are pruned to 0, none above {largest:g}{small}"
     kind = "channel-gain" if count > FEW and _gains(expected, found) else "weight"
     listed = "; ".join(
         f"{_index(at)} is {found[tuple(at)]:g}, not {expected[tuple(at)]:g}" for at in np.argwhere(apart)[:FEW]
     )
-    more = ", ..." if count > FEW else ""
-    return kind, f"{count:,} of {expected.size:,} weights differ: {listed}{more}"
+    if count <= FEW:
+        return kind, f"{count:,} of {expected.size:,} weights differ: {listed}"
+    by = np.abs(np.asarray(found, np.float64) - expected)[apart]
+    much = f"by at most {by.max():g}, on average {by.mean():.3g}"
+    where = "" if len(rows) == len(apart) else f", all of output(s) {_list(rows)}"
+    return kind, f"{count:,} of {expected.size:,} weights differ, {much}{where}: {listed}, ..."
 
 
 def _gains(expected: Array, found: Array) -> bool:
@@ -100,10 +135,16 @@ def _constants(kind: str, one: Neuron, other: Neuron) -> tuple[str, str]:
     same = bool(np.all(b - a == by))
     if same:
         return kind, f"{field} is {b[first]:g} instead of {a[first]:g} (off by {by:+g})"
+    off = f", all off by {by:+g}" if count > 1 and np.all((b - a)[apart] == by) else ""
     return (
         kind,
-        f"{field} differs in {count:,} of {a.size:,} neurons: {_index(first)} is {b[first]:g}, not {a[first]:g}",
+        f"{field} differs in {count:,} of {a.size:,} neurons: {_index(first)} is {b[first]:g}, not {a[first]:g}"
+        f"{off}{_block(apart)}",
     )
+
+
+def _block(apart: Array) -> str:
+    return f"; these are {neurons_in_words(apart)}" if 1 < apart.sum() < apart.size else ""
 
 
 def _index(at: object) -> str:
@@ -118,7 +159,8 @@ def _edges(edges: set[tuple[str, str]]) -> str:
     return ", ".join(f"{a} -> {b}" for a, b in sorted(edges)) or "none"
 
 
-def _named(node: object) -> str:
+def named(node: object) -> str:
+    """A node for people: "a delay of 2 steps", "a Conv"."""
     if isinstance(node, Delay):
-        return f"a delay of {node.steps} steps"
+        return f"a delay of {node.steps} step{'' if node.steps == 1 else 's'}"
     return "nothing" if node is None else f"a {type(node).__name__}"

@@ -47,7 +47,7 @@ class Setup:
         """The numbers of the recordings, (R,)."""
         return np.arange(len(self.frames)) if self.rows is None else self.rows
 
-    def take(self, rows: slice) -> "Setup":
+    def take(self, rows: slice | Array) -> "Setup":
         """The same for some of its recordings."""
         return replace(self, frames=self.frames[rows], rows=self.numbers[rows])
 

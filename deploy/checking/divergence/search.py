@@ -1,6 +1,5 @@
 """Try every hypothesis on every layer that contradicts its rule; keep those that reproduce what was recorded."""
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,12 +15,12 @@ from deploy.errors import DeployError
 from deploy.network import Array
 from deploy.traces.trace import Trace
 
-CLOSEST = 8
+CLOSEST = 6
 """Hypotheses that come closest, with each of which all others are tried where no single one explains a layer."""
+FEW = 3
+"""Recordings on which such pairs are tried first."""
 MOST_PARTS = 3
 """Mistakes in different neurons of one layer that are pursued."""
-SECONDS = 10.0
-"""After so long no further combination is tried for a layer."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ def _at(setup: Setup, trace: Trace, layer: str, one: _Tried, place: Place) -> _T
 
 def _pursued(setup: Setup, trace: Trace, layer: str, wrong: Array, tried: list[_Tried]) -> Iterator[_Tried]:
     """Different mistakes in different neurons: the one that mends most of them, then what is left."""
-    current, made, ends = setup, [], time.monotonic() + SECONDS
+    current, made = setup, []
     for _ in range(MOST_PARTS):
         guilty = wrong.any(axis=(0, 1))
         best, mended = None, 0
@@ -162,7 +161,7 @@ def _pursued(setup: Setup, trace: Trace, layer: str, wrong: Array, tried: list[_
                 if part is not None and not (part.left & ~wrong).any() and part.left.sum() < wrong.sum():
                     best, mended = part, int(right.sum())
                     break
-        if best is None or time.monotonic() > ends:
+        if best is None:
             return
         made.append(best)
         current, wrong = best.setup, best.left
@@ -178,16 +177,21 @@ def _pursued(setup: Setup, trace: Trace, layer: str, wrong: Array, tried: list[_
 
 def _together(setup: Setup, trace: Trace, layer: str, tried: list[_Tried]) -> Iterator[_Tried]:
     """Two mistakes in the same neurons: each of those that come closest, and on top of it every other."""
-    few, ends = trace, time.monotonic() + SECONDS
+    wrong = _left(setup, trace, layer)
+    assert wrong is not None
+    rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))[:FEW]
+    few = trace.take(rows.tolist())
     kinds: dict[str, _Tried] = {}
     for one in sorted(tried, key=lambda one: int(one.left.sum())):
-        kinds.setdefault(f"{one.kind} {one.text}", one)
+        kinds.setdefault(one.text, one)
     for one in list(kinds.values())[:CLOSEST]:
-        for other in _try(one.setup, few, layer):
-            if not other.left.any() and other.kind != one.kind:
-                yield _joined([one, other], other.setup, other.left)
-                return
-            if time.monotonic() > ends:
+        for other in _try(one.setup.take(rows), few, layer):
+            if other.left.any() or other.kind == one.kind:
+                continue
+            whole = replace(other.setup, frames=setup.frames, rows=setup.rows)
+            left = _left(whole, trace, layer)
+            if left is not None and not left.any():
+                yield _joined([one, other], whole, left)
                 return
 
 

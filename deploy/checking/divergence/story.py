@@ -5,6 +5,7 @@ from deploy.checking.divergence.detail import Divergence, Due, Recorded, Spread
 from deploy.checking.divergence.explain import Explanation
 from deploy.checking.divergence.profile import Profile
 
+MODEL_LINES = 12
 SHOWN = 4
 """Inputs and layers listed by name; more are counted."""
 
@@ -14,7 +15,10 @@ def story(explanation: Explanation) -> str:
     verdict, seen = explanation.verdict, explanation.divergence
     if verdict.first is None:
         return "\n".join(verdict.problems)
-    lines = [f"first difference: {verdict.first}"]
+    lines = [f"the models differ: {line}" for line in explanation.models[:MODEL_LINES]]
+    if len(explanation.models) > MODEL_LINES:
+        lines.append(f"the models differ: in {len(explanation.models) - MODEL_LINES} more ways; --json lists all")
+    lines.append(f"first difference: {verdict.first}")
     if seen is not None:
         lines += _sides(seen)
     at_spike = explanation.spike_divergence

@@ -3,8 +3,23 @@
 A hypothesis is the cause when the run that it predicts is, bit for bit, the one that was recorded.
 """
 
-# Each module registers its own; the order is that in which they are tried.
-from deploy.checking.divergence.hypotheses import inputs, neuron, solved, synapse, timing  # noqa: F401
+from deploy.checking.divergence.hypotheses import (
+    by_spikes,
+    constants,
+    inputs,
+    neuron,
+    pictures,
+    sending,
+    synapse,
+    timing,
+    weights,
+)
 from deploy.checking.divergence.hypotheses.registry import HYPOTHESES, Candidate
 
 __all__ = ["HYPOTHESES", "Candidate"]
+
+TRIED = (inputs, neuron, constants, weights, synapse, timing, sending, by_spikes, pictures)
+"""Each module registers its own; the simpler ones are tried, and named, first."""
+
+_RANK = {module.__name__: rank for rank, module in enumerate(TRIED)}
+HYPOTHESES.sort(key=lambda guess: _RANK[guess.propose.__module__])

@@ -63,7 +63,7 @@ def _variants(frames: Array) -> Iterator[tuple[str, str, Array]]:
 @hypothesis("frames", "input")
 def other_frames(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """The runner was fed other frames; the kind is that of the variant, before the bar."""
-    if setup.network.depth[layer] != 1 and not _reads_input(setup, layer):
+    if not reads_input(setup, layer):
         return
     for kind, text, _ in frame_variants(setup.seen):
         yield Candidate(f"{kind}|{text}", replace(setup, view=_view(kind, text, setup.view)))
@@ -79,7 +79,8 @@ def _view(kind: str, text: str, before: View | None) -> View:
     return see
 
 
-def _reads_input(setup: Setup, layer: str) -> bool:
+def reads_input(setup: Setup, layer: str) -> bool:
+    """Whether frames reach a layer without another layer between."""
     network = setup.network
     waiting, seen = list(network.sources(layer)), set[str]()
     while waiting:

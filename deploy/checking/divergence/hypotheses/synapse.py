@@ -6,6 +6,7 @@ from itertools import permutations
 import numpy as np
 
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
+from deploy.checking.divergence.orders import turned
 from deploy.checking.divergence.replay import Setup
 from deploy.errors import DeployError
 from deploy.network import Array, Conv, Dense, Flatten, Network, Shape
@@ -20,10 +21,13 @@ def synapses(setup: Setup, layer: str) -> list[tuple[str, Dense | Conv]]:
 
 def flat_shape(network: Network, synapse: str) -> Shape | None:
     """The shape (C, H, W) of what a Flatten before the synapse makes flat; None without one."""
-    source = network.sources(synapse)[0]
-    if not isinstance(network.nodes[source], Flatten):
+    source = next(iter(network.sources(synapse)), None)
+    if source is None or not isinstance(network.nodes[source], Flatten):
         return None
-    shape = network.shapes[network.sources(source)[0]]
+    try:
+        shape = network.shapes[network.sources(source)[0]]
+    except (DeployError, IndexError):
+        return None  # a network that does not hold together
     return shape if len(shape) == 3 else None
 
 
@@ -41,7 +45,7 @@ def channel_variants(weight: Array) -> Iterator[tuple[str, str, Array]]:
     if weight.shape[1] > 1:
         yield "input-channels", "the input channels stand in reverse order (polarity swapped)", weight[:, ::-1]
     if weight.shape[0] == weight.shape[1] > 1:
-        yield "weight-transposed", "inputs and outputs are swapped", weight.swapaxes(0, 1)
+        yield "weight-transposed", "the matrix is transposed: inputs and outputs are swapped", weight.swapaxes(0, 1)
     yield "weight-sign", "the weights have the opposite sign", -weight
 
 
@@ -77,6 +81,7 @@ def weight_variants(network: Network, name: str, weight: Array) -> Iterator[tupl
     families = [channel_variants(weight)]
     if weight.ndim == 4:
         families.insert(0, kernel_variants(weight))
+        families.append(turned(weight))
     shape = flat_shape(network, name)
     if shape is not None:
         families.insert(0, flatten_variants(weight, shape))
