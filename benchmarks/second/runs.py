@@ -19,7 +19,8 @@ def alone(name: str, on: str, slip: Slip, says: str, where: tuple[str, ...], lay
     return Fault(name=name, on=on, slips=(slip,), says=((says, where),), layer=layer)
 
 
-INPUT = ("input",)
+INPUT = ("input", "conv1", "fc1", "lif1", "cuba1")
+"""Where a mistake in frames shows: no recording can tell late frames from a late first synapse."""
 WHOLE = [
     alone("silent for a step after a spike", P, cell(refractory=1), "silent|refractory", LIFS, "lif1"),
     alone(

@@ -43,6 +43,8 @@ def content(checked: Checked, mapping: Mapping | None, name: str) -> dict[str, A
         "divergences": _divergences(explanation) if explanation else [],
         "causes": [{"cause": c, "side": SIDES[c.side]} for c in explanation.causes] if explanation else [],
         "proof": proof_in_words(explanation) if explanation else "",
+        "models": explanation.models if explanation else (),
+        "facts": explanation.profiles if explanation else (),
         "unexplained": explanation.unexplained if explanation else (),
         "story": story(explanation) if explanation else "",
         "rasters": rasters(expected, found, telling_order(expected, found)) if expected.spiking else None,

@@ -42,14 +42,14 @@ def places(wrong: Array, broken: Array, numbers: Array) -> Iterator[Place]:
     if not (guilty & ~innocent).any() and not guilty.all():
         block = tidy(guilty, innocent)
         yield Place(where=block, words=f"in {neurons_in_words(block)}")
-    if not (rows & broken.reshape(len(wrong), -1).any(axis=1)).any() and not rows.all():
+    if not rows.all():
         chosen = numbers[rows].tolist()
         yield Place(recordings=tuple(chosen), words=recordings_in_words(chosen, int(numbers.max()) + 1))
     shown = np.flatnonzero(wrong.any(axis=(0, *range(2, wrong.ndim))))
     first, last = int(shown[0]), int(shown[-1])
     block = tidy(guilty, np.ones_like(guilty)) if block is None and not guilty.all() else block
     for start in range(first, max(first - BACK, 0), -1):
-        for stop in dict.fromkeys((steps, last + 1)):
+        for stop in dict.fromkeys((steps, last + 1, start + 1)):
             words = steps_in_words(list(range(start, stop)), steps)
             yield Place(steps=(start, stop), words=words)
             if block is not None:

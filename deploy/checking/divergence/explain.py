@@ -23,8 +23,9 @@ from deploy.traces.compare import compare
 from deploy.traces.trace import Trace
 from deploy.traces.verdict import Difference, Verdict
 
-FIRST_RECORDINGS, EARLIEST_RECORDINGS = 6, 4
-"""Recordings that hypotheses are tried on: the first ones, and those in which the difference shows earliest."""
+FIRST_RECORDINGS, EARLIEST_RECORDINGS, MORE_RECORDINGS = 8, 4, 12
+"""Recordings that hypotheses are tried on: the first ones, those in which the difference shows earliest, and, where
+what was found does not explain all, some of those that it leaves wrong."""
 
 NEARBY = 0.98
 """Share of events that must lie at most one step away for the binning to be blamed."""
@@ -111,8 +112,15 @@ def explain(
     whole_other = whole if found.frames is None else found.frames[: verdict.recordings]
     if whole_other.shape != whole.shape:
         return replace(where, causes=tuple(_input_causes(whole, whole_other)))
+    both = whole, whole_other
     try:
-        return replace(where, **_blame(expected, found, reference, tested, (whole, whole_other), rows))
+        blamed = _blame(expected, found, reference, tested, both, rows)
+        proof: Proof | None = blamed["proof"]
+        if proof is not None and not proof.exact and set(proof.left) - set(rows):
+            # What holds on some recordings and not on all is looked for again, with those that it leaves wrong.
+            rows = tuple(sorted({*rows, *proof.left[:MORE_RECORDINGS]}))
+            blamed = _blame(expected, found, reference, tested, both, rows)
+        return replace(where, recordings=rows, **blamed)
     except DeployError as error:
         # The model of one run cannot have made the other: what is known is told, and no cause is looked for.
         return replace(where, unexplained=(f"a run that the model cannot have made ({error})",))
@@ -184,7 +192,7 @@ class _Blamed:
         guilty = self.guilty
         self.causes, self._mended = explain_runner(setup, trace, guilty, side) if guilty else ([], setup)
         explained = {layer for cause in self.causes for layer in cause.where}
-        whole = any(cause.side == "input" for cause in self.causes)
+        whole = any("input" in cause.where for cause in self.causes)
         self.left = [] if whole else [layer for layer in guilty if layer not in explained]
 
     def over(self, frames: Array) -> Setup:

@@ -7,6 +7,7 @@ from math import comb
 
 import numpy as np
 
+from deploy.errors import ModelError
 from deploy.network import Array, Conv, Delay, Dense, Network, Neuron, Node
 
 FIELDS: dict[type, dict[str, tuple[str, ...]]] = {
@@ -32,7 +33,7 @@ class Group:
 def differing_groups(a: Network, b: Network) -> list[Group]:
     """The groups in which the two networks differ, in order of execution."""
     found: list[Group] = []
-    order = [*a.order, *(name for name in b.order if name not in a.nodes)]
+    order = [*_order(a), *(name for name in _order(b) if name not in a.nodes)]
     for name in order:
         one, other = a.nodes.get(name), b.nodes.get(name)
         if one is None or other is None or type(one) is not type(other) or _resized(one, other):
@@ -44,6 +45,14 @@ def differing_groups(a: Network, b: Network) -> list[Group]:
     if set(a.edges) != set(b.edges):
         found.append(Group("", "wiring"))
     return found
+
+
+def _order(network: Network) -> tuple[str, ...]:
+    """The nodes in order of execution, or as they stand where the network has none."""
+    try:
+        return network.order
+    except ModelError:
+        return tuple(network.nodes)
 
 
 def take(groups: Iterable[Group], source: Network, into: Network) -> Network:

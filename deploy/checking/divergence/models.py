@@ -136,7 +136,8 @@ def _renumbered(one: Network, other: Network, layer: str) -> _Same | None:
     if order is None or any(o is None or not np.array_equal(o, order) for o in orders):
         return None
     cell, again = one.nodes[layer], other.nodes[layer]
-    assert isinstance(cell, Neuron) and isinstance(again, Neuron)
+    if not (isinstance(cell, Neuron) and isinstance(again, Neuron)):
+        return None
     for names in cell.groups.values():
         for field in names:
             a, b = getattr(cell, field), getattr(again, field)
@@ -179,7 +180,8 @@ def _scaled(one: Network, other: Network, layer: str) -> _Same | None:
     sources = [name for name in one.sources(layer) if isinstance(one.nodes[name], Dense | Conv)]
     factors = {factor(_weight(one, name), _weight(other, name)) for name in sources}
     cell, again = one.nodes[layer], other.nodes[layer]
-    assert isinstance(cell, Neuron) and isinstance(again, Neuron)
+    if not (isinstance(cell, Neuron) and isinstance(again, Neuron)):
+        return None
     by = next(iter(factors), None)
     if len(factors) != 1 or by is None or cell.firing_potential is None or again.firing_potential is None:
         return None

@@ -9,6 +9,9 @@ from deploy.network import Array
 FEW = 6
 """Numbers that are listed; more are counted."""
 
+MOSTLY = 0.8
+"""Share of a block that makes it the name of what lies in it."""
+
 AXES = {1: ("neuron",), 2: ("row", "column"), 3: ("channel", "row", "column")}
 """What the axes of a layer are called, by their number; other layers have axes by number."""
 
@@ -29,6 +32,12 @@ def neurons_in_words(where: Array) -> str:
             if len(side) < whole
         ]
         return f"{', '.join(parts)} ({count:,} of {size:,} neurons)"
+    box = int(np.prod([len(side) for side in sides]))
+    parts = [
+        numbers(name, side.tolist()) for name, side, n in zip(names, sides, where.shape, strict=True) if len(side) < n
+    ]
+    if parts and count >= MOSTLY * box:
+        return f"{', '.join(parts)} ({count:,} of these {box:,} neurons)"
     if where.ndim > 1:
         flat = np.flatnonzero(where.reshape(-1))
         if flat[-1] - flat[0] + 1 == len(flat):

@@ -27,6 +27,7 @@ class Proof:
     differing: neuron-steps in which the two traces differ, in spikes, or where no spike does, in the readout's
         potential.
     explained: those of them that came out on both sides. wrong: neuron-steps that came out wrong on either.
+    left: the recordings in which anything did.
     """
 
     exact: bool
@@ -35,6 +36,7 @@ class Proof:
     explained: int
     wrong: int
     spikes: bool
+    left: tuple[int, ...] = ()
 
     @property
     def what(self) -> str:
@@ -48,13 +50,19 @@ def prove(reference: Setup, tested: Setup, expected: Trace, found: Trace) -> Pro
     stepped along its recorded run: where every layer gives what was recorded at every step, so does a free run.
     """
     exact, counts, spikes = True, np.zeros(3, np.int64), bool(_apart(expected, found, spikes=True))
-    recordings = len(reference.frames)
+    recordings, left = len(reference.frames), list[int]()
     traces = expected.take(range(recordings)), found.take(range(recordings))
     try:
         for rows in _batches(recordings, reference, tested):
             made = [free_run(setup.take(rows)) for setup in (reference, tested)]
             held = [trace.take(range(*rows.indices(recordings))) for trace in traces]
-            exact &= all(_same(record, run) for record, run in zip(held, made, strict=True))
+            same = all(_same(record, run) for record, run in zip(held, made, strict=True))
+            left += (
+                []
+                if same
+                else [r for r in range(*rows.indices(recordings)) if not _same_in(held, made, r - rows.start)]
+            )
+            exact &= same
             counts += _count(held, made, spikes)
     except UnsupportedError:
         exact = all(_agrees(setup, trace) for setup, trace in zip((reference, tested), traces, strict=True))
@@ -63,7 +71,13 @@ def prove(reference: Setup, tested: Setup, expected: Trace, found: Trace) -> Pro
         return None
     differing, explained, wrong = (int(n) for n in counts)
     return Proof(
-        exact=exact, recordings=recordings, differing=differing, explained=explained, wrong=wrong, spikes=spikes
+        exact=exact,
+        recordings=recordings,
+        differing=differing,
+        explained=explained,
+        wrong=wrong,
+        spikes=spikes,
+        left=tuple(left),
     )
 
 
@@ -89,7 +103,10 @@ def gives(setup: Setup, trace: Trace) -> bool:
 def free_run(setup: Setup) -> Trace:
     """What a setup gives by itself, with u and v of every layer."""
     if not setup.rules and setup.network.on_grid:
-        return run_integer(setup.network, setup.seen, states=len(setup.frames), schedule=setup.schedule)
+        try:
+            return run_integer(setup.network, setup.seen, states=len(setup.frames), schedule=setup.schedule)
+        except DeployError:
+            pass  # what was blamed lies outside the grid, and the plain replay takes that too
     ran, late = replay(setup), offsets(setup.network, setup.schedule)
     layers = {}
     for name, node in setup.network.neurons.items():
@@ -108,6 +125,15 @@ def _batches(recordings: int, *setups: Setup) -> list[slice]:
 def _same(record: Trace, run: Trace) -> bool:
     verdict = compare(record, run, partial=True)
     return verdict.first is None and not verdict.missing
+
+
+def _same_in(held: list[Trace], made: list[Trace], row: int) -> bool:
+    """Whether one recording came out on both sides, in what the layers hand on."""
+    return all(
+        np.array_equal(record.output(name)[row], run.aligned(record.layers[name].gives, name)[row])
+        for record, run in zip(held, made, strict=True)
+        for name in record.layers
+    )
 
 
 def _apart(one: Trace, other: Trace, *, spikes: bool) -> int:

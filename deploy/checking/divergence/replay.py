@@ -216,7 +216,7 @@ def _start(node: Neuron, parts: tuple[Rules, ...], numbers: Array) -> State:
         state = step(node, parts[0], state, np.zeros_like(state.u)).state
     for part in parts:
         if part.start is not None:
-            state = state._replace(v=np.where(part.mask(numbers, 0), part.start[numbers], state.v))
+            state = state._replace(v=np.where(part.mask(numbers, 0, state.v.ndim), part.start[numbers], state.v))
     return state
 
 
@@ -235,7 +235,7 @@ def _through(
         happened = None if recorded is None else recorded[:, t]
         now = step(node, parts[0], state, inputs[0][:, t], happened)
         for part, x in zip(parts[1:], inputs[1:], strict=True):
-            where = part.mask(numbers, first + t)
+            where = part.mask(numbers, first + t, state.v.ndim)
             if where is not False:
                 now = merged(where, step(node, part, state, x[:, t], happened), now)
         state = now.state
@@ -256,7 +256,7 @@ def _one_by_one(
             fresh = _start(node, parts, numbers[one])
             for part in parts:
                 if part.carries:
-                    where = part.mask(numbers[one], 0)
+                    where = part.mask(numbers[one], 0, state.v.ndim)
                     left = {kind: np.where(where, getattr(state, kind), getattr(fresh, kind)) for kind in part.carries}
                     fresh = fresh._replace(**left)
             state = fresh

@@ -55,15 +55,14 @@ class Rules:
     steps: tuple[int, int] | None = None
     recordings: tuple[int, ...] | None = None
 
-    def mask(self, rows: Array, step: int) -> Array | bool:
-        """Where this holds, against (R, *shape): rows are the numbers of the recordings."""
+    def mask(self, rows: Array, step: int, axes: int) -> Array | bool:
+        """Where this holds, against (R, *shape), of so many axes: rows are the numbers of the recordings."""
         if self.steps is not None and not self.steps[0] <= step < self.steps[1]:
             return False
         here: Array | bool = True if self.where is None else self.where[None]
         if self.recordings is None:
             return here
-        of = np.isin(rows, self.recordings)
-        return of.reshape(-1, *(1,) * (0 if self.where is None else self.where.ndim)) & here
+        return np.isin(rows, self.recordings).reshape(-1, *(1,) * (axes - 1)) & here
 
 
 RIGHT = Rules()

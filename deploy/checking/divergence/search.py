@@ -15,12 +15,18 @@ from deploy.errors import DeployError
 from deploy.network import Array
 from deploy.traces.trace import Trace
 
-CLOSEST = 6
+CLOSEST = 4
 """Hypotheses that come closest, with each of which all others are tried where no single one explains a layer."""
 FEW = 3
 """Recordings on which such pairs are tried first."""
 MOST_PARTS = 3
 """Mistakes in different neurons of one layer that are pursued."""
+
+
+VAGUE = frozenset({"start"})
+"""Kinds that say how something is and not why: named where nothing else is."""
+PARTIAL = VAGUE | {"dead-neuron", "silent", "stuck", "bias", "threshold"}
+"""Kinds of which one number, or one set of neurons, is solved from what was recorded."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,11 @@ class Hit:
     family: str
     layer: str
     apply: Callable[[Setup], Setup]
+
+    @property
+    def group(self) -> str:
+        """What counts as one mistake in several layers: of one kind, and where that says little, in the same words."""
+        return f"{self.kind} {self.text}" if self.kind in {*PARTIAL, "weight"} else self.kind
 
 
 @dataclass(frozen=True)
@@ -59,19 +70,25 @@ def explain_runner(setup: Setup, trace: Trace, guilty: list[str], side: str) -> 
     waiting = [layer for layer in guilty if hits[layer]]
     while waiting:
         best = _widest(hits, waiting)
-        layers = [layer for layer in waiting if any(hit.kind == best for hit in hits[layer])]
-        chosen = [next(hit for hit in hits[layer] if hit.kind == best) for layer in layers]
+        layers = [layer for layer in waiting if any(hit.group == best for hit in hits[layer])]
+        chosen = [next(hit for hit in hits[layer] if hit.group == best) for layer in layers]
         for hit in chosen:
             current = hit.apply(current)
         first = chosen[0]
         text = first.text
         if len({hit.text for hit in chosen}) > 1:
             text = "; ".join(f"{hit.layer}: {hit.text}" for hit in chosen)
-        others = {hit.text for hit in hits[first.layer] if hit is not first and hit.text != first.text}
-        where = ("input",) if first.family == "input" else tuple(layers)
+        others = {
+            f"{hit.layer}: {hit.text}" if len(chosen) > 1 and hit.layer != first.layer else hit.text
+            for one in chosen
+            for hit in hits[one.layer]
+            if hit.group != best and hit.text != one.text
+        }
+        others |= {hit.text for hit in hits[first.layer] if hit.text != first.text}
+        where = {"input": ("input",), "mixed": ("input", *layers)}.get(first.family, tuple(layers))
         causes.append(
             Cause(
-                kind=best,
+                kind=first.kind,
                 where=where,
                 text=text,
                 side="input" if first.family == "input" else side,
@@ -87,7 +104,7 @@ def _widest(hits: dict[str, list[Hit]], waiting: list[str]) -> str:
     reach: dict[str, set[str]] = defaultdict(set)
     for layer in waiting:
         for hit in hits[layer]:
-            reach[hit.kind].add(layer)
+            reach[hit.group].add(layer)
     return max(reach, key=lambda kind: len(reach[kind]))
 
 
@@ -98,12 +115,14 @@ def _hits(setup: Setup, trace: Trace, layer: str) -> list[Hit]:
         return []
     tried = list(_try(setup, trace, layer))
     exact = [one for one in tried if not one.left.any()]
+    if all(one.kind in PARTIAL for one in exact):
+        # A number of its own for some neurons fits much; what goes wrong in one place by a rule is told beside it.
+        more = [found for one in tried if (found := _confined(setup, trace, layer, wrong, one)) is not None]
+        exact = [*(one for one in exact if one.kind not in VAGUE), *more] or exact
     if not exact:
-        exact = [found for one in tried if (found := _confined(setup, trace, layer, wrong, one)) is not None]
+        exact = list(_pursued(setup, trace, layer, wrong, tried))
     if not exact:
-        exact = list(_pursued(setup, trace, layer, wrong, tried))[:1]
-    if not exact:
-        exact = list(_together(setup, trace, layer, tried))[:1]
+        exact = list(_together(setup, trace, layer, tried))
     return [_hit(one, layer, setup) for one in exact]
 
 
@@ -171,7 +190,7 @@ def _pursued(setup: Setup, trace: Trace, layer: str, wrong: Array, tried: list[_
         tried = list(_try(current, trace, layer))
         exact = [one for one in tried if not one.left.any()]
         if exact:
-            yield _joined([*made, exact[0]], exact[0].setup, exact[0].left)
+            yield from (_joined([*made, one], one.setup, one.left) for one in exact)
             return
 
 
@@ -185,6 +204,7 @@ def _together(setup: Setup, trace: Trace, layer: str, tried: list[_Tried]) -> It
     for one in sorted(tried, key=lambda one: int(one.left.sum())):
         kinds.setdefault(one.text, one)
     for one in list(kinds.values())[:CLOSEST]:
+        found = False
         for other in _try(one.setup.take(rows), few, layer):
             if other.left.any() or other.kind == one.kind:
                 continue
@@ -192,11 +212,14 @@ def _together(setup: Setup, trace: Trace, layer: str, tried: list[_Tried]) -> It
             left = _left(whole, trace, layer)
             if left is not None and not left.any():
                 yield _joined([one, other], whole, left)
-                return
+                found = True
+        if found:
+            return
 
 
 def _joined(parts: list[_Tried], setup: Setup, left: Array) -> _Tried:
-    family = "input" if all(part.family == "input" for part in parts) else parts[0].family
+    families = {part.family for part in parts}
+    family = families.pop() if len(families) == 1 else "mixed" if "input" in families else parts[0].family
     kinds = "+".join(dict.fromkeys(part.kind for part in parts))
     return _Tried(left, kinds, "; and ".join(part.text for part in parts), family, setup)
 

@@ -8,7 +8,7 @@ import numpy as np
 from deploy import grid
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.hypotheses.states import Seen, before, look, transitions
-from deploy.checking.divergence.places import neurons_in_words
+from deploy.checking.divergence.places import neurons_in_words, recordings_in_words
 from deploy.checking.divergence.replay import Setup
 from deploy.checking.divergence.rules import RIGHT, Rules
 from deploy.network import Array
@@ -68,8 +68,8 @@ def _decay(old: Array, new: Array, known: Array, here: Array, plus: int) -> Arra
         possible[possible] = (grid.toward_zero(a[chosen] * kept[:, None], grid.DECAY_BITS) == b[chosen]).all(axis=1)
         if not possible.any():
             return None
-    apart = wrong.any(axis=(0, 1))
-    return np.where(apart, int(decays[possible][0]), here)
+    solved = np.where(wrong.any(axis=(0, 1)), int(decays[possible][0]), here)
+    return None if np.array_equal(solved, here) else solved
 
 
 @hypothesis("bias", "neuron")
@@ -125,11 +125,11 @@ def solved_start(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     moved = None if seen is None else transitions(seen)
     if seen is None or moved is None or seen.v is None or len(seen.v) < len(setup.frames):
         return
-    left, kept = moved[1][:, 0], grid.DECAY_ONE - seen.full("dv")
+    left, kept = np.where(moved[2][:, 0], moved[1][:, 0], 0), grid.DECAY_ONE - seen.full("dv")
     if not (left != 0).any() or (kept == 0).all():
         return
     magnitude = -(-np.abs(left) * grid.DECAY_ONE // np.maximum(kept, 1))
-    start = np.zeros((int(setup.numbers.max()) + 1, *seen.cell.shape), np.int64)
+    start = np.zeros((len(setup.frames if setup.whole is None else setup.whole), *seen.cell.shape), np.int64)
     start[setup.numbers] = np.sign(left) * magnitude
     if seen.spikes is not None:
         # A neuron that spiked at once was reset: it started high enough, or low enough, for that.
@@ -140,6 +140,8 @@ def solved_start(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
         start[setup.numbers] = np.where(spiked, np.where(above >= 0, needed, 0), start[setup.numbers])
     base = setup.rules.get(layer, (RIGHT,))[0]
     part = Rules(**{**vars(base), "start": start})
+    rows = np.flatnonzero(start.reshape(len(start), -1).any(axis=1)).tolist()
     text = f"the potential starts between {start.min():,} and {start.max():,} instead of at 0"
+    text += f", {recordings_in_words(rows, len(start))}" if len(rows) < len(start) else ""
     rules = {**setup.rules, layer: (part, *setup.rules.get(layer, (RIGHT,))[1:])}
     yield Candidate(text, replace(setup, rules=rules))

@@ -7,6 +7,7 @@ import numpy as np
 
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.replay import Setup, replay
+from deploy.grid import UNREACHABLE
 from deploy.network import Array, FloatNeuron, GridNeuron, Neuron, ResetMechanism, reset_in_words
 from deploy.traces.trace import Trace
 
@@ -121,9 +122,6 @@ def _decays(setup: Setup, layer: str, which: str, what: str) -> Iterator[Candida
     )
 
 
-NEVER = 1 << 40
-
-
 @hypothesis("dead-neuron", "neuron")
 def dead(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """Neurons that never spiked although their rule called for it."""
@@ -134,7 +132,7 @@ def dead(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     silent = called.any(axis=(0, 1)) & ~trace.layers[layer].output.any(axis=(0, 1))
     # A layer that is silent as a whole has another cause than its neurons.
     if silent.any() and not silent.all():
-        vth = np.where(silent, NEVER, np.broadcast_to(node.vth, node.shape))
+        vth = np.where(silent, UNREACHABLE, np.broadcast_to(node.vth, node.shape))
         at = ", ".join(str(tuple(int(i) for i in index)) for index in np.argwhere(silent)[:3])
         count = int(silent.sum())
         text = f"neuron {at} is dead: it never spikes" if count == 1 else f"{count} neurons are dead: {at}, ..."

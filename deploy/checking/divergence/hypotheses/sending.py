@@ -55,6 +55,7 @@ def cut_sums(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     if not isinstance(setup.network.neurons[layer], GridNeuron):
         return
     far = 1 << 40
+    yield Candidate("nothing arrives", setup.with_rules(layer, sums_between=(0, 0)))
     yield Candidate("negative sums of inputs are cut to 0", setup.with_rules(layer, sums_between=(0, far)))
     yield Candidate("positive sums of inputs are cut to 0", setup.with_rules(layer, sums_between=(-far, 0)))
     for bits in (1, 2, 3, 4):

@@ -6,7 +6,8 @@ import numpy as np
 
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.hypotheses.states import look, recorded_sums
-from deploy.checking.divergence.hypotheses.synapse import synapses
+from deploy.checking.divergence.hypotheses.synapse import synapses, weight_variants
+from deploy.checking.divergence.orders import order_in_words, permutation
 from deploy.checking.divergence.replay import Setup
 from deploy.network import Array, Conv, Dense
 from deploy.traces.trace import Trace
@@ -33,10 +34,17 @@ def solved_weights(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate
         x = seen.due.arriving[name][: len(came), seen.window]
         weight = _solved(node, x, left >> node.weight_exp, known)
         if weight is not None:
-            yield Candidate(_words(name, node.weight, weight), setup.with_node(name, weight=weight))
+            yield Candidate(_words(setup, name, node.weight, weight), setup.with_node(name, weight=weight))
 
 
-def _words(name: str, here: Array, there: Array) -> str:
+def _words(setup: Setup, name: str, here: Array, there: Array) -> str:
+    for kind, text, variant in weight_variants(setup.network, name, here):
+        if np.array_equal(variant, there):
+            return f"{kind}|{name}: {text}"
+    for axis, what in ((0, "output"), (1, "input")):
+        order = permutation(here, there, axis)
+        if order is not None:
+            return f"{what}-order|{name}: {order_in_words(what, order)}"
     apart = np.argwhere(there != here)
     listed = "; ".join(f"{at} is {there[tuple(at)]} there, {here[tuple(at)]} here" for at in apart[:LISTED].tolist())
     more = ", ..." if len(apart) > LISTED else ""
