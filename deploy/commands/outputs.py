@@ -27,7 +27,7 @@ def refuse_to_replace(out: Path | None, kind: str, *inputs: Path | None) -> None
     if out is None:
         return
     for given in inputs:
-        if given is not None and _same(out, given):
+        if given is not None and given.exists() and _same(out, given):
             raise DeployError(f"{out}: would replace what it is made from, or held against; give another name")
     require_file_name(out, kind)
 

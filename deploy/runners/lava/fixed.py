@@ -80,7 +80,7 @@ def run_prepared(
         try:
             run_worker(WORKER, folder, timeout=timeout, python=python)
         except RunnerError as error:
-            if ESCAPED not in str(error):
+            if not any(ESCAPED in line for line in (str(error), *getattr(error, "__notes__", ()))):
                 raise
             if hardware or floating:
                 raise UnsupportedError(
