@@ -154,7 +154,8 @@ def _blame(
 ) -> dict[str, Any]:
     """The causes, what is left, and the proof; frames are those of both traces, all recordings of them."""
     known = reference or tested
-    one, other = as_scheduled(expected.take(rows), known), as_scheduled(found.take(rows), tested)
+    expected, found = as_scheduled(expected, known), as_scheduled(found, tested)
+    one, other = expected.take(rows), found.take(rows)
     few = [whole[list(rows)] for whole in frames]
     numbers = np.array(rows)
     runs = Setup(network=tested, frames=few[1], schedule=other.schedule, rows=numbers, whole=frames[1])
