@@ -20,11 +20,11 @@ from ckd.runs.folder import Run, load_run
 from deploy.network import Array, Network
 from deploy.quantization.search import quantize_layers
 from deploy.runners import integer
-from export.finetune import finetune
 from export.fold import student_to_network
 from export.pipeline import calibration
 from export.recording import record_float
 from export.refusals import graph_of
+from export.tuning.finetune import finetune
 
 
 @dataclass(frozen=True, kw_only=True)

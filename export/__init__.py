@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from export.exported import Exported
     from export.fold import student_to_network
-    from export.foreign import finetune_file
     from export.integer import IntegerNetwork
     from export.modules.api import from_torch, record
     from export.modules.exporting import ExportedModule, export_module
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
     from export.pipeline import calibration, export
     from export.plan import Plan
     from export.recording import record_float, record_quantized
-    from export.torch_network import to_torch
+    from export.trainable.network import to_torch
+    from export.tuning.foreign import finetune_file
 
 __all__ = [
     "Exported",
@@ -53,13 +53,13 @@ _MODULES = {
     "calibration": "pipeline",
     "export": "pipeline",
     "export_module": "modules.exporting",
-    "finetune_file": "foreign",
+    "finetune_file": "tuning.foreign",
     "from_torch": "modules.api",
     "record": "modules.api",
     "record_float": "recording",
     "record_quantized": "recording",
     "student_to_network": "fold",
-    "to_torch": "torch_network",
+    "to_torch": "trainable.network",
 }
 
 

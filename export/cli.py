@@ -143,8 +143,8 @@ def _exported(command: Command) -> "Exported | ExportedModule":
     if command.module != OfModule():
         option = next(name for name, value in vars(command.module).items() if value is not None)
         raise DeployError(f"--{option} is for a module, PACKAGE.MODULE:FACTORY; {command.run} is none")
-    from export.foreign import finetune_file, is_model_file
     from export.pipeline import export
+    from export.tuning.foreign import finetune_file, is_model_file
 
     if is_model_file(command.run):
         return finetune_file(command.plan, events=command.events, stage=_progress_bar, **vars(command.said))

@@ -14,12 +14,12 @@ from deploy.quantization.search import quantize_layers
 from deploy.traces.trace import Trace
 from export.content import Content
 from export.exported import Exported
-from export.finetune import finetune
 from export.fold import student_to_network
 from export.modules.api import follow
 from export.plan import Plan
 from export.recording import record_float, record_quantized
 from export.refusals import refuse_early, refuse_foreign_trace
+from export.tuning.finetune import finetune
 
 Stage = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """Entered with the title and size of a long stage; what it gives is told how much of it is done."""

@@ -6,9 +6,9 @@ from ckd.runs.folder import load_run
 from deploy import grid
 from deploy.network import Conv, Dense
 from deploy.quantization.search import quantize_layers
-from export.finetune import finetune
 from export.fold import student_to_network
 from export.refusals import graph_of
+from export.tuning.finetune import finetune
 
 
 def test_fine_tuning_a_run_gives_a_network_on_the_grid(tiny_run: Path) -> None:

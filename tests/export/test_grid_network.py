@@ -31,9 +31,9 @@ from deploy.quantization.search import quantize_layers
 from deploy.runners import integer
 from deploy.traces.compare import compare
 from export.fold import student_to_network
-from export.grid_network import GridNetwork
-from export.grid_student import build_grid_student
 from export.recording import record_quantized
+from export.tuning.grid_network import GridNetwork
+from export.tuning.grid_student import build_grid_student
 from tests.builders import events
 from tests.export.conftest import BINNING, CLASSES
 from tests.export.random_floats import float_cases

@@ -10,7 +10,7 @@ from deploy.network import Array, Conv, Dense, Network
 from deploy.quantization.search import Quantization, quantize_layers
 from deploy.runners import integer
 from export.fold import student_to_network
-from export.grid_student import build_grid_student, grid_student_to_network
+from export.tuning.grid_student import build_grid_student, grid_student_to_network
 from tests.export.conftest import BINNING, CLASSES
 
 

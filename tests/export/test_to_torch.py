@@ -21,7 +21,7 @@ from deploy.formats.files import load_network
 from deploy.network import Array, Conv, Delay, Dense, Flatten, FloatNeuron, Input, Network, Node, Output, Scale, SumPool
 from deploy.passes.to_float import to_float
 from deploy.runners import floating
-from export.torch_network import TorchNetwork, to_torch
+from export.trainable.network import TorchNetwork, to_torch
 from tests.builders import chain, events, small, small_frames, small_network
 from tests.export.random_floats import float_cases
 from tests.test_docstrings import run_document

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from deploy.errors import UnsupportedError
 from deploy.network import Array, Conv, Dense, FloatNeuron, Network, Node, Scale, SumPool, exactly
 from export.tensor_graph import State, TensorGraph
-from export.torch_neurons import Cells, forget, to_cells
+from export.trainable.neurons import Cells, forget, to_cells
 
 
 def to_torch(network: Network, *, learn_decays: bool = False) -> "TorchNetwork":

@@ -7,8 +7,8 @@ from deploy.errors import UnsupportedError
 from deploy.network import Flatten, Network
 from deploy.quantization.rounding import collect_layer
 from deploy.quantization.search import Quantization
-from export.grid_layers import GridClassifier, GridConv, GridLIF
-from export.trained_network import trained_network
+from export.tuning.grid_layers import GridClassifier, GridConv, GridLIF
+from export.tuning.trained_network import trained_network
 
 
 def build_grid_student(quantization: Quantization, *, weight_bits: int, alpha: float) -> Student:

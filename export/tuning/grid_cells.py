@@ -1,6 +1,6 @@
 """Neurons on the grid that learn, of any kind: currents, decays and thresholds of their own, every reset.
 
-`export.grid_layers` has the students' neurons, which are all alike and step much faster.
+`export.tuning.grid_layers` has the students' neurons, which are all alike and step much faster.
 """
 
 import numpy as np
@@ -11,9 +11,9 @@ from ckd.models.neuron import Piecewise
 from deploy import grid
 from deploy.network import GridNeuron, exactly
 from deploy.quantization.rounding import FloatLayer, GridLayer
-from export.grid_rounding import StraightThrough, round_bias
 from export.tensor_graph import State
-from export.torch_neurons import surrogate_width
+from export.trainable.neurons import surrogate_width
+from export.tuning.grid_rounding import StraightThrough, round_bias
 
 
 class GridCells(nn.Module):

@@ -18,11 +18,11 @@ from deploy.runners import floating, integer
 from deploy.traces.trace import Trace
 from export.content import write_model
 from export.exported import Exported
-from export.finetune_network import Labeled, finetune_network
 from export.pipeline import Stage, silent
 from export.plan import Plan
 from export.recording import record_quantized
 from export.refusals import refuse_early, refuse_proven_model
+from export.tuning.finetune_network import Labeled, finetune_network
 
 HELD_OUT = 0.2
 """Share of each class's recordings that choose the weights, and again as many that test them."""

@@ -12,7 +12,7 @@ from ckd.method.schedule import learning_rate
 from deploy.errors import DeployError
 from deploy.network import Array, Network
 from deploy.quantization.search import Quantization
-from export.grid_network import GridNetwork
+from export.tuning.grid_network import GridNetwork
 
 BATCH = 32
 MEASURED_AT_ONCE = 64

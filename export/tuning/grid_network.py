@@ -11,10 +11,10 @@ from deploy.network.counts import largest_counts
 from deploy.network.nodes import Delay, Input, Output
 from deploy.quantization.rounding import collect_layer
 from deploy.quantization.search import Quantization
-from export.grid_cells import GridCells
-from export.grid_layers import GridConv, GridDense
 from export.tensor_graph import State, TensorGraph
-from export.trained_network import trained_network
+from export.tuning.grid_cells import GridCells
+from export.tuning.grid_layers import GridConv, GridDense
+from export.tuning.trained_network import trained_network
 
 
 class GridNetwork(TensorGraph):

@@ -8,7 +8,7 @@ from ckd.training.engine import Hooks
 from ckd.training.further import train_further
 from deploy.network import Network
 from deploy.quantization.search import Quantization
-from export.grid_student import build_grid_student, grid_student_to_network
+from export.tuning.grid_student import build_grid_student, grid_student_to_network
 
 LEARNING_RATE = 0.1
 """Of the run's own peak: the student is trained, it only has to settle on the grid."""

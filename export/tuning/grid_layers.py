@@ -21,7 +21,7 @@ from deploy import grid
 from deploy.errors import UnsupportedError
 from deploy.network import Conv, Dense, GridNeuron, exactly
 from deploy.quantization.rounding import FloatLayer, GridLayer
-from export.grid_rounding import Rounding, StraightThrough, round_bias
+from export.tuning.grid_rounding import Rounding, StraightThrough, round_bias
 
 
 class GridConv(nn.Conv2d):

@@ -1,0 +1,1 @@
+"""Training on the grid: a run's student with its teacher, or any network by the labels of recordings."""
