@@ -3,7 +3,7 @@
 import numpy as np
 
 from deploy.errors import FramesError, shown
-from deploy.network.nodes import Array, Shape
+from deploy.network.types import Array, Shape
 
 MAX_COUNT = 255
 

@@ -16,10 +16,12 @@ from typing import Any
 
 from ckd.events import Binning
 from deploy.errors import ModelError
-from deploy.network.nodes import Delay, Edge, GridNeuron, Input, Neuron, Node, Output, Shape
+from deploy.network.neurons import GridNeuron, Neuron
+from deploy.network.nodes import Delay, Input, Node, Output
 from deploy.network.parameters import ParameterChange
 from deploy.network.recurrence import recurrent_edges
 from deploy.network.shapes import output_shape
+from deploy.network.types import Edge, Shape
 
 
 @dataclass(frozen=True, kw_only=True)

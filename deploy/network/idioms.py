@@ -6,7 +6,9 @@ Readers make them from what other tools say in one node, and writers find them a
 import numpy as np
 
 from deploy.network.graph import Network
-from deploy.network.nodes import FloatNeuron, Node, Output, Shape, SumPool
+from deploy.network.neurons import FloatNeuron
+from deploy.network.nodes import Node, Output, SumPool
+from deploy.network.types import Shape
 
 READOUT = "readout"
 """The neurons that add up a network's outputs over the steps; the largest potential at the end is the prediction."""

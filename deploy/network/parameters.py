@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from deploy.network.nodes import Array
+from deploy.network.types import Array
 
 
 @dataclass(frozen=True, kw_only=True)

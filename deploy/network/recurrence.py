@@ -11,7 +11,7 @@ step before, whatever the Delay adds; without a Delay it is refused.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from deploy.errors import UnsupportedError
-from deploy.network.nodes import Edge
+from deploy.network.types import Edge
 
 Targets = Mapping[str, list[str]]
 

@@ -3,8 +3,10 @@
 import numpy as np
 
 from deploy.network.graph import Network
-from deploy.network.nodes import Array, Delay, Flatten, Input, Neuron, Output
+from deploy.network.neurons import Neuron
+from deploy.network.nodes import Delay, Flatten, Input, Output
 from deploy.network.ops import apply
+from deploy.network.types import Array
 
 
 def resting(network: Network, name: str) -> Array:

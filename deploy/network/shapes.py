@@ -3,7 +3,9 @@
 from math import prod
 
 from deploy.errors import ModelError
-from deploy.network.nodes import Conv, Dense, Flatten, Neuron, Node, Shape, SumPool
+from deploy.network.neurons import Neuron
+from deploy.network.nodes import Conv, Dense, Flatten, Node, SumPool
+from deploy.network.types import Shape
 
 
 def output_shape(name: str, node: Node, shape: Shape) -> Shape:

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from deploy.network.graph import Network
-from deploy.network.nodes import FloatNeuron
+from deploy.network.neurons import FloatNeuron
 
 TOLERANCE = 0.01
 """Two steps that differ by less are the same one; constants are float32, and some tools round them."""
