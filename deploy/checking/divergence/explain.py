@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,10 @@ from deploy.traces.compare import compare
 from deploy.traces.trace import Trace
 from deploy.traces.verdict import Difference, Verdict
 
-FIRST_RECORDINGS, EARLIEST_RECORDINGS, MORE_RECORDINGS = 8, 4, 12
-"""Recordings that hypotheses are tried on: the first ones, those in which the difference shows earliest, and, where
-what was found does not explain all, some of those that it leaves wrong."""
+MOST_RECORDINGS, LEAST_RECORDINGS, NEURON_STEPS = 12, 4, 600_000
+"""Recordings that hypotheses are tried on: as many as have so many neuron-steps, within these bounds. Two thirds of
+them are the first ones, the others those in which the difference shows earliest; where what was found does not explain
+all, some of those that it leaves wrong join them."""
 
 NEARBY = 0.98
 """Share of events that must lie at most one step away for the binning to be blamed."""
@@ -116,9 +118,10 @@ def explain(
     try:
         blamed = _blame(expected, found, reference, tested, both, rows)
         proof: Proof | None = blamed["proof"]
-        if proof is not None and not proof.exact and set(proof.left) - set(rows):
+        more = () if proof is None else tuple(r for r in proof.left if r not in rows)[: len(rows)]
+        if proof is not None and not proof.exact and more and blamed["causes"]:
             # What holds on some recordings and not on all is looked for again, with those that it leaves wrong.
-            rows = tuple(sorted({*rows, *proof.left[:MORE_RECORDINGS]}))
+            rows = tuple(sorted({*rows, *more}))
             blamed = _blame(expected, found, reference, tested, both, rows)
         return replace(where, recordings=rows, **blamed)
     except DeployError as error:
@@ -209,7 +212,9 @@ def _rows(expected: Trace, found: Trace, verdict: Verdict) -> tuple[int, ...]:
         apart = (a != b).reshape(*a.shape[:2], -1).any(axis=2)
         earliest = np.minimum(earliest, np.where(apart.any(axis=1), apart.argmax(axis=1), expected.steps))
     order = [int(r) for r in np.argsort(earliest, kind="stable") if earliest[r] < expected.steps]
-    chosen = {*range(min(FIRST_RECORDINGS, verdict.recordings)), *order[:EARLIEST_RECORDINGS]}
+    each = max(1, sum(prod(layer.shape[2:]) for layer in expected.layers.values()) * expected.steps)
+    count = min(MOST_RECORDINGS, max(LEAST_RECORDINGS, NEURON_STEPS // each))
+    chosen = {*range(min(count * 2 // 3, verdict.recordings)), *order[: count // 3]}
     if verdict.first is not None:
         chosen.add(verdict.first.recording)
     return tuple(sorted(chosen))
