@@ -52,7 +52,7 @@ def one_weight(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
 def _tries(
     setup: Setup, name: str, weight: Array, index: tuple[int, ...], low: float, high: float
 ) -> Iterator[Candidate]:
-    first, last = int(np.floor(low)) + 1, int(np.ceil(high)) - 1
+    first, last = max(int(np.floor(low)) + 1, -512), min(int(np.ceil(high)) - 1, 511)
     near = [value for value in range(first, last + 1) if value and -256 <= weight[index] + value <= 255]
     if not near:
         return
