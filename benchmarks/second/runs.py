@@ -52,7 +52,12 @@ WHOLE = [
         "lif1",
     ),
     alone(
-        "sums lose two bits", B, Slip(sums=lambda now, a: (a >> 2) << 2, mask=s.layers(*CUBAS)), "bits", CUBAS, "cuba1"
+        "sums lose two bits",
+        B,
+        Slip(sums=lambda now, a: (a >> 2) << 2, mask=s.layers(*CUBAS)),
+        "lowest bit",
+        CUBAS,
+        "cuba1",
     ),
     alone("delay a step short", B, s.delay_of(lambda n: n - 1), "delay", ("delay", "meet"), "meet"),
     alone("delays are ignored", B, s.delay_of(lambda n: 0), "delay", ("delay", "meet"), "meet"),

@@ -28,14 +28,16 @@ SLACK = 64.0
 def one_weight(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """A single weight of one output."""
     seen = look(setup, layer, trace)
-    if seen is None or seen.spikes is None or seen.u is not None:
+    feeding = synapses(setup, layer)
+    # Recorded sums say more, but for what a shift to the right leaves of them.
+    if seen is None or seen.spikes is None or (seen.u is not None and all(n.weight_exp >= 0 for _, n in feeding)):
         return
     wrong = seen.of_due("spikes") != seen.spikes
     outputs = np.flatnonzero(wrong.reshape(*wrong.shape[:3], -1).any(axis=(0, 1, 3)))
     if len(outputs) != 1:
         return
     out = int(outputs[0])
-    for name, node in synapses(setup, layer):
+    for name, node in feeding:
         x = patches(node, seen.due.arriving[name][:, seen.window], out)
         x = x.reshape(*wrong.shape[:2], -1, x.shape[-1])
         x = x * float(1 << grid.STATE_BITS) * 2.0**node.weight_exp
@@ -46,22 +48,24 @@ def one_weight(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
                 found.append((high - low, j, low, high))
         for _, j, low, high in sorted(found, reverse=True)[:MOST]:
             index = (out, *(int(i) for i in np.unravel_index(j, node.weight.shape[1:])))
-            yield from _tries(setup, name, node.weight, index, low, high)
+            yield from _tries(setup, name, node.weight, index, (low, high), every=seen.u is not None)
 
 
 def _tries(
-    setup: Setup, name: str, weight: Array, index: tuple[int, ...], low: float, high: float
+    setup: Setup, name: str, weight: Array, index: tuple[int, ...], between: tuple[float, float], *, every: bool
 ) -> Iterator[Candidate]:
+    low, high = between
     first, last = max(int(np.floor(low)) + 1, -512), min(int(np.ceil(high)) - 1, 511)
     near = [value for value in range(first, last + 1) if value and -256 <= weight[index] + value <= 255]
     if not near:
         return
     middle = near[len(near) // 2]
-    for by in dict.fromkeys((middle, near[0], near[-1])):
+    chosen = near if every else (middle, near[0], near[-1])
+    for by in dict.fromkeys(chosen):
         changed = weight.copy()
         changed[index] += by
         about = f"{changed[index]}"
-        if len(near) > 1:
+        if len(near) > 1 and not every:
             about = f"between {weight[index] + near[0]} and {weight[index] + near[-1]}"
         text = f"{name}: 1 weight(s) differ: {list(index)} is {about} there, {weight[index]} here"
         yield Candidate(text, setup.with_node(name, weight=changed))

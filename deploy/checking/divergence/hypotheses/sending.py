@@ -73,9 +73,9 @@ def parts_of_a_neuron(setup: Setup, layer: str, trace: Trace) -> Iterator[Candid
     node = setup.network.neurons[layer]
     if not isinstance(node, GridNeuron):
         return
+    text = "current-order|the potential takes the current of the step before"
+    yield Candidate(text, setup.with_rules(layer, current_before=True))
     if node.has_current:
-        text = "current-order|the potential takes the current of the step before"
-        yield Candidate(text, setup.with_rules(layer, current_before=True))
         yield Candidate(
             "current-decay|the current has no memory (du 4095)", setup.with_node(layer, du=np.full_like(node.du, 4095))
         )

@@ -41,6 +41,9 @@ def _words(setup: Setup, name: str, here: Array, there: Array) -> str:
     for kind, text, variant in weight_variants(setup.network, name, here):
         if np.array_equal(variant, there):
             return f"{kind}|{name}: {text}"
+    low, high = int(there.min()), int(there.max())
+    if np.array_equal(here.clip(low, high), there):
+        return f"weight-clipped|{name}: the weights are clipped to {low} to {high}"
     for axis, what in ((0, "output"), (1, "input")):
         order = permutation(here, there, axis)
         if order is not None:
