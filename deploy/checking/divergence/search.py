@@ -204,7 +204,6 @@ def _together(setup: Setup, trace: Trace, layer: str, tried: list[_Tried]) -> It
     for one in sorted(tried, key=lambda one: int(one.left.sum())):
         kinds.setdefault(one.text, one)
     for one in list(kinds.values())[:CLOSEST]:
-        found = False
         for other in _try(one.setup.take(rows), few, layer):
             if other.left.any() or other.kind == one.kind:
                 continue
@@ -212,9 +211,6 @@ def _together(setup: Setup, trace: Trace, layer: str, tried: list[_Tried]) -> It
             left = _left(whole, trace, layer)
             if left is not None and not left.any():
                 yield _joined([one, other], whole, left)
-                found = True
-        if found:
-            return
 
 
 def _joined(parts: list[_Tried], setup: Setup, left: Array) -> _Tried:

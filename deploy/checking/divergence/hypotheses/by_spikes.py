@@ -33,6 +33,8 @@ def one_weight(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     if seen is None or seen.spikes is None or (seen.u is not None and all(n.weight_exp >= 0 for _, n in feeding)):
         return
     wrong = seen.of_due("spikes") != seen.spikes
+    if seen.u is not None:
+        wrong[: len(seen.u)] |= seen.of_due("u", len(seen.u)) != seen.u
     outputs = np.flatnonzero(wrong.reshape(*wrong.shape[:3], -1).any(axis=(0, 1, 3)))
     if len(outputs) != 1:
         return
