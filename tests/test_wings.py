@@ -18,8 +18,8 @@ FORBIDDEN = {
 ROOMS = {
     "ckd": ("errors", "files", "console", "config", "events", "data", "models", "runs", "method", "training"),
     "deploy": (
-        *("errors", "extras", "grid", "network", "passes", "traces", "formats", "runners", "mapping", "quantization"),
-        *("checking", "report", "commands"),
+        *("errors", "extras", "hdf5", "grid", "network", "passes", "traces", "formats", "runners", "mapping"),
+        *("quantization", "checking", "report", "commands"),
     ),
 }
 """A room imports only from rooms to its left. What stands here no more is a command, to the right of all rooms."""

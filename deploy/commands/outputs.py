@@ -3,15 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import h5py
-
-from deploy.errors import DAMAGED_HDF5, DeployError
+from deploy.errors import DeployError
+from deploy.hdf5 import Group, Kind, open_hdf5
 
 BEGINNINGS = {".onnx": b"\x08", ".html": b"<!doctype html>"}
 """How a file of each kind begins; of ONNX, with the number of its version (field 1 of a protocol buffer)."""
 
-HELD: dict[str, Callable[[h5py.File], bool]] = {
-    ".trace": lambda file: "ckd_trace" in file.attrs,
+HELD: dict[str, Callable[[Group], bool]] = {
+    ".trace": lambda file: "ckd_trace" in file.attributes,
     ".nir": lambda file: "node" in file,
     ".net": lambda file: "layer" in file,
 }
@@ -49,9 +48,8 @@ def _is_kind(path: Path, kind: str) -> bool:
         with path.open("rb") as file:
             return file.read(len(BEGINNINGS[kind])) == BEGINNINGS[kind]
     try:
-        with h5py.File(path, "r") as file:
-            return HELD[kind](file)
-    except DAMAGED_HDF5:
+        return HELD[kind](open_hdf5(path, Kind("an HDF5 file", DeployError, "give another name")))
+    except DeployError:
         return False
 
 

@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ckd.files import one_line
 from deploy.errors import DeployError, ModelError
 from deploy.formats.model_file import ModelFile
 from deploy.network import Network
@@ -73,9 +74,8 @@ def load(
     try:
         return _function(known.read)(path, **said)
     except DeployError as error:
-        if str(path) in str(error):
-            raise
-        raise type(error)(f"{path}: {error}") from error
+        said_of = str(error) if str(path) in str(error) else f"{path}: {error}"
+        raise type(error)(one_line(said_of)) from error
 
 
 def load_network(path: Path | str, **said: Any) -> Network:

@@ -15,6 +15,7 @@ from ckd.events import Binning
 from deploy.errors import ModelError, shown
 from deploy.network import Network
 from deploy.network.parameters import ParameterChange
+from deploy.traces.sound import binning_from
 
 FORMAT_VERSION = 1
 
@@ -62,17 +63,26 @@ def from_metadata(metadata: Mapping[str, Any]) -> FileInfo:
     if version is None:
         return FileInfo(dt=_step(metadata.get("dt")))
     try:
-        binning = json.loads(metadata.get("binning", "null"))
+        binning = from_json(metadata.get("binning", "null"))
         return FileInfo(
             dt=_step(metadata["dt"]),
             chip=_text(metadata["grid"]) if "grid" in metadata else None,
-            binning=None if binning is None else Binning(**binning),
+            binning=None if binning is None else binning_from(binning),
             classes=_texts(metadata.get("classes", "[]")),
             node_order=_texts(metadata["node_order"]),
-            report=tuple(ParameterChange(**change) for change in json.loads(metadata.get("report", "[]"))),
+            report=tuple(map(_change, from_json(metadata.get("report", "[]")))),
         )
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         raise ModelError(f"metadata: cannot be read ({error!r:.60}); export the network again") from error
+
+
+def _change(said: Any) -> ParameterChange:
+    change = ParameterChange(**said)
+    numbers = (change.before, change.after, change.largest_change, change.relative_change)
+    _text(change.node), _text(change.parameter), _text(change.note)
+    if not all(type(n) in (int, float) for n in (*numbers, change.saturated, change.count)):
+        raise TypeError(f"numbers expected, not {shown(said)}")
+    return change
 
 
 def _step(dt: Any) -> float | None:
@@ -90,4 +100,12 @@ def _text(value: Any) -> str:
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(_text(item) for item in json.loads(_text(value)))
+    return tuple(_text(item) for item in from_json(value))
+
+
+def from_json(text: Any) -> Any:
+    """What a JSON text of a file says. Raises TypeError or ValueError where it is none, or nested without end."""
+    try:
+        return json.loads(_text(text))
+    except RecursionError:
+        raise ValueError("brackets in brackets") from None

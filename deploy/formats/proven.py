@@ -12,9 +12,11 @@ import h5py
 import numpy as np
 
 from ckd.files import write_together
-from deploy.errors import DAMAGED_HDF5, TraceError
+from deploy.errors import DeployError, TraceError
 from deploy.formats.files import save
+from deploy.hdf5 import open_hdf5
 from deploy.network import Network
+from deploy.traces.storage import TRACE
 from deploy.traces.trace import Trace, load_trace
 
 ATTRIBUTE = "models"
@@ -59,9 +61,8 @@ def proves_the_same(path: Path, trace: Trace) -> bool:
 def _named(trace: Path) -> dict[str, str]:
     """What a trace file says of its models; nothing where it says nothing that can be read."""
     try:
-        with h5py.File(trace, "r") as file:
-            found = json.loads(str(file.attrs.get(ATTRIBUTE, "{}")))
-    except DAMAGED_HDF5:
+        found = json.loads(str(open_hdf5(trace, TRACE).attributes.get(ATTRIBUTE, "{}")))
+    except (DeployError, ValueError, RecursionError):
         return {}
     valid = isinstance(found, dict) and all(isinstance(digest, str) for digest in found.values())
     return {name: digest for name, digest in found.items() if name == Path(name).name} if valid else {}

@@ -10,8 +10,7 @@ flipped bit is a damaged file, not another run. Version 3, which had none, is re
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -22,9 +21,11 @@ import numpy as np
 
 from ckd.files import write_then_rename
 from deploy.errors import DAMAGED_HDF5, TraceError
+from deploy.hdf5 import Dataset, Group, Kind, open_hdf5
 from deploy.network import Array, Shape
 from deploy.traces.layers import KINDS, LayerRecord, as_spikes
 
+TRACE = Kind("a trace file", TraceError, "record it again")
 FORMAT_VERSION = 4
 UNCHECKED = 3
 """A version without checksums that is still read."""
@@ -59,38 +60,39 @@ def read(path: Path) -> Contents:
     """Open a trace.
 
     Raises:
-        TraceError: missing, or of another version; and whatever h5py and json raise of a damaged file.
+        TraceError: missing, damaged, or of another version.
+        DAMAGED_HDF5, AttributeError: its metadata make no sense.
     """
     if not path.is_file():
         raise TraceError(
             f"{path}: no such trace; ckd-export writes one beside the model, ckd-deploy run --trace another"
         )
-    with h5py.File(path, "r") as file:
-        version = file.attrs.get("ckd_trace")
-        if version is None:
-            raise TraceError(f"{path}: an HDF5 file, but no trace; give a .trace file")
-        if version not in (UNCHECKED, FORMAT_VERSION):
-            raise TraceError(f"{path}: trace version {version}, this is version {FORMAT_VERSION}; export it again")
-        text, checked = str(file.attrs["meta"]), version != UNCHECKED
-        if checked and zlib.crc32(text.encode()) != file.attrs["crc32"]:
-            raise TraceError(f"{path}: its metadata are damaged (their checksum differs); record it again")
-        meta: dict[str, Any] = json.loads(text)
-        offsets, overflows = meta.pop("shifts"), meta.pop("overflows")
-        if checked:
-            kept, holds = meta.pop("kept"), meta.pop("holds")
-        else:
-            kept = {name: [kind for kind in KINDS if f"layers/{name}/{kind}" in file] for name in offsets}
-            holds = [name for name in ("labels", "predictions", "frames") if name in file]
-            meta = {name: value for name, value in meta.items() if name not in ("kept", "holds")}
-        whole: dict[str, Any] = {name: _value(path, _dataset(file, name), checked) for name in holds}
-        layers = {
-            name: LayerRecord(
-                **{kind: _stored(path, file, name, kind, checked) for kind in kept[name]},
-                offset=offset,
-                overflows=overflows.get(name, 0),
-            )
-            for name, offset in offsets.items()
-        }
+    root = open_hdf5(path, TRACE)
+    version = root.attributes.get("ckd_trace")
+    if version is None:
+        raise TraceError(f"{path}: an HDF5 file, but no trace; give a .trace file")
+    if version not in (UNCHECKED, FORMAT_VERSION):
+        raise TraceError(f"{path}: trace version {version}, this is version {FORMAT_VERSION}; export it again")
+    text, checked = str(root.attributes["meta"]), version != UNCHECKED
+    if checked and zlib.crc32(text.encode()) != root.attributes["crc32"]:
+        raise TraceError(f"{path}: its metadata are damaged (their checksum differs); record it again")
+    meta: dict[str, Any] = json.loads(text)
+    offsets, overflows = meta.pop("shifts"), meta.pop("overflows")
+    if checked:
+        kept, holds = meta.pop("kept"), meta.pop("holds")
+    else:
+        kept = {name: [kind for kind in KINDS if f"layers/{name}/{kind}" in root] for name in offsets}
+        holds = [name for name in ("labels", "predictions", "frames") if name in root]
+        meta = {name: value for name, value in meta.items() if name not in ("kept", "holds")}
+    whole: dict[str, Any] = {name: _value(path, _dataset(root, name), checked) for name in holds}
+    layers = {
+        name: LayerRecord(
+            **{kind: _stored(path, root, name, kind, checked) for kind in kept[name]},
+            offset=offset,
+            overflows=overflows.get(name, 0),
+        )
+        for name, offset in offsets.items()
+    }
     return meta, whole, layers
 
 
@@ -104,43 +106,43 @@ class _InFile:
     shape: Shape
     packed: bool
     checked: bool
+    found: Dataset
 
     def read(self) -> Array:
-        with self._opened() as dataset:
-            value = _value(self.path, dataset, self.checked)
+        value = self._read(_value)
+        try:
             return as_spikes(value) if self.kind == "spikes" else value
+        except TraceError as error:
+            raise TraceError(f"{self.path}: {self.layer}: {error}") from None
 
     def read_bits(self) -> Array | None:
-        if not self.packed:
-            return None
-        with self._opened() as dataset:
-            return _raw(self.path, dataset, self.checked)
+        return self._read(_raw) if self.packed else None
 
-    @contextmanager
-    def _opened(self) -> Iterator[h5py.Dataset]:
+    def _read(self, how: Callable[[Path, Dataset, bool], Array]) -> Array:
+        """The array; that of the file as it is now, where the trace was written anew since it was opened."""
+        dataset = self.found
         try:
-            with h5py.File(self.path, "r") as file:
-                yield _dataset(file, f"layers/{self.layer}/{self.kind}")
-        except TraceError as error:
-            raise error if str(self.path) in str(error) else TraceError(f"{self.path}: {self.layer}: {error}") from None
+            if not dataset.unchanged:
+                dataset = _dataset(open_hdf5(self.path, TRACE), f"layers/{self.layer}/{self.kind}")
+                if (_packed_shape(dataset) or dataset.shape) != self.shape:
+                    raise ValueError("the trace is another one by now")
+            return how(self.path, dataset, self.checked)
         except DAMAGED_HDF5 as error:
             raise TraceError(
                 f"{self.path}: {self.layer}: {self.kind} cannot be read ({error}); record it again"
             ) from None
 
 
-def _stored(path: Path, file: h5py.File, layer: str, kind: str, checked: bool) -> _InFile:
-    dataset = _dataset(file, f"layers/{layer}/{kind}")
+def _stored(path: Path, root: Group, layer: str, kind: str, checked: bool) -> _InFile:
+    dataset = _dataset(root, f"layers/{layer}/{kind}")
     packed = _packed_shape(dataset)
-    if packed is not None and dataset.shape != (*packed[:2], -(-prod(packed[2:]) // 8)):
-        raise TraceError(f"{path}: {layer}: {kind} is of shape {dataset.shape}, for {packed}; record it again")
-    return _InFile(path, layer, kind, packed or dataset.shape, packed is not None, checked)
+    return _InFile(path, layer, kind, packed or dataset.shape, packed is not None, checked, dataset)
 
 
-def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
-    dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset):
-        raise TypeError(f"{name} is no data set")
+def _dataset(root: Group, name: str) -> Dataset:
+    dataset = root[name]
+    if not isinstance(dataset, Dataset) or dataset.dtype == "text":
+        raise TypeError(f"{name} is no data set of numbers")
     return dataset
 
 
@@ -154,32 +156,41 @@ def _write(group: h5py.Group, name: str, values: Array, *, as_bits: bool) -> Non
         packed = np.packbits(np.asarray(values, bool).reshape(*values.shape[:2], -1), axis=-1)
         dataset = group.create_dataset(name, data=packed)
         dataset.attrs["shape"] = values.shape
-    else:
-        packed = values
-        dataset = group.create_dataset(name, data=values, **_compression(values))
-    dataset.attrs["crc32"] = _checksum(packed, _packed_shape(dataset))
+        dataset.attrs["crc32"] = _checksum(packed, values.shape)
+        return
+    dataset = group.create_dataset(name, data=values, **_compression(values))
+    dataset.attrs["crc32"] = _checksum(values, None)
 
 
-def _packed_shape(dataset: h5py.Dataset) -> Shape | None:
-    """The shape that packed counts had; None of anything else."""
-    shape: Any = dataset.attrs.get("shape")
-    return None if shape is None else tuple(int(n) for n in shape)
+def _packed_shape(dataset: Dataset) -> Shape | None:
+    """The shape that packed counts had; None of anything else.
+
+    Raises:
+        ValueError: a shape that the bits do not have.
+    """
+    if "shape" not in dataset.attributes:
+        return None
+    said: Any = dataset.attributes["shape"]
+    shape = tuple(said) if isinstance(said, list) and all(type(n) is int and n >= 0 for n in said) else ()
+    if len(shape) < 2 or dataset.shape != (*shape[:2], -(-prod(shape[2:]) // 8)) or dataset.dtype != "|u1":
+        raise ValueError(f"{dataset.name}: bits of shape {dataset.shape} for a shape of {said}")
+    return shape
 
 
-def _value(path: Path, dataset: h5py.Dataset, checked: bool) -> Array:
+def _value(path: Path, dataset: Dataset, checked: bool) -> Array:
     """What `_write` wrote."""
     value, shape = _raw(path, dataset, checked), _packed_shape(dataset)
     return value if shape is None else np.unpackbits(value, axis=-1, count=prod(shape[2:])).reshape(shape)
 
 
-def _raw(path: Path, dataset: h5py.Dataset, checked: bool) -> Array:
+def _raw(path: Path, dataset: Dataset, checked: bool) -> Array:
     """The array as it lies in the file.
 
     Raises:
         TraceError: it is not what was written.
     """
-    value: Array = dataset[()]
-    if checked and _checksum(value, _packed_shape(dataset)) != dataset.attrs["crc32"]:
+    value: Array = dataset.read()
+    if checked and _checksum(value, _packed_shape(dataset)) != dataset.attributes["crc32"]:
         raise TraceError(f"{path}: {dataset.name} is damaged (its checksum differs); record it again")
     return value
 

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from ckd.events import Binning
+from ckd.files import one_line
 from deploy.errors import DAMAGED_HDF5, TraceError
 from deploy.network import Array
 from deploy.traces import storage
 from deploy.traces.layers import LayerRecord, join_layers
+from deploy.traces.sound import binning_from, require_sound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,15 +145,18 @@ def load_trace(path: Path | str) -> Trace:
     path = Path(path)
     try:
         meta, whole, layers = storage.read(path)
-        binning = meta.pop("binning")
         if "predictions" not in whole:
             raise TraceError("it holds no predictions")
+        require_sound(meta, whole, layers)
+        binning = meta.pop("binning")
         meta["names"], meta["classes"] = tuple(meta["names"]), tuple(meta["classes"])
-        return Trace(layers=layers, binning=binning and Binning(**binning), **whole, **meta)
+        return Trace(layers=layers, binning=binning and binning_from(binning), **whole, **meta)
     except TraceError as error:
-        raise error if str(path) in str(error) else TraceError(f"{path}: {error}; record it again") from error
-    except (*DAMAGED_HDF5, AttributeError) as error:
-        raise TraceError(f"{path}: not a trace file, or a damaged one ({error}); record it again") from error
+        text = str(error) if str(path) in str(error) else f"{path}: {error}; record it again"
+        raise TraceError(one_line(text)) from error
+    except (*DAMAGED_HDF5, AttributeError, ArithmeticError) as error:
+        reason = one_line(f"{error or type(error).__name__}")
+        raise TraceError(f"{path}: not a trace file, or a damaged one ({reason}); record it again") from error
 
 
 def join_traces(parts: Sequence[Trace], **metadata: Any) -> Trace:

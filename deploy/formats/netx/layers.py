@@ -1,18 +1,18 @@
 """The layers of a netx file as lava-dl 0.6.0 writes them (`export_hdf5`, slayer/block/base.py): types, then numbers."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
-from deploy.errors import DAMAGED_HDF5, ModelError, UnsupportedError, listed, shown
+from deploy.errors import ModelError, UnsupportedError, listed, shown
+from deploy.hdf5 import Dataset, Group, Kind, open_hdf5
 from deploy.network import Array, Pair, Shape
 
+NETX = Kind("an HDF5 file", ModelError, "export the network again", max_bytes=4 << 30)
 LARGEST = 1 << 28
 """Numbers of a dataset; a file that claims more is damaged."""
 
@@ -32,7 +32,7 @@ class Layer:
 
     index: int
     kind: str
-    group: h5py.Group
+    group: Group
 
     @property
     def name(self) -> str:
@@ -48,11 +48,11 @@ class Layer:
             ModelError: it is missing, or holds something else.
         """
         dataset = self.group.get(key)
-        if not isinstance(dataset, h5py.Dataset):
+        if not isinstance(dataset, Dataset):
             raise ModelError(f"{self.name}: has no {key!r}, which a layer of type {self.kind!r} needs")
-        if prod(dataset.shape or ()) > LARGEST:
+        if prod(dataset.shape) > LARGEST:
             raise ModelError(f"{self.name}: {key} claims a shape of {dataset.shape}; the file is damaged")
-        values = np.asarray(dataset[()])
+        values = np.asarray(dataset.read())
         if values.dtype.kind not in "iufb" or not np.isfinite(values).all():
             raise ModelError(f"{self.name}: {key} holds {values.dtype} {shown(values)}; whole numbers are expected")
         whole = np.rint(values.astype(np.float64))
@@ -92,27 +92,22 @@ class Layer:
         return _text(self.group.get("neuron/type")) if "neuron" in self else None
 
 
-@contextmanager
-def open_layers(path: Path) -> Iterator[tuple[list[Layer], dict[str, Any]]]:
+def open_layers(path: Path) -> tuple[list[Layer], Mapping[str, Any]]:
     """The layers of a file in their order, and the file's attributes. What cannot be read is told before any number is.
 
     Raises:
         ModelError: no netx file, or a damaged one.
         UnsupportedError: a layer or a neuron that the grid does not have, by name.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            attributes = {key: value.item() if hasattr(value, "item") else value for key, value in file.attrs.items()}
-            layers = _layers(path, file.get("layer"))
-            for layer in layers:
-                _refuse_unknown(layer)
-            yield layers, attributes
-    except DAMAGED_HDF5 as error:
-        raise ModelError(f"{path}: not an HDF5 file, or a damaged one ({error}); export the network again") from error
+    root = open_hdf5(path, NETX)
+    layers = _layers(path, root.get("layer"))
+    for layer in layers:
+        _refuse_unknown(layer)
+    return layers, root.attributes
 
 
 def _layers(path: Path, group: Any) -> list[Layer]:
-    if not isinstance(group, h5py.Group) or not len(group):
+    if not isinstance(group, Group) or not len(group):
         raise ModelError(f"{path}: not a netx file (it has no layers); lava-dl's export_hdf5 writes one")
     if set(group) != {str(i) for i in range(len(group))}:
         raise ModelError(f"{path}: its layers are called {shown(list(group))}; netx counts them from 0 on")
@@ -120,13 +115,13 @@ def _layers(path: Path, group: Any) -> list[Layer]:
 
 
 def _layer(index: int, group: Any) -> Layer:
-    if not isinstance(group, h5py.Group):
+    if not isinstance(group, Group):
         raise ModelError(f"layer{index}: is no group of datasets; the file is damaged")
     return Layer(index, _text(group.get("type")), group)
 
 
 def _refuse_unknown(layer: Layer) -> None:
-    complex_weights = any(isinstance(layer.group.get(key), h5py.Group) for key in ("weight", "weight_rec"))
+    complex_weights = any(isinstance(layer.group.get(key), Group) for key in ("weight", "weight_rec"))
     if complex_weights or layer.kind == "dense_comp":
         raise UnsupportedError(f"{layer.name}: has complex weights, those of RF neurons; the grid knows {_known()}")
     if layer.kind not in KINDS:
@@ -152,7 +147,7 @@ def _refuse_unread(layer: Layer) -> None:
     """Parameters that nobody here knows could change the spikes: those of neurons, and whatever resets a state."""
     odd = [key for key in map(str, layer.group) if "reset" in key.lower()]
     neuron = layer.group.get("neuron")
-    if isinstance(neuron, h5py.Group):
+    if isinstance(neuron, Group):
         odd += [f"neuron/{key}" for key in neuron if key not in NEURON_KEYS]
     if odd:
         name = shown(odd[0])[1:-1]
@@ -165,6 +160,5 @@ def _known() -> str:
 
 def _text(dataset: Any) -> str:
     """A string as lava-dl writes it: alone, or as an array of one."""
-    value = dataset[()] if isinstance(dataset, h5py.Dataset) else b""
-    value = np.ravel(value)[0] if np.size(value) else b""
-    return value.decode("ascii", "replace") if isinstance(value, bytes) else ""
+    values = np.ravel(dataset.read()) if isinstance(dataset, Dataset) and dataset.dtype == "text" else []
+    return str(values[0]) if len(values) else ""

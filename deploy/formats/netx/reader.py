@@ -1,6 +1,5 @@
 """`read`: a netx file of lava-dl, or one that `write_netx` made, as a network on the grid."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from deploy import grid
 from deploy.errors import ModelError, UnsupportedError, shown
 from deploy.formats.binning import binning_of
-from deploy.formats.metadata import from_metadata
+from deploy.formats.metadata import from_json, from_metadata
 from deploy.formats.netx.chain import Chain
 from deploy.formats.netx.layers import open_layers
 from deploy.formats.netx.origin import NetxNetwork
@@ -45,11 +44,11 @@ def read(
         UnsupportedError: a layer, neuron or parameter that the grid does not have; another reset.
         GridError: weights that are not on the grid.
     """
-    with open_layers(path) as (layers, attributes):
-        graph = Chain(last=max((layer.index for layer in layers if layer.kind != "flatten"), default=0))
-        for layer in layers:
-            graph.add_layer(layer)
-        graph.add("output", Output())
+    layers, attributes = open_layers(path)
+    graph = Chain(last=max((layer.index for layer in layers if layer.kind != "flatten"), default=0))
+    for layer in layers:
+        graph.add_layer(layer)
+    graph.add("output", Output())
     if dt is not None and not 0 < dt < float("inf"):
         raise ModelError(f"dt (={dt}) must be a positive number of seconds")
     if reset not in (None, "zero") or reset_delay:
@@ -85,9 +84,9 @@ def _named(network: Network, names: tuple[str, ...]) -> Network:
 def _scale_bits(attributes: Mapping[str, Any], network: Network) -> dict[str, int]:
     """By layer, the k with which its integers are written as floats, w / 2^k."""
     try:
-        said = {name: int(k) for name, k in json.loads(attributes.get("scale_bits", "{}")).items()}
+        said: dict[str, Any] = dict(from_json(attributes.get("scale_bits", "{}")).items())
     except (TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"metadata: cannot be read ({error!r:.60}); export the network again") from error
-    if any(abs(k) > grid.STATE_BITS + grid.DECAY_BITS for k in said.values()):
+    if any(type(k) is not int or abs(k) > grid.STATE_BITS + grid.DECAY_BITS for k in said.values()):
         raise ModelError(f"metadata: scales {shown(said)} that no layer has; export the network again")
     return {name: said.get(name, SCALE_BITS) for name in network.neurons}

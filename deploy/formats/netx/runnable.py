@@ -30,11 +30,11 @@ def what_netx_runs(path: Path) -> Runnable:
         ModelError, UnsupportedError: as `read`; a layer or a parameter that netx has not.
         GridError: weights that it would change.
     """
-    with open_layers(path) as (layers, _):
-        for layer in layers:
-            _refuse(layer)
-        count = sum(layer.kind != "average" for layer in layers)
-        return Runnable(layers=count, image=layers[0].kind == "input" and layers[0].neuron_type() is not None)
+    layers, _ = open_layers(path)
+    for layer in layers:
+        _refuse(layer)
+    count = sum(layer.kind != "average" for layer in layers)
+    return Runnable(layers=count, image=layers[0].kind == "input" and layers[0].neuron_type() is not None)
 
 
 def _refuse(layer: Layer) -> None:

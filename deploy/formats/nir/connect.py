@@ -38,7 +38,7 @@ def check_connections(nodes: Mapping[str, nir.NIRNode], edges: Iterable[Edge]) -
             )
     stuck = {name for name, node in nodes.items() if not _takes_time(node)}
     while True:
-        free = {name for name in stuck if not any(b == name and a in stuck for a, b in edges)}
+        free = stuck - {target for source, target in edges if source in stuck}
         if not free:
             break
         stuck -= free

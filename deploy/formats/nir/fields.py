@@ -79,6 +79,8 @@ def _floats(place: str, field: str, value: Any, *, infinite: bool) -> Array:
         numbers = numbers.astype(np.float64)
     if not (np.isfinite(numbers) | (infinite & np.isinf(numbers))).all():
         raise ModelError(f"{place}: {field} holds values that are infinite or not a number; train again")
+    if np.any(np.abs(numbers[np.isfinite(numbers)]) > np.finfo(np.float32).max):
+        raise ModelError(f"{place}: {field} holds values beyond float32, {np.finfo(np.float32).max:.3g}; rescale them")
     return numbers
 
 

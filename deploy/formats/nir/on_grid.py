@@ -32,7 +32,7 @@ def decode_synapse(
     """The integer weights, their exponent, and the bias in units of the state (0 where there is none)."""
     k, weight_exp = int(metadata["scale_bits"]), int(metadata["weight_exp"])
     whole = scales.integers(name, "weight", weight.astype(np.float64) * 2.0 ** (k - weight_exp))
-    values = scales.restore(name, metadata["arrays"], {"weight": whole})
+    values = scales.restore(name, metadata.get("arrays"), {"weight": whole})
     state = np.zeros(()) if bias is None else bias.astype(np.float64) * scales.state_units(k)
     return values["weight"], weight_exp, scales.integers(name, "bias", state)
 
@@ -95,7 +95,7 @@ def decode_neuron(name: str, node: nir.NIRNode, bias: Array, dt: float) -> GridN
     if hasattr(node, "v_threshold"):
         threshold: Array = node.v_threshold  # pyright: ignore
         values["vth"] = scales.integers(name, "v_threshold", threshold.astype(np.float64) * 2.0**k)
-    values = scales.restore(name, node.metadata["arrays"], values)
+    values = scales.restore(name, node.metadata.get("arrays"), values)
     on_grid = GridNeuron(shape=shape, du=values["du"], dv=values["dv"], vth=values.get("vth"), bias=values["bias"])
     return resets.apply(name, on_grid, resets.said(name, node.metadata) or resets.Reset(), node.metadata)
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.errors import GridError, ModelError
+from deploy.formats.metadata import from_json
 from deploy.grid import DECAY_ONE, STATE_BITS
 from deploy.network import Array, Shape
 
@@ -84,7 +85,7 @@ def restore(name: str, text: Any, values: Mapping[str, Array]) -> dict[str, Arra
     An array that no longer fits its compact shape (someone edited single neurons) stays full.
     """
     try:
-        forms: dict[str, tuple[str, list[int]]] = json.loads(str(text))
+        forms: dict[str, tuple[str, list[int]]] = from_json(text)
         return {key: _compact(_typed(full, forms[key][0]), tuple(forms[key][1])) for key, full in values.items()}
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise ModelError(f"{name}: its metadata is damaged ({error!r:.60}); export the network again") from error

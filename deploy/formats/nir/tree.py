@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from deploy.errors import ModelError, UnsupportedError
-from deploy.formats.nir.guard import check_file, opened
+from deploy.formats.nir.guard import checked
+from deploy.hdf5 import Group
 
 Tree = dict[str, Any]
+
+MAX_EDGES = 1 << 20
+"""That one end of a subgraph may stand for."""
 
 
 @dataclass
@@ -28,12 +31,10 @@ class FlatGraph:
 
 def load_graph(path: Path) -> FlatGraph:
     """Read a .nir file. Raises ModelError where it is broken, hostile, or no graph."""
-    check_file(path)
-    with opened(path) as file:
-        node = file["node"]
-        if not isinstance(node, h5py.Group) or "nodes" not in node:
-            raise ModelError(f"{path}: holds a single NIR node, not a graph; wrap it into nir.NIRGraph")
-        tree = _to_dict(node)
+    node = checked(path)["node"]
+    if not isinstance(node, Group) or "nodes" not in node:
+        raise ModelError(f"{path}: holds a single NIR node, not a graph; wrap it into nir.NIRGraph")
+    tree = _to_dict(node)
     _require_graph(tree, str(path))
     flat = FlatGraph(metadata=_metadata(tree))
     doors = _collect(tree, "", flat)
@@ -41,12 +42,8 @@ def load_graph(path: Path) -> FlatGraph:
     return flat
 
 
-def _to_dict(group: h5py.Group) -> Tree:
-    return {name: _to_dict(item) if isinstance(item, h5py.Group) else _value(item[()]) for name, item in group.items()}  # pyright: ignore
-
-
-def _value(value: Any) -> Any:
-    return value.decode("utf8", "replace") if isinstance(value, bytes) else value
+def _to_dict(group: Group) -> Tree:
+    return {name: _to_dict(item) if isinstance(item, Group) else item.read() for name, item in group.items()}
 
 
 def _metadata(tree: Tree) -> Tree:
@@ -98,7 +95,7 @@ def _edges(raw: Any, prefix: str) -> list[tuple[str, str]]:
         return []
     if edges.ndim != 2 or edges.shape[1] != 2:
         raise ModelError(f"{prefix or 'graph'}: edges of shape {edges.shape} where (n, 2) is expected")
-    return [(str(_value(a)), str(_value(b))) for a, b in edges]
+    return [(str(a), str(b)) for a, b in edges]
 
 
 def _only(graph: Tree, kind: str, name: str) -> str:
@@ -111,7 +108,10 @@ def _only(graph: Tree, kind: str, name: str) -> str:
 def _remove_doors(flat: FlatGraph, doors: list[str]) -> None:
     for door in doors:
         targets = [b for a, b in flat.edges if a == door]
-        if not targets or not any(b == door for _, b in flat.edges):
+        sources = sum(b == door for _, b in flat.edges)
+        if len(targets) * sources > MAX_EDGES:
+            raise ModelError(f"{door}: joins {sources} nodes to {len(targets)}; at most {MAX_EDGES} edges are read")
+        if not targets or not sources:
             raise ModelError(f"{door}: this end of a subgraph is not connected; connect it or remove the subgraph")
         flat.edges = [(a, target) for a, b in flat.edges if a != door for target in (targets if b == door else [b])]
         del flat.nodes[door]

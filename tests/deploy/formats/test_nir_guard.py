@@ -14,7 +14,7 @@ import deploy
 from deploy.errors import DeployError, ModelError
 from deploy.formats.netx import fit_to_netx
 from deploy.formats.nir import read_nir, write_nir
-from deploy.formats.nir.guard import check_file
+from deploy.formats.nir.guard import checked
 from tests.builders import small_network
 from tests.deploy.formats.nir_graphs import DT, chain, conv2d, cuba, lif, reread
 from tests.deploy.formats.test_nir_roundtrip import small
@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_sound_file_passes(path: Path) -> None:
-    check_file(path)
+    assert set(checked(path)) == {"node", "version"}
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_bomb_is_refused_without_the_memory_it_asks_for(path: Path) -> None:
 
 
 def test_too_many_objects_are_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deploy.formats.nir.guard.MAX_OBJECTS", 5)
+    monkeypatch.setattr("deploy.hdf5.limits.MAX_OBJECTS", 5)
     with pytest.raises(ModelError, match="more than 5 objects"):
         read_nir(path, dt=DT)
 

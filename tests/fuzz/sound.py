@@ -1,0 +1,71 @@
+"""Sound files to damage: of every kind, as h5py lays them out by default and as its latest version does."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import nir
+import numpy as np
+
+import deploy
+from deploy.formats.netx import fit_to_netx
+from deploy.runners import integer
+from tests.builders import small_frames, small_network
+from tests.deploy.formats.netx_files import conv, dense, layer, write_layers
+from tests.deploy.formats.nir_graphs import DT, chain, conv2d, cuba, lif
+from tests.deploy.formats.test_nir_roundtrip import small
+
+
+def _foreign(path: Path) -> None:
+    """A graph of another tool, written by the nir package."""
+    rng = np.random.default_rng(0)
+    nodes = {
+        "conv": conv2d(rng.normal(size=(2, 2, 3, 3)).astype(np.float32), (6, 6), stride=(1, 1), dilation=(1, 1)),
+        "lif": lif((2, 4, 4)),
+        "pool": nir.SumPool2d(kernel_size=np.array([2, 2]), stride=np.array([2, 2]), padding=np.array([0, 0])),
+        "flat": nir.Flatten({"input": np.array([2, 2, 2])}, 0, -1),
+        "delay": nir.Delay(np.full(8, DT, np.float32)),
+        "scale": nir.Scale(np.ones(8, np.float32)),
+        "fc": nir.Affine(np.ones((4, 8), np.float32), np.ones(4, np.float32)),
+        "cuba": cuba((4,)),
+    }
+    nir.write(path, chain((2, 6, 6), nodes, (4,)))
+
+
+def _lava_dl(path: Path) -> None:
+    """Layers of plain values as lava-dl writes them."""
+    rng = np.random.default_rng(0)
+    weight, flat = rng.integers(-40, 60, (2, 1, 3, 3)) * 2, rng.integers(-40, 60, (3, 32)) * 2
+    write_layers(
+        path, layer("input", (1, 6, 6)), conv(weight, (2, 4, 4)), layer("flatten", (32,)), dense(flat, delay=[0, 1, 2])
+    )
+
+
+def _trace(path: Path) -> None:
+    trace = integer.run(small_network(), small_frames(), states=2, digests=True)
+    trace.labeled(np.arange(9) % 3, tuple(map(str, range(9)))).save(path)
+
+
+SOUND: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "nir": (".nir", lambda path: deploy.save(small(), path)),
+    "foreign nir": (".nir", _foreign),
+    "net": (".net", lambda path: deploy.save(fit_to_netx(small_network()), path)),
+    "lava-dl net": (".net", _lava_dl),
+    "trace": (".trace", _trace),
+}
+
+
+def write_sound(folder: Path) -> dict[str, Path]:
+    """Every kind of file in both layouts."""
+    files: dict[str, Path] = {}
+    for name, (ending, write) in SOUND.items():
+        files[name] = folder / f"{name.replace(' ', '_')}{ending}"
+        write(files[name])
+        latest = folder / f"latest_{files[name].name}"
+        with h5py.File(files[name], "r") as old, h5py.File(latest, "w", libver="latest") as new:
+            for key in old:
+                old.copy(key, new)
+            for key, value in old.attrs.items():
+                new.attrs[key] = value
+        files[f"{name}, latest layout"] = latest
+    return files
