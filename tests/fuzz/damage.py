@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,8 @@ def _json(file: h5py.File, rng: random.Random) -> str:
     at = rng.randrange(len(parts))
     parts[at] = rng.choice(('"x",', "-1,", "1e400,", "null,", "[],", "{},", "99999999999999999999,", "2.5}", "true,"))
     attributes[name] = " ".join(parts)
+    if "crc32" in attributes and name == "meta" and rng.random() < 0.8:  # a stranger writes its checksum, too
+        attributes["crc32"] = zlib.crc32(str(attributes[name]).encode())
     return f"{name}: word {at} is {parts[at]}"
 
 

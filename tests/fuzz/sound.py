@@ -46,12 +46,20 @@ def _trace(path: Path) -> None:
     trace.labeled(np.arange(9) % 3, tuple(map(str, range(9)))).save(path)
 
 
+def _old_trace(path: Path) -> None:
+    """Of version 3, which has no checksums that would refuse most of the damage at once."""
+    _trace(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["ckd_trace"] = 3
+
+
 SOUND: dict[str, tuple[str, Callable[[Path], None]]] = {
     "nir": (".nir", lambda path: deploy.save(small(), path)),
     "foreign nir": (".nir", _foreign),
     "net": (".net", lambda path: deploy.save(fit_to_netx(small_network()), path)),
     "lava-dl net": (".net", _lava_dl),
     "trace": (".trace", _trace),
+    "old trace": (".trace", _old_trace),
 }
 
 
