@@ -76,7 +76,10 @@ def _line(text: Any) -> str:
 def _process() -> subprocess.Popen[bytes]:
     """The process that looks through files; a new one where the last one broke off."""
     running = _running.get(os.getpid())
-    if running is None or running.poll() is not None:
+    if running is not None and running.poll() is not None:
+        _end(running)
+        running = None
+    if running is None:
         running = subprocess.Popen(
             [sys.executable, "-P", str(LOOK_THROUGH)],
             cwd=LOOK_THROUGH.parent,

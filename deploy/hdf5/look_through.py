@@ -203,11 +203,10 @@ class Walk:
         simple = self.plain and kind == h5py.h5t.py_create(data.dtype, logical=True) and data.nbytes > 0
         if simple and form == h5py.h5d.CONTIGUOUS and data.id.get_offset() is not None:
             return {"offset": data.id.get_offset()}
-        whole = [-(-n // step) for n, step in zip(data.shape, data.chunks or data.shape, strict=True)]
         if simple and form == h5py.h5d.CHUNKED and filters in ([], [1], [2], [2, 1]):
             chunks: list[Any] = []
             data.id.chunk_iter(chunks.append)
-            if len(chunks) == prod(whole):
+            if len(chunks) == prod(-(-n // step) for n, step in zip(data.shape, data.chunks, strict=True)):
                 rows = [(*chunk.chunk_offset, chunk.byte_offset, chunk.size, chunk.filter_mask) for chunk in chunks]
                 table = self.carry(np.array(rows, "<i8"), where)
                 return {"table": table, "chunks": data.chunks, "filters": filters}

@@ -12,6 +12,7 @@ differs within a channel, it is a leak potential: v_leak = b / 2^(k + 6) * 4096 
 
 import json
 from collections.abc import Mapping
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,9 @@ def restore(name: str, text: Any, values: Mapping[str, Array]) -> dict[str, Arra
     """
     try:
         forms: dict[str, tuple[str, list[int]]] = from_json(text)
-        return {key: _compact(_typed(full, forms[key][0]), tuple(forms[key][1])) for key, full in values.items()}
+        return {
+            key: _compact(_typed(full, forms[key][0]), tuple(map(index, forms[key][1]))) for key, full in values.items()
+        }
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise ModelError(f"{name}: its metadata is damaged ({error!r:.60}); export the network again") from error
 

@@ -280,6 +280,45 @@ def test_garbage_in_any_place_is_read_or_refused_in_one_line(tmp_path: Path, kin
     assert refused > len(places) // 3
 
 
+def test_a_number_beyond_float32_is_refused_where_it_stands(path: Path) -> None:
+    """As float32 it would be infinite, and divide by zero later."""
+    with h5py.File(path, "r+") as file:
+        del file["node/nodes/lif/r"]
+        file["node/nodes/lif/r"] = np.full(4, 1e300)
+    with pytest.raises(ModelError, match=r"lif \(LIF\): r holds values beyond float32"):
+        read_nir(path, dt=DT)
+
+
+DAMAGED_METADATA = ("[" * 100_000, "null", "9" * 6000, '{"weight": 1}', '{"weight": ["int64", [1e400]]}', 7, None)
+
+
+@pytest.mark.parametrize("value", DAMAGED_METADATA)
+@pytest.mark.parametrize("place", ["node/nodes/fc/metadata/arrays", "node/nodes/out/metadata/arrays"])
+def test_damaged_metadata_of_the_grid_is_refused(value: str | int | None, place: str, tmp_path: Path) -> None:
+    path = tmp_path / "grid.nir"
+    write_nir(small(), path)
+    with h5py.File(path, "r+") as file:
+        del file[place]
+        if value is not None:
+            file[place] = value
+    with pytest.raises(ModelError, match=r"(fc|out): its metadata is damaged"):
+        deploy.load(path)
+
+
+def test_a_subgraph_that_joins_thousands_to_thousands_is_refused(tmp_path: Path) -> None:
+    """Its end would become the product of both in edges."""
+    inner = nir.NIRGraph({"i": nir.Input(np.array([4])), "o": nir.Output(np.array([4]))}, [("i", "o")])
+    names = [f"n{i}" for i in range(3)]
+    nodes = {name: nir.Scale(np.ones(4, np.float32)) for name in names}
+    edges = [*((name, "sub") for name in names), *(("sub", name) for name in names)]
+    path = tmp_path / "graph.nir"
+    ends = {"input": nir.Input(np.array([4])), "output": nir.Output(np.array([4]))}
+    nir.write(path, nir.NIRGraph({**ends, **nodes, "sub": inner}, [("input", "n0"), ("n0", "output"), *edges]))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(ModelError, match=r"joins 3 nodes to .*; at most 2"):
+        patch.setattr("deploy.formats.nir.tree.MAX_EDGES", 2)
+        read_nir(path, dt=DT)
+
+
 @pytest.mark.parametrize("ending", [".nir", ".net"])
 def test_a_flipped_bit_anywhere_is_read_or_refused_and_never_a_traceback(ending: str, tmp_path: Path) -> None:
     model = tmp_path / f"model{ending}"
