@@ -79,7 +79,8 @@ def from_metadata(metadata: Mapping[str, Any]) -> FileInfo:
 def _change(said: Any) -> ParameterChange:
     change = ParameterChange(**said)
     numbers = (change.before, change.after, change.largest_change, change.relative_change)
-    _text(change.node), _text(change.parameter), _text(change.note)
+    for text in (change.node, change.parameter, change.note):
+        _text(text)
     if not all(type(n) in (int, float) for n in (*numbers, change.saturated, change.count)):
         raise TypeError(f"numbers expected, not {shown(said)}")
     return change

@@ -105,7 +105,7 @@ class Walk:
         if depth > self.limits.MAX_DEPTH:
             raise Refused(where, f"groups are nested deeper than {self.limits.MAX_DEPTH}")
         children: dict[str, Any] = {}
-        for name in group:
+        for name in map(str, group):
             place = f"{where}/{name}"
             self.objects += 1
             if self.objects > self.limits.MAX_OBJECTS:
@@ -206,7 +206,7 @@ class Walk:
         if simple and form == h5py.h5d.CHUNKED and filters in ([], [1], [2], [2, 1]):
             chunks: list[Any] = []
             data.id.chunk_iter(chunks.append)
-            if len(chunks) == prod(-(-n // step) for n, step in zip(data.shape, data.chunks, strict=True)):
+            if len(chunks) == prod(-(-n // step) for n, step in zip(data.shape, data.chunks or (), strict=True)):
                 rows = [(*chunk.chunk_offset, chunk.byte_offset, chunk.size, chunk.filter_mask) for chunk in chunks]
                 table = self.carry(np.array(rows, "<i8"), where)
                 return {"table": table, "chunks": data.chunks, "filters": filters}

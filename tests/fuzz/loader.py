@@ -7,6 +7,7 @@ import time
 import traceback
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def load(path: Path) -> None:
             for kind in KINDS:
                 assert layer.get(kind) is None or np.asarray(layer.get(kind)).ndim
         return
-    said = {"dt": DT} if path.suffix == ".nir" else {}
+    said: dict[str, Any] = {"dt": DT} if path.suffix == ".nir" else {}
     try:
         network = deploy.load(path, **said)
     except deploy.DeployError as error:

@@ -307,12 +307,14 @@ def test_damaged_metadata_of_the_grid_is_refused(value: str | int | None, place:
 
 def test_a_subgraph_that_joins_thousands_to_thousands_is_refused(tmp_path: Path) -> None:
     """Its end would become the product of both in edges."""
-    inner = nir.NIRGraph({"i": nir.Input(np.array([4])), "o": nir.Output(np.array([4]))}, [("i", "o")])
+    inner = nir.NIRGraph(
+        {"i": nir.Input({"input": np.array([4])}), "o": nir.Output({"output": np.array([4])})}, [("i", "o")]
+    )
     names = [f"n{i}" for i in range(3)]
     nodes = {name: nir.Scale(np.ones(4, np.float32)) for name in names}
     edges = [*((name, "sub") for name in names), *(("sub", name) for name in names)]
     path = tmp_path / "graph.nir"
-    ends = {"input": nir.Input(np.array([4])), "output": nir.Output(np.array([4]))}
+    ends = {"input": nir.Input({"input": np.array([4])}), "output": nir.Output({"output": np.array([4])})}
     nir.write(path, nir.NIRGraph({**ends, **nodes, "sub": inner}, [("input", "n0"), ("n0", "output"), *edges]))
     with pytest.MonkeyPatch.context() as patch, pytest.raises(ModelError, match=r"joins 3 nodes to .*; at most 2"):
         patch.setattr("deploy.formats.nir.tree.MAX_EDGES", 2)
