@@ -98,7 +98,7 @@ class Walk:
         self.limits = limits
         self.file_bytes = file_bytes
         self.plain = plain
-        self.objects = self.bytes = self.text = self.carried_bytes = self.held = 0
+        self.objects = self.bytes = self.text = self.carried_bytes = 0
         self.carried: list[bytes] = []
 
     def group(self, group: h5py.Group, where: str, depth: int) -> dict[str, Any]:
@@ -168,7 +168,6 @@ class Walk:
             raise Refused(where, f"shape {data.shape} brings the file to {self.bytes} bytes, allowed are {allowed}")
         # Many chunks may lie in one place: no more is stored than the file is long.
         stored = min(data.id.get_storage_size(), self.file_bytes)
-        self.held += stored
         if data.nbytes > self.limits.GZIP_RATIO * (stored + 64):
             raise Refused(where, f"shape {data.shape} claims {data.nbytes} bytes, of which {stored} are stored")
         if self.bytes > self.limits.GZIP_RATIO * self.file_bytes:
