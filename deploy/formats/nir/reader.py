@@ -182,7 +182,7 @@ def _grid_metadata(name: str, parsed: Parsed, *numbers: str) -> dict[str, Any]:
         raise ModelError(f"{name}: other nodes of this file lie on the grid, this one does not; export it again")
     for key in numbers:
         value = metadata.get(key)
-        if not isinstance(value, int | np.integer) or abs(value) > scales.LARGEST_EXPONENT:
+        if not isinstance(value, int | np.integer) or abs(int(value)) > scales.LARGEST_EXPONENT:
             raise ModelError(f"{name}: its metadata is damaged ({key} is {shown(value)}); export the network again")
     return metadata
 

@@ -305,6 +305,17 @@ def test_damaged_metadata_of_the_grid_is_refused(value: str | int | None, place:
         deploy.load(path)
 
 
+def test_the_least_number_of_64_bits_is_no_exponent(tmp_path: Path) -> None:
+    """Its absolute value is itself in 64 bits."""
+    path = tmp_path / "grid.nir"
+    write_nir(small(), path)
+    with h5py.File(path, "r+") as file:
+        del file["node/nodes/out/metadata/scale_bits"]
+        file["node/nodes/out/metadata/scale_bits"] = np.int64(-(2**63))
+    with pytest.raises(ModelError, match=r"out: its metadata is damaged \(scale_bits is -9"):
+        deploy.load(path)
+
+
 def test_a_subgraph_that_joins_thousands_to_thousands_is_refused(tmp_path: Path) -> None:
     """Its end would become the product of both in edges."""
     inner = nir.NIRGraph(
