@@ -1,5 +1,8 @@
 """A student from outside is tried before a run begins: what it would do wrong later is one line now."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -12,6 +15,11 @@ from ckd.models.spiking import StudentOutput
 
 DENSITY = 0.5
 """Share of ones in the frames that a student is tried on: so many that a state which outlives its call shows."""
+GAINS = (1.0, 4.0)
+CLOSE = 1e-3
+"""Logits this close are the same: sums over other numbers of recordings are added up in another order."""
+OTHERS = 0.25
+"""Share of the logits that may be others for that reason: a spike at its threshold may fall on either side."""
 
 
 def build_own(config: Config, *, classes: int) -> OwnStudent:
@@ -72,7 +80,7 @@ def run_once(student: OwnStudent, config: Config, *, classes: int) -> None:
 
 
 def _try_out(student: OwnStudent, config: Config, classes: int) -> None:
-    two, again = (_forward(student, _frames(config, 2), config, classes).logits for _ in range(2))
+    two = _forward(student, _frames(config, 2), config, classes).logits
     shapes = _shapes(student)
     _forward(student, _frames(config, 1), config, classes)
     changed = [key for key, shape in _shapes(student).items() if shapes.get(key) != shape]
@@ -82,16 +90,49 @@ def _try_out(student: OwnStudent, config: Config, classes: int) -> None:
             f"keeps {changed[0]!r} among its weights with a shape that goes with the number of recordings; make it no "
             "buffer, or one with persistent=False",
         )
+    if not two.isfinite().all():
+        raise _refused(config, "gives logits that are not finite")
+    if not two.requires_grad:
+        raise _refused(config, "gives logits without a gradient, so nothing of it can be trained")
+    for gain in GAINS:
+        with _weights_times(student, gain):
+            _require_own_logits(student, config, classes)
+
+
+def _require_own_logits(student: OwnStudent, config: Config, classes: int) -> None:
+    """The same logits when the same frames come again, and for a recording alone as among others."""
+    frames = _frames(config, 2)
+    two, again = (_forward(student, frames, config, classes).logits for _ in range(2))
     if not torch.equal(two, again):
         raise _refused(
             config,
             "gives other logits when it sees the same frames again; every call must begin from rest and draw nothing "
             "at random in eval mode",
         )
-    if not two.isfinite().all():
-        raise _refused(config, "gives logits that are not finite")
-    if not two.requires_grad:
-        raise _refused(config, "gives logits without a gradient, so nothing of it can be trained")
+    alone = _forward(student, frames[:, :1], config, classes).logits[:, 0]
+    differ = (alone - two[:, 0]).abs() > CLOSE
+    if differ.sum() > OTHERS * ((alone != 0) | (two[:, 0] != 0)).sum():
+        raise _refused(
+            config,
+            "gives a recording other logits alone than beside another; frames come time first, (T, N, 2, H, W), and "
+            "logits must leave as (T, N, K)",
+        )
+
+
+@contextmanager
+def _weights_times(student: OwnStudent, gain: float) -> Iterator[None]:
+    """The student with larger weights: one that is silent at first shows nothing."""
+    weights = [parameter for parameter in student.parameters() if parameter.ndim > 1]
+    kept = [weight.detach().clone() for weight in weights]
+    try:
+        with torch.no_grad():
+            for weight in weights:
+                weight.mul_(gain)
+        yield
+    finally:
+        with torch.no_grad():
+            for weight, value in zip(weights, kept, strict=True):
+                weight.copy_(value)
 
 
 def _shapes(student: OwnStudent) -> dict[str, torch.Size | None]:

@@ -113,8 +113,9 @@ def recording_limit(asked: int | None, *runners: str | None) -> int | None:
 
 
 def warn_of_silence(network: Network | ModelFile, trace: Trace) -> None:
-    """Say on stderr that no layer spikes, and which step the constants of the file fit if it is another one."""
-    if not trace.spiking or any(layer.output.any() for layer in trace.spiking.values()):
+    """Say on stderr which layers never spike, and which step the constants of the file fit if it is another one."""
+    silent = [name for name, layer in trace.spiking.items() if not layer.output.any()]
+    if not silent:
         return
     step = suggested_step(network) if isinstance(network, Network) else None
     advice = "look at the thresholds, the constants and the recordings"
@@ -122,7 +123,8 @@ def warn_of_silence(network: Network | ModelFile, trace: Trace) -> None:
         advice = (
             f"a step of {network.dt:g} s was taken, and the constants of this file fit {step:g} s: try --dt {step:g}"
         )
-    print(f"warning: no layer spikes on {trace.runner}, so these results say nothing; {advice}", file=sys.stderr)
+    what = "no layer spikes" if len(silent) == len(trace.spiking) else f"{listed(silent)} never spikes"
+    print(f"warning: {what} on {trace.runner}, so these results say nothing; {advice}", file=sys.stderr)
 
 
 def fit_to_runner(network: Network | ModelFile, on: str, frames: Array) -> Network | ModelFile:

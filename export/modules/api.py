@@ -138,13 +138,17 @@ def _traced(module: nn.Module, frames: Array, layout: Layout | None) -> tuple[La
         return next(iter(found.items()))
     if found:
         raise ModuleRefusedError(
-            f"the module takes frames {' and '.join(found)}, and gives other spikes each way; say which with layout="
+            f"the module takes frames {' and '.join(found)}, and gives other spikes each way; say which with layout= "
+            "(--layout)"
         )
     told = [error for error in refused.values() if not isinstance(error, LayoutError)]
     if told:
         raise told[0]
-    reasons = "; ".join(f"{candidate}: {error!s:.120}" for candidate, error in refused.items())
-    raise LayoutError(f"the module takes frames in none of the layouts ({reasons}); say which is meant with layout=")
+    reasons = "; ".join(f"{candidate}: {error!s:.160}" for candidate, error in refused.items())
+    raise LayoutError(
+        f"the module takes frames {frames.shape}, recordings and steps first, in none of the layouts ({reasons}); give "
+        "frames of the shape that it takes, or say which layout is meant: layout= (--layout)"
+    )
 
 
 def _shape(frames: object) -> str:

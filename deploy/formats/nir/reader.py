@@ -105,7 +105,7 @@ def _step(path: Path, info: FileInfo, parsed: Parsed, dt: float | None, step_us:
     raise ModelError(
         f"{path}: does not say how long a step is; give dt in seconds (--dt; files of snnTorch and spikingjelly are "
         "for 1e-4, of norse 1.1 for 1e-6, of sinabs and other tools that count in steps for 1) or the step of the "
-        "recordings (--step-us)"
+        "recordings (--step-us) to ckd-deploy run or compile; check takes what compile wrote"
     )
 
 

@@ -138,6 +138,14 @@ BAD = [
     ("", "return logits.detach()", "gives logits without a gradient"),
     ("", "return logits / 0", "gives logits that are not finite"),
     ("", "return logits + torch.rand(1)", "gives other logits when it sees the same frames again"),
+    # Silent until its weights are larger.
+    (
+        "",
+        "return logits * (logits.abs() > 2.5) * torch.rand(1)",
+        "gives other logits when it sees the same frames again",
+    ),
+    # Time and recordings taken for each other.
+    ("", "return logits + logits.flip(1)", "gives a recording other logits alone than beside another"),
     ("", "self.calls += 1; return logits + self.calls", "every call must begin from rest"),
     ("", "return logits.to('meta')", "gives logits on meta for frames on cpu; keep to theirs"),
     ("", "return logits + torch.zeros(3, device='meta')", "on cpu it raised"),
