@@ -276,9 +276,7 @@ def test_frames_that_are_none(frames: Any, why: str) -> None:
 
 
 def test_frames_of_another_shape_than_the_module_takes() -> None:
-    with pytest.raises(
-        LayoutError, match=r"the module takes frames \(3, 6, 2, 9, 9\), .* in none of the layouts"
-    ):
+    with pytest.raises(LayoutError, match=r"the module takes frames \(3, 6, 2, 9, 9\), .* in none of the layouts"):
         export.from_torch(Net(), counts(3, 6, 2, 9, 9))
     with pytest.raises(LayoutError, match=r"raises RuntimeError: .* on batch-first frames"):
         export.from_torch(Net(), counts(3, 6, 2, 9, 9), layout="batch-first")
