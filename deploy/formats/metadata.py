@@ -34,7 +34,7 @@ class FileInfo:
 
 def to_metadata(network: Network) -> dict[str, Any]:
     """The metadata of the graph that holds `network`."""
-    usual = all(node.is_readout or node.resets_at_once for node in network.neurons.values())
+    usual = all(node.resets_at_once for node in network.neurons.values())
     metadata: dict[str, Any] = {"ckd_version": FORMAT_VERSION, "dt": network.dt}
     metadata["reset"] = "zero" if usual else "per node"  # a version that knows no other reset refuses the second
     if network.chip is not None:

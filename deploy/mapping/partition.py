@@ -186,5 +186,5 @@ def _resets(network: Network, chip: Chip) -> list[Violation]:
             advice="train with a reset to 0 in the step of the spike, or use a chip of programmable neurons",
         )
         for name, node in network.neurons.items()
-        if not (node.is_readout or node.resets_at_once)
+        if not node.resets_at_once
     ]

@@ -90,8 +90,8 @@ class Neuron(ABC):
 
     @property
     def resets_at_once(self) -> bool:
-        """Whether the reset is the usual one, which every chip has: hard, in the step of the spike."""
-        return self.reset_mechanism == "zero" and not self.reset_delay
+        """Whether the reset is the one every chip has: hard, in the step of the spike. A readout needs no other."""
+        return self.is_readout or (self.reset_mechanism == "zero" and not self.reset_delay)
 
     @property
     @abstractmethod
@@ -283,7 +283,7 @@ def exactly(name: str, node: object, what: str, *kinds: type[Kind], every_reset:
         known = " and ".join(kind.__name__ for kind in kinds)
         raise UnsupportedError(f"{name}: a {type(node).__name__}, and {what} knows {known} alone; use another")
     assert isinstance(node, Neuron)
-    if not (every_reset or node.is_readout or node.resets_at_once):
+    if not (every_reset or node.resets_at_once):
         raise UnsupportedError(
             f"{name}: {reset_in_words(node)}, and {what} knows the hard reset at once alone; use another"
         )

@@ -3,7 +3,8 @@
 import numpy as np
 
 from deploy.errors import UnsupportedError
-from deploy.network import Conv, Delay, Dense, Edge, Flatten, Network, Node
+from deploy.network import Delay, Edge, Network, Node
+from deploy.passes.synapses import gives_sums
 
 
 def delays_first(network: Network) -> Network:
@@ -23,14 +24,8 @@ def delays_first(network: Network) -> Network:
 def _behind_linear(network: Network, name: str) -> bool:
     """Whether what feeds this delay are synapses, or Flatten of what synapses give, that feed nothing else."""
     sources = network.sources(name)
-    return bool(sources) and all(network.targets(source) == [name] and _linear(network, source) for source in sources)
-
-
-def _linear(network: Network, name: str) -> bool:
-    node = network.nodes[name]
-    if isinstance(node, Flatten):
-        return all(_linear(network, source) for source in network.sources(name))
-    return isinstance(node, Dense | Conv)
+    alone = all(network.targets(source) == [name] for source in sources)
+    return bool(sources) and alone and all(gives_sums(network, source) for source in sources)
 
 
 def _swapped(network: Network, name: str) -> Network:

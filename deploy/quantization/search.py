@@ -79,7 +79,7 @@ def quantize_layers(network: Network, frames: Array, *, weight_bits: int, method
             f"{chip} takes spikes of 0 or 1, these frames hold counts up to {np.max(frames)}; bin with max_count=1"
         )
     for name, neuron in network.neurons.items():
-        if not (limits.programmable_neurons or neuron.is_readout or neuron.resets_at_once):
+        if not (limits.programmable_neurons or neuron.resets_at_once):
             raise GridError(
                 f"{name}: has {reset_in_words(neuron)}; {chip} resets to 0 in the step of the spike alone. Train with "
                 "that (snnTorch: reset_mechanism='zero', reset_delay=False), or use --chip loihi2"

@@ -12,24 +12,13 @@ from deploy.formats.netx import fit_to_netx
 from deploy.runners import integer
 from tests.builders import small_frames, small_network
 from tests.deploy.formats.netx_files import conv, dense, layer, write_layers
-from tests.deploy.formats.nir_graphs import DT, chain, conv2d, cuba, lif
+from tests.deploy.formats.nir_graphs import every_kind
 from tests.deploy.formats.test_nir_roundtrip import small
 
 
 def _foreign(path: Path) -> None:
     """A graph of another tool, written by the nir package."""
-    rng = np.random.default_rng(0)
-    nodes = {
-        "conv": conv2d(rng.normal(size=(2, 2, 3, 3)).astype(np.float32), (6, 6), stride=(1, 1), dilation=(1, 1)),
-        "lif": lif((2, 4, 4)),
-        "pool": nir.SumPool2d(kernel_size=np.array([2, 2]), stride=np.array([2, 2]), padding=np.array([0, 0])),
-        "flat": nir.Flatten({"input": np.array([2, 2, 2])}, 0, -1),
-        "delay": nir.Delay(np.full(8, DT, np.float32)),
-        "scale": nir.Scale(np.ones(8, np.float32)),
-        "fc": nir.Affine(np.ones((4, 8), np.float32), np.ones(4, np.float32)),
-        "cuba": cuba((4,)),
-    }
-    nir.write(path, chain((2, 6, 6), nodes, (4,)))
+    nir.write(path, every_kind())
 
 
 def _lava_dl(path: Path) -> None:

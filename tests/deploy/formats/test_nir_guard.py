@@ -16,7 +16,7 @@ from deploy.formats.netx import fit_to_netx
 from deploy.formats.nir import read_nir, write_nir
 from deploy.formats.nir.guard import checked
 from tests.builders import small_network
-from tests.deploy.formats.nir_graphs import DT, chain, conv2d, cuba, lif, reread
+from tests.deploy.formats.nir_graphs import DT, chain, every_kind, lif, reread
 from tests.deploy.formats.test_nir_roundtrip import small
 
 
@@ -251,18 +251,7 @@ def test_garbage_in_any_place_is_read_or_refused_in_one_line(tmp_path: Path, kin
     if kind == "on the grid":
         write_nir(small(), source)
     else:
-        rng = np.random.default_rng(0)
-        nodes = {
-            "conv": conv2d(rng.normal(size=(2, 2, 3, 3)).astype(np.float32), (6, 6), stride=(1, 1), dilation=(1, 1)),
-            "lif": lif((2, 4, 4)),
-            "pool": nir.SumPool2d(kernel_size=np.array([2, 2]), stride=np.array([2, 2]), padding=np.array([0, 0])),
-            "flat": nir.Flatten({"input": np.array([2, 2, 2])}, 0, -1),
-            "delay": nir.Delay(np.full(8, DT, np.float32)),
-            "scale": nir.Scale(np.ones(8, np.float32)),
-            "fc": nir.Affine(np.ones((4, 8), np.float32), np.ones(4, np.float32)),
-            "cuba": cuba((4,)),
-        }
-        nir.write(source, chain((2, 6, 6), nodes, (4,)))
+        nir.write(source, every_kind())
     refused = 0
     places = _every_dataset(source)
     for place in places:

@@ -5,12 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from deploy.checking.divergence.evidence import wrongs
+from deploy.checking.divergence.evidence import left_wrong
 from deploy.checking.divergence.hypotheses.inputs import reads_input
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.places import numbers as listed
 from deploy.checking.divergence.replay import Setup
-from deploy.errors import DeployError
 from deploy.network import Array
 from deploy.traces.trace import Trace
 
@@ -25,14 +24,6 @@ def _seen(setup: Setup, change: Change) -> Setup:
     return replace(setup, view=lambda f, n: change(f if before is None else before(f, n), n))
 
 
-def _left(setup: Setup, trace: Trace, layer: str) -> Array | None:
-    try:
-        own = wrongs(setup, trace, frozenset([layer]))[layer]
-    except DeployError:
-        return None
-    return own.output | own.states
-
-
 @hypothesis("input-recordings", "input")
 def other_recordings(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """The frames of one recording are taken for those of another."""
@@ -40,13 +31,13 @@ def other_recordings(setup: Setup, layer: str, trace: Trace) -> Iterator[Candida
     if whole is None or len(whole) > 64 or not reads_input(setup, layer):
         return
     taken = np.arange(len(whole))
-    wrong = _left(setup, trace, layer)
+    wrong = left_wrong(setup, trace, layer)
     if wrong is None:
         return
     guilty = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))[:MOST_RECORDINGS]
     others = np.arange(len(whole))[:MOST_RECORDINGS]
     for other in others:
-        left = _left(_seen(setup, lambda f, n, r=int(other): np.broadcast_to(whole[r], f.shape)), trace, layer)
+        left = left_wrong(_seen(setup, lambda f, n, r=int(other): np.broadcast_to(whole[r], f.shape)), trace, layer)
         if left is not None:
             for row in guilty:
                 if not left[row].any():
@@ -73,7 +64,7 @@ def lost_steps(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     lost: list[int] = []
     for _ in range(8):
         current = _without(setup, lost)
-        wrong = _left(current, trace, layer)
+        wrong = left_wrong(current, trace, layer)
         if wrong is None or not wrong.any():
             break
         first = int(wrong.any(axis=(0, *range(2, wrong.ndim))).argmax())
@@ -138,7 +129,7 @@ def single_pixels(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]
     """One pixel or input that always or never has an event."""
     if not reads_input(setup, layer):
         return
-    wrong = _left(setup, trace, layer)
+    wrong = left_wrong(setup, trace, layer)
     if wrong is None or not wrong.any():
         return
     shape = setup.frames.shape[2:]
