@@ -35,7 +35,7 @@ def peers(events: Events) -> dict[str, Callable[[], Any]]:
     try:
         from tonic.transforms import ToFrame
     except ImportError:
-        Console().print("tonic is not installed, so nothing is beside us: pip install 'ckd[events]'")
+        Console().print("tonic is not installed, so nothing is beside us: pip install 'ckd-snn[events]'")
         return found
     transform = ToFrame(sensor_size=(SIZE, SIZE, 2), time_window=1000, include_incomplete=True)
     found["tonic ToFrame"] = lambda: transform(events)

@@ -15,7 +15,7 @@ import tyro
 
 from ckd.config import config_to_dict
 from ckd.console import comparison_table, run_command
-from ckd.runs.folder import read_config, read_summary
+from ckd.files import read_arguments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    options = tyro.cli(Options, prog="python -m ckd.compare", description=__doc__, args=arguments)
+    options = read_arguments(Options, prog="python -m ckd.compare", description=__doc__, args=arguments)
     rows = compare(options.runs)
     if options.json:
         print(json.dumps(rows))
@@ -48,6 +48,8 @@ def compare(runs: tuple[Path, ...]) -> list[dict[str, Any]]:
     Raises:
         RunError: a run cannot be read or is unfinished.
     """
+    from ckd.runs.folder import read_config, read_summary
+
     groups: dict[str, list[dict[str, Any]]] = {}
     flat: dict[str, dict[str, Any]] = {}
     for path in runs:

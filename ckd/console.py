@@ -11,19 +11,26 @@ from rich.table import Table
 from rich.text import Text
 
 from ckd.errors import CkdError
-from ckd.files import escaped, one_line
+from ckd.files import escaped, missing_extra, one_line, until_nobody_reads
 
 
 def run_command(command: Callable[[], int], *also: type[Exception]) -> int:
     """Run a command; an error of the user's, `CkdError` or one of `also`, is one line on stderr and exit code 2."""
     try:
-        return command()
+        with until_nobody_reads():
+            return command()
     except (CkdError, OSError, *also) as error:
         # OSError: a full disk, a folder that may not be written; the system's message names the path.
         print(f"error: {one_line(str(error))}", file=sys.stderr)
         return 2
     except (MemoryError, RecursionError) as error:
         print(f"error: {one_line(f'{type(error).__name__} {error}')}: what was given is too large", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        missing = missing_extra(error)
+        if missing is None:
+            raise
+        print(f"error: {missing}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -36,6 +43,9 @@ class PlainConsole(Console):
     def render_str(self, text: str, **options: Any) -> Text:
         plain: dict[str, Any] = options | {"markup": False, "emoji": False}
         return super().render_str(escaped(text), **plain)
+
+    def on_broken_pipe(self) -> None:
+        raise  # to `until_nobody_reads`; rich ends with code 1
 
 
 class RichReporter:

@@ -16,6 +16,7 @@ import tyro
 from ckd.console import run_command
 from ckd.data.folders import LAYOUTS
 from ckd.errors import DatasetError
+from ckd.files import how_to_install, read_arguments
 
 
 def _n_caltech101(root: Path) -> None:
@@ -62,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    options = tyro.cli(Options, prog="python -m ckd.download", description=__doc__, args=arguments)
+    options = read_arguments(Options, prog="python -m ckd.download", description=__doc__, args=arguments)
     download(options.dataset, options.root)
     print(f"ready: python -m ckd.train --preset {options.dataset} --data-root {options.root}")
     return 0
@@ -80,7 +81,7 @@ def download(dataset: str, root: Path) -> None:
     try:
         FETCH[dataset](root)
     except ImportError as error:
-        raise DatasetError(f"{dataset}: needs {error.name}: pip install 'ckd[events,vision]'") from None
+        raise DatasetError(f"{dataset}: needs {error.name}: {how_to_install('events,vision')}") from None
     except (OSError, RuntimeError) as error:
         raise DatasetError(
             f"{dataset}: cannot be downloaded here ({type(error).__name__}: {error}); download it on another machine "

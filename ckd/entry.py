@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 
-from ckd.files import begin_command
+from ckd.files import begin_command, missing_extra
 
 
 def train() -> int:
@@ -33,6 +33,12 @@ def start(module: str) -> int:
         begin_command()
         command: Callable[[], int] = import_module(module).main
         return command()
+    except ModuleNotFoundError as error:
+        missing = missing_extra(error)
+        if missing is None:
+            raise
+        print(f"error: {missing}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

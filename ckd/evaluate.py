@@ -17,6 +17,7 @@ import tyro
 
 from ckd.console import run_command
 from ckd.errors import RecordingError
+from ckd.files import read_arguments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    options = tyro.cli(Options, prog="python -m ckd.evaluate", description=__doc__, args=arguments)
+    options = read_arguments(Options, prog="python -m ckd.evaluate", description=__doc__, args=arguments)
     factories = [name for name in (options.student, options.dataset) if name is not None]
     student = "baseline" if options.baseline else "student"
     result = evaluate(options.run, events=options.events, student=student, factories=factories)

@@ -16,6 +16,7 @@ from ckd.config import Config, load_preset, named, preset_names
 from ckd.config.factories import is_factory
 from ckd.console import run_command
 from ckd.errors import ConfigError
+from ckd.files import read_arguments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +68,10 @@ def parse(arguments: list[str]) -> tuple[Options, Config]:
         options: Annotated[Options, tyro.conf.arg(name="")] = Options()
         config: Annotated[Config, tyro.conf.arg(name="")] = defaults
 
-    command = tyro.cli(
+    command = read_arguments(
         Command,
         prog="python -m ckd.train",
-        description=f"{__doc__}\nPresets: {', '.join(preset_names())}.\nData sets: {', '.join(SOURCES)}.",
+        description=f"{__doc__}\nPresets: {', '.join(preset_names())}.\n\nData sets: {', '.join(SOURCES)}.",
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes,),
     )

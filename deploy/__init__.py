@@ -13,6 +13,7 @@ What is listed here is the public interface; it is loaded when it is first asked
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from deploy.errors import (
@@ -88,7 +89,15 @@ _PLACES = {name: file for file, names in _FILES.items() for name in names}
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module 'deploy' has no attribute {name!r}")
-    value = getattr(import_module(f"deploy.{_PLACES[name]}"), name)
+    try:
+        module = import_module(f"deploy.{_PLACES[name]}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != "ckd":
+            raise
+        theirs = find_spec("ckd")
+        where = f"means {theirs.origin} here, not the one of ckd-snn" if theirs else "is not there"
+        raise ModuleNotFoundError(f"'ckd' {where}, which deploy needs: rename yours", name="ckd") from None
+    value = getattr(module, name)
     globals()[name] = value
     return value
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 
 from ckd.events import RecordingError
-from ckd.files import escaped, one_line
+from ckd.files import escaped, one_line, read_arguments, until_nobody_reads
 from deploy.commands import CANNOT, INTERRUPTED
 from deploy.commands.check import Check
 from deploy.commands.compile import Compile
@@ -14,6 +14,9 @@ from deploy.commands.map import Map
 from deploy.commands.report import Report
 from deploy.commands.run import Run
 from deploy.errors import DeployError
+from deploy.formats.files import FORMATS
+from deploy.grid.chips import CHIPS
+from deploy.runners.table import RUNNERS
 
 Command = (
     Annotated[Run, tyro.conf.subcommand("run", prefix_name=False)]
@@ -23,11 +26,18 @@ Command = (
     | Annotated[Map, tyro.conf.subcommand("map", prefix_name=False)]
 )
 
+DESCRIPTION = f"""{__doc__}
+
+Simulators (--on): {", ".join(RUNNERS)}.
+
+Model files: {", ".join(FORMATS)}. Chips (--chip): {", ".join(CHIPS)}."""
+
 
 def main(args: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     try:
-        return tyro.cli(Command, args=args, prog="ckd-deploy", description=__doc__).execute()  # pyright: ignore
+        with until_nobody_reads():
+            return read_arguments(Command, args=args, prog="ckd-deploy", description=DESCRIPTION).execute()
     except (DeployError, RecordingError, OSError) as error:
         # OSError: a full disk, a folder that may not be written; the system's message names the path.
         print(f"error: {one_line(str(error))}", file=sys.stderr)

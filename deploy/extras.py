@@ -3,9 +3,8 @@
 from importlib import import_module
 from typing import Any
 
+from ckd.files import how_to_install
 from deploy.errors import RunnerError
-
-DISTRIBUTION = "ckd"
 
 
 def require(package: str, *, extra: str, use: str) -> Any:
@@ -29,8 +28,3 @@ def require(package: str, *, extra: str, use: str) -> Any:
 def require_onnx(package: str = "onnx") -> Any:
     """`package`, onnx or onnxruntime, of the extra `onnx`. Raises RunnerError where it is not installed."""
     return require(package, extra="onnx", use="ONNX models need")
-
-
-def how_to_install(extra: str) -> str:
-    """The command that installs an extra."""
-    return f"pip install '{DISTRIBUTION}[{extra}]'"

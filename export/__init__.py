@@ -66,6 +66,9 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ckd.files import require_own
+
+    require_own("deploy")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from ckd.console import RichReporter, run_command
+from ckd.files import read_arguments
 from deploy.commands.shared import ResetName
 from deploy.errors import DeployError
 from deploy.report.console import PlainConsole, show_parameters, warn_of_overflows
@@ -80,7 +81,9 @@ class Command:
     """Export a trained student, or a torch module of one's own.
 
     Example: ckd-export --to nir runs/digits-seed0
+
     Example: ckd-export --to nir my_package.models:make --weights w.pt --frames in.npy
+
     Example: ckd-export other.nir --finetune 200 --events recordings/ -o ready.nir --step-us 20000 --steps 15
     """
 
@@ -125,7 +128,7 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _main(args: list[str] | None) -> int:
-    command = tyro.cli(Command, args=args, description=Command.__doc__)
+    command = read_arguments(Command, prog="ckd-export", args=args, description=Command.__doc__)
     # PyTorch's threads spin while they wait for each other. On a busy machine that doubles an export's time; sleeping
     # costs little on an idle one. It is read once, when PyTorch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")

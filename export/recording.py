@@ -104,5 +104,5 @@ def _join(network: Network, parts: list[Trace], frames: Array, device: str, seco
         runner="torch",
         device=torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
         seconds=seconds,
-        versions=software_versions("ckd", "torch", "snntorch"),
+        versions=software_versions("torch", "snntorch"),
     )

@@ -3,10 +3,8 @@
 from pathlib import Path
 
 import ckd.events
-from ckd.data import camera
 from ckd.data.base import BORDER, Stills
 from ckd.data.cache import cached_frames
-from ckd.data.camera import Camera, film_frames
 from ckd.events import Binning, Frames, load_frames
 
 
@@ -19,6 +17,9 @@ def recorded(paths: list[Path], binning: Binning) -> Frames:
 
 def filmed(stills: Stills, binning: Binning, *, seed: tuple[int, ...]) -> Frames:
     """What an event camera would report of these stills, with varied saccades: (M, T, 2, H, W)."""
+    from ckd.data import camera  # compiles
+    from ckd.data.camera import Camera, film_frames
+
     sensor = Camera(height=binning.height, width=binning.width)
     return cached_frames(
         lambda: film_frames(stills.darkness(), sensor, binning, seed=seed, ids=stills.image_ids),

@@ -13,6 +13,7 @@ from ckd.events.arrays import read_npy, read_npz
 from ckd.events.prophesee import prophesee_encoding
 from ckd.events.sizes import judge
 from ckd.events.types import EVENT_DTYPE, Events
+from ckd.files import how_to_install
 
 
 def read_events(path: Path) -> Events:
@@ -21,7 +22,7 @@ def read_events(path: Path) -> Events:
     try:
         x, y, t, p = READERS[path.suffix](path)
     except ImportError as error:
-        raise RecordingError(f"{path}: reading {path.suffix} needs {error.name}: pip install 'ckd[events]'") from None
+        raise RecordingError(f"{path}: reading {path.suffix} needs {error.name}: {how_to_install('events')}") from None
     except RecordingError:
         raise
     except Exception as error:

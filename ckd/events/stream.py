@@ -13,6 +13,7 @@ from ckd.events.prophesee import prophesee_encoding
 from ckd.events.readers import decode_nmnist, pack_events
 from ckd.events.recordings import read_recording
 from ckd.events.types import Events, Frames
+from ckd.files import how_to_install
 
 CHUNK = 1 << 20
 """Events held at once."""
@@ -115,7 +116,7 @@ def _prophesee(path: Path, chunk: int) -> Iterator[Events]:
     try:
         from expelliarmus import Wizard
     except ImportError:
-        raise RecordingError(f"{path}: reading {path.suffix} needs expelliarmus: pip install 'ckd[events]'") from None
+        raise RecordingError(f"{path}: reading {path.suffix} needs expelliarmus: {how_to_install('events')}") from None
     for part in Wizard(encoding=prophesee_encoding(path), fpath=path, chunk_size=chunk).read_chunk():
         if len(part):
             yield pack_events(path, *(part[name] for name in "xytp"))

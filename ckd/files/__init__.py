@@ -1,22 +1,32 @@
-"""Files on disk: written whole or not at all, held by one process, and those of the current folder not obeyed."""
+"""Files on disk: written whole or not at all, held by one process, and those of the current folder not obeyed; and what
+every command has: its arguments, its beginning, the extras it names."""
 
+from ckd.files.arguments import read_arguments, until_nobody_reads
 from ckd.files.begin import begin_command
 from ckd.files.cache import cache_folder
 from ckd.files.current_folder import away_from_current_folder
+from ckd.files.distribution import DISTRIBUTION, how_to_install, missing_extra, own_version, require_own
 from ckd.files.locks import HeldError, held
 from ckd.files.names import escaped, one_line
 from ckd.files.scratch import scratch_folder
 from ckd.files.writing import write_then_rename, write_together
 
 __all__ = [
+    "DISTRIBUTION",
     "HeldError",
     "away_from_current_folder",
     "begin_command",
     "cache_folder",
     "escaped",
     "held",
+    "how_to_install",
+    "missing_extra",
     "one_line",
+    "own_version",
+    "read_arguments",
+    "require_own",
     "scratch_folder",
+    "until_nobody_reads",
     "write_then_rename",
     "write_together",
 ]

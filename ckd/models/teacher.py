@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ckd.errors import ConfigError
+from ckd.files import how_to_install
 from ckd.models.weights import read_weights
 
 
@@ -90,7 +91,7 @@ def _torchvision(model: str, channels: int, classes: int) -> nn.Module:
         import torchvision  # pyright: ignore[reportMissingImports]
     except (ImportError, RuntimeError) as error:
         # RuntimeError: one built for another torch; its operators do not load.
-        raise ConfigError(f"teacher {model}: needs torchvision ({error}); pip install 'ckd[vision]'") from None
+        raise ConfigError(f"teacher {model}: needs torchvision ({error}); {how_to_install('vision')}") from None
     if model not in torchvision.models.list_models():
         raise ConfigError(f"--teacher torchvision:{model}: torchvision has no such model")
     network = torchvision.models.get_model(model, num_classes=classes)
@@ -101,7 +102,7 @@ def _timm(model: str, channels: int, classes: int) -> nn.Module:
     try:
         import timm  # pyright: ignore[reportMissingImports]
     except (ImportError, RuntimeError) as error:
-        raise ConfigError(f"teacher {model}: needs timm ({error}); pip install 'ckd[vision]'") from None
+        raise ConfigError(f"teacher {model}: needs timm ({error}); {how_to_install('vision')}") from None
     try:
         return timm.create_model(model, num_classes=classes, in_chans=channels)
     except RuntimeError as error:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ckd.errors import ConfigError
+from ckd.files import how_to_install
 
 
 def require_tensorboard() -> None:
     """Raise ConfigError where tensorboard is not installed."""
     if importlib.util.find_spec("tensorboard") is None:
-        raise ConfigError("--tensorboard needs tensorboard: pip install 'ckd[tensorboard]'")
+        raise ConfigError(f"--tensorboard needs tensorboard: {how_to_install('tensorboard')}")
 
 
 @contextlib.contextmanager

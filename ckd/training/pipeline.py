@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 from ckd.config import Config
 from ckd.data.material import Material, prepare
 from ckd.errors import RunError
+from ckd.files import DISTRIBUTION, own_version
 from ckd.models.distributed import process_count
 from ckd.runs.curves import draw_curves
 from ckd.runs.folder import (
@@ -115,8 +116,8 @@ def _carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) -
         "recordings": {part: len(labels) for part, labels in material.labels.items()},
         "stills": len(material.stills) if material.pool is None else len(material.pool.stills),
         "classes": list(material.source.classes),
-        "versions": {"python": platform.python_version(),
-                     **{name: version(name) for name in ("ckd", "torch", "snntorch", "numpy")}},
+        "versions": {"python": platform.python_version(), DISTRIBUTION: own_version(),
+                     **{name: version(name) for name in ("torch", "snntorch", "numpy")}},
     }  # fmt: skip
     if fabric.is_global_zero:
         draw_curves(out)

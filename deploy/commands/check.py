@@ -1,22 +1,25 @@
 """ckd-deploy check: does what runs give, spike by spike, what was trained? If not: where, when and why."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from deploy.checking.check import Checked, check
-from deploy.checking.divergence.bisect import Piece, bisect
-from deploy.checking.divergence.evidence import RoundedSpike
-from deploy.checking.divergence.story import story
 from deploy.commands import DIFFERENT, EQUAL
 from deploy.commands.shared import OfTwoRuns, exit_code, recording_limit
 from deploy.errors import DeployError
 from deploy.report.console import PlainConsole
 from deploy.runners.table import run
-from deploy.traces.likeness import Similarity, measure
-from deploy.traces.verdict import Verdict
+
+if TYPE_CHECKING:  # --help and a wrong option wait for no simulator
+    from deploy.checking.check import Checked
+    from deploy.checking.divergence.bisect import Piece
+    from deploy.checking.divergence.evidence import RoundedSpike
+    from deploy.traces.likeness import Similarity
+    from deploy.traces.verdict import Verdict
 
 LISTED = 5
 """How many of the spikes that rounding decides are shown."""
@@ -34,7 +37,9 @@ class Check(OfTwoRuns):
     The reference is the first model's trace; what runs is the second model, or the first one itself.
 
     Example: ckd-deploy check student.nir --on lava
+
     Example: ckd-deploy check student.nir from_elsewhere.nir --on integer --bisect
+
     Example: ckd-deploy check student.nir recorded_on_chip.trace --partial
     """
 
@@ -46,6 +51,9 @@ class Check(OfTwoRuns):
     """Print a program's view of the result."""
 
     def execute(self) -> int:
+        from deploy.checking.check import check
+        from deploy.traces.likeness import measure
+
         if self.bisect and self.other is not None and self.other.suffix == ".trace":
             raise DeployError("--bisect runs pieces of what is checked again, which a .trace cannot; give its model")
         checked = check(
@@ -70,6 +78,8 @@ class Check(OfTwoRuns):
 
     def _bisect(self, checked: Checked) -> Piece | str:
         """The shortest piece that differs, or why there is none."""
+        from deploy.checking.divergence.bisect import bisect
+
         expected, tested, first = checked.expected, checked.tested, checked.verdict.first
         assert first is not None
         if tested is None or expected.frames is None:
@@ -101,6 +111,8 @@ class Check(OfTwoRuns):
 
 
 def _show(checked: Checked, similarity: Similarity | None, piece: Piece | str | None) -> None:
+    from deploy.checking.divergence.story import story
+
     console, verdict = PlainConsole(), checked.verdict
     console.print(_table(checked))
     if similarity is not None:

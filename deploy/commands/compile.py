@@ -16,7 +16,6 @@ from deploy.formats.files import load_network, save
 from deploy.formats.proven import save_with_trace
 from deploy.grid import WEIGHT_BITS
 from deploy.network import Network
-from deploy.quantization.search import quantize
 from deploy.report.console import PlainConsole, show_parameters, warn_of_overflows
 from deploy.runners.table import run
 from deploy.traces.trace import Trace
@@ -33,6 +32,7 @@ class Compile(OnRecordings):
     A model that is on the grid already, say a .net file, is written as it is; it needs recordings for the trace alone.
 
     Example: ckd-deploy compile other.nir --events recordings/ -o ready.nir --step-us 1000 --steps 300
+
     Example: ckd-deploy compile pilotnet.net -o pilotnet.nir
     """
 
@@ -55,6 +55,8 @@ class Compile(OnRecordings):
         refuse_to_replace(trace_beside(self.out), ".trace", *inputs)
         given = self.choose(network)
         network = network.replace(classes=network.classes or given.classes)
+        from deploy.quantization.search import quantize  # --help waits for no compiler
+
         ready = quantize(network, given.frames, weight_bits=self.weight_bits, chip=self.chip)
         wanted = run(network, given.frames, on="float").labeled(given.labels, given.names)
         found = _recorded(ready, given)

@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ckd.files import one_line
-from deploy.checking.check import check
 from deploy.commands.outputs import refuse_to_replace, trace_beside
 from deploy.commands.shared import ChipName, OfTwoRuns, exit_code, recording_limit
 from deploy.errors import UnsupportedError
 from deploy.grid.chips import find_chip
 from deploy.mapping.layout import Mapping, map_network
-from deploy.report.page import write_report
 
 PAGE_RECORDINGS = 100
 
@@ -29,6 +27,9 @@ class Report(OfTwoRuns):
     """The page. Default: the model's name with .html."""
 
     def execute(self) -> int:
+        from deploy.checking.check import check  # --help waits for no simulator
+        from deploy.report.page import write_report
+
         chip = find_chip(self.chip)  # before the check has run for an hour
         subject = self.other or self.model
         out = self.out or subject.with_suffix(".html")

@@ -25,6 +25,7 @@ class Run(OnRecordings):
     """Run a model on recordings and show accuracy, speed and spikes.
 
     Example: ckd-deploy run student.nir --on integer --events recordings/
+
     Example: ckd-deploy run other.nir --on integer --against float --events recordings/ --step-us 20000 --steps 15
     """
 

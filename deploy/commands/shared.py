@@ -3,11 +3,10 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from deploy.checking.check import Checked
 from deploy.commands import CANNOT, DIFFERENT, EQUAL
 from deploy.commands.recordings import Recordings, choose_recordings
 from deploy.errors import listed
@@ -18,6 +17,9 @@ from deploy.network import RESET_MECHANISMS, Array, Network
 from deploy.network.time_step import suggested_step
 from deploy.runners.table import RUNNERS
 from deploy.traces.trace import Trace
+
+if TYPE_CHECKING:
+    from deploy.checking.check import Checked
 
 SLOW_RECORDINGS = 10
 """Recordings that a slow simulator gets unless the user says how many."""
@@ -99,7 +101,7 @@ class OfTwoRuns:
     """Be content with the layers, recordings, steps and potentials that both hold; what is left out is said."""
 
 
-def exit_code(checked: Checked) -> int:
+def exit_code(checked: "Checked") -> int:
     """0 for equal, 2 where nothing differs but not all was compared, else 1."""
     if checked.equal:
         return EQUAL

@@ -18,6 +18,9 @@ class PlainConsole(Console):
         plain: dict[str, Any] = options | {"markup": False, "emoji": False}
         return super().render_str(escaped(text), **plain)
 
+    def on_broken_pipe(self) -> None:
+        raise  # to `until_nobody_reads`; rich ends with code 1, which says that something differs
+
 
 def show_parameters(console: Console, changes: Iterable[ParameterChange]) -> None:
     """What quantizing made of each tensor: the element that changed most, the mean change, what saturated."""

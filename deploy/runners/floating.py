@@ -57,7 +57,7 @@ def run(network: Network, frames: Array, *, states: int = 0, digests: bool = Fal
         runner="float",
         device="cpu",
         seconds=time.perf_counter() - started,
-        versions=software_versions("ckd", "numpy", "numba"),
+        versions=software_versions("numpy", "numba"),
     )
 
 

@@ -53,7 +53,7 @@ def run(model: Network | ModelFile, frames: Array, *, states: int = 0, digests: 
         runner="onnx",
         device="cpu",
         seconds=time.perf_counter() - started,
-        versions=software_versions("ckd", "numpy", "onnx", "onnxruntime"),
+        versions=software_versions("numpy", "onnx", "onnxruntime"),
     )
 
 

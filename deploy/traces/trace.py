@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ckd.events import Binning
-from ckd.files import one_line
+from ckd.files import DISTRIBUTION, one_line, own_version
 from deploy.errors import DAMAGED_HDF5, TraceError
 from deploy.network import Array
 from deploy.traces import storage
@@ -181,7 +181,8 @@ def _concatenated(values: Sequence[Array | None]) -> Array | None:
 
 
 def software_versions(*packages: str) -> dict[str, str]:
-    """Python's version and those of `packages`, for a trace's metadata."""
+    """Python's version, ours and those of `packages`, for a trace's metadata."""
     from importlib.metadata import version
 
-    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
+    own = {"python": platform.python_version(), DISTRIBUTION: own_version()}
+    return own | {package: version(package) for package in packages}

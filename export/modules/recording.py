@@ -95,7 +95,7 @@ class Recorded:
             runner="torch",
             device="cpu",
             seconds=seconds,
-            versions=software_versions("ckd", "torch"),
+            versions=software_versions("torch"),
         )
 
     def _output(self, made: Made, step: int, given: Given, frames: Array) -> Array:

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ckd.pytest_plugin import AssertSame
 from deploy.checking.check import check
 from deploy.checking.divergence.story import story
 from deploy.errors import RunnerError
 from deploy.formats.nir import read_nir, write_nir
-from deploy.pytest_plugin import AssertSame
 from deploy.runners.table import find_runner, run
 from deploy.traces.trace import load_trace
 from tests.equivalence.networks import convolutional, frames_for

@@ -255,7 +255,7 @@ def _train(net: nn.Module, rest: Callable[[nn.Module], None], frames: Tensor, la
 
 def _spikingjelly(frames: Tensor, labels: Tensor, path: Path) -> list[str]:
     """Trained in spikingjelly, written by it: leaks, hard resets, average pooling."""
-    pytest.importorskip("spikingjelly", reason="spikingjelly is not installed: pip install 'ckd[interop]'")
+    pytest.importorskip("spikingjelly", reason="spikingjelly is not installed: pip install 'ckd-snn[interop]'")
     pytest.importorskip("loguru", reason="spikingjelly's NIR reader needs loguru")
     from spikingjelly.activation_based import functional, layer, neuron  # pyright: ignore
     from spikingjelly.activation_based.nir_exchange import export_to_nir  # pyright: ignore
@@ -275,7 +275,7 @@ def _spikingjelly(frames: Tensor, labels: Tensor, path: Path) -> list[str]:
 
 def _snntorch(frames: Tensor, labels: Tensor, path: Path) -> list[str]:
     """Trained in snnTorch with its default, the soft reset a step later, written by it for steps of 1e-4 s."""
-    pytest.importorskip("nirtorch", reason="snnTorch's NIR reader needs nirtorch: pip install 'ckd[interop]'")
+    pytest.importorskip("nirtorch", reason="snnTorch's NIR reader needs nirtorch: pip install 'ckd-snn[interop]'")
     import snntorch
     from snntorch import utils
     from snntorch.export_nir import export_to_nir

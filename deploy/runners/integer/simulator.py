@@ -173,7 +173,7 @@ def _digests(states: Array) -> Array:
 @cache
 def _versions() -> dict[str, str]:
     # Looking them up takes as long as some thousand steps of a small network.
-    return software_versions("ckd", "numpy", "numba")
+    return software_versions("numpy", "numba")
 
 
 def _bytes_per_recording(network: Network, steps: int, states: bool) -> int:

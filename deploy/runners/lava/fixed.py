@@ -195,7 +195,7 @@ def _trace(network: Network, frames: Array, folder: Path, plan: dict[str, Any], 
         runner="lava-float" if plan["floating"] else "loihi2" if plan["hardware"] else "lava",
         device="loihi2" if plan["hardware"] else "cpu",
         seconds=seconds,
-        versions={**software_versions("ckd", "numpy"), "lava-nc": LAVA_VERSION},
+        versions={**software_versions("numpy"), "lava-nc": LAVA_VERSION},
     )
 
 

@@ -98,7 +98,7 @@ def _run_file(network: Network, path: Path, found: Runnable, frames: Array) -> T
         schedule="pipelined",
         runner="netx",
         device="cpu",
-        versions={**software_versions("ckd", "numpy"), "lava-nc": LAVA_VERSION, "lava-dl": "0.6.0"},
+        versions={**software_versions("numpy"), "lava-nc": LAVA_VERSION, "lava-dl": "0.6.0"},
     )
 
 

@@ -9,8 +9,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from ckd.files import how_to_install
 from deploy.errors import RunnerError
-from deploy.extras import how_to_install
 
 VARIABLE = "CKD_PYTHON310"
 ELSEWHERE = Path(__file__).parent

@@ -24,7 +24,7 @@ def test_teachers_by_name_take_gray_and_colored_stills(name: str) -> None:
     try:
         importlib.import_module(library)
     except (ImportError, RuntimeError) as error:
-        pytest.skip(f"{library} cannot be loaded ({error}): pip install 'ckd[vision]'")
+        pytest.skip(f"{library} cannot be loaded ({error}): pip install 'ckd-snn[vision]'")
     for channels in (1, 3):
         teacher = build_teacher(name, channels=channels, classes=7, size=34).eval()
         assert teacher(torch.rand(2, channels, 34, 34)).shape == (2, 7)

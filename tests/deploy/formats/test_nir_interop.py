@@ -69,7 +69,7 @@ def simulate(model: Any, inputs: Array) -> Array:
 
 
 def spikingjelly(path: Path) -> Any:
-    pytest.importorskip("spikingjelly", reason="spikingjelly is not installed: pip install 'ckd[interop]'")
+    pytest.importorskip("spikingjelly", reason="spikingjelly is not installed: pip install 'ckd-snn[interop]'")
     pytest.importorskip("loguru", reason="spikingjelly's NIR reader needs loguru")
     from spikingjelly.activation_based.nir_exchange import import_from_nir  # pyright: ignore
 
@@ -77,12 +77,12 @@ def spikingjelly(path: Path) -> Any:
 
 
 def norse(path: Path) -> Any:
-    module = pytest.importorskip("norse.torch", reason="norse is not installed: pip install 'ckd[interop]'")
+    module = pytest.importorskip("norse.torch", reason="norse is not installed: pip install 'ckd-snn[interop]'")
     return module.from_nir(nir.read(path), dt=DT, ignore_warnings=True)
 
 
 def snntorch(path: Path) -> Any:
-    pytest.importorskip("nirtorch", reason="snnTorch's NIR reader needs nirtorch: pip install 'ckd[interop]'")
+    pytest.importorskip("nirtorch", reason="snnTorch's NIR reader needs nirtorch: pip install 'ckd-snn[interop]'")
     from snntorch.import_nir import import_from_nir
 
     return import_from_nir(nir.read(path))
@@ -139,7 +139,7 @@ def test_moving_the_resistance_changes_no_spike(tmp_path: Path) -> None:
 
 def test_the_braille_network_that_norse_ships_is_read_and_runs() -> None:
     """The recurrent CubaLIF network of the NIR paper, written by another tool: nested graphs, per-neuron parameters."""
-    package = pytest.importorskip("norse", reason="norse is not installed: pip install 'ckd[interop]'")
+    package = pytest.importorskip("norse", reason="norse is not installed: pip install 'ckd-snn[interop]'")
     path = Path(package.__file__).parent / "torch/utils/test/braille.nir"
     if not path.is_file():
         pytest.skip("this norse does not ship braille.nir")
