@@ -28,6 +28,8 @@ from deploy.errors import (
 
 if TYPE_CHECKING:
     from deploy.checking.check import Checked, check
+    from deploy.checking.coverage.measure import coverage
+    from deploy.checking.coverage.result import Coverage
     from deploy.checking.divergence.explain import Explanation, explain
     from deploy.formats.files import load, save
     from deploy.formats.model_file import ModelFile
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Checked",
     "Chip",
+    "Coverage",
     "DeployError",
     "Explanation",
     "FramesError",
@@ -59,6 +62,7 @@ __all__ = [
     "Verdict",
     "check",
     "compare",
+    "coverage",
     "explain",
     "load",
     "load_trace",
@@ -70,6 +74,8 @@ __all__ = [
 
 _FILES = {
     "checking.check": ("Checked", "check"),
+    "checking.coverage.measure": ("coverage",),
+    "checking.coverage.result": ("Coverage",),
     "checking.divergence.explain": ("Explanation", "explain"),
     "formats.files": ("load", "save"),
     "formats.model_file": ("ModelFile",),

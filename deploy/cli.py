@@ -10,6 +10,7 @@ from ckd.files import escaped, one_line, read_arguments, until_nobody_reads
 from deploy.commands import CANNOT, INTERRUPTED
 from deploy.commands.check import Check
 from deploy.commands.compile import Compile
+from deploy.commands.coverage import Cover
 from deploy.commands.map import Map
 from deploy.commands.report import Report
 from deploy.commands.run import Run
@@ -24,6 +25,7 @@ Command = (
     | Annotated[Compile, tyro.conf.subcommand("compile", prefix_name=False)]
     | Annotated[Report, tyro.conf.subcommand("report", prefix_name=False)]
     | Annotated[Map, tyro.conf.subcommand("map", prefix_name=False)]
+    | Annotated[Cover, tyro.conf.subcommand("coverage", prefix_name=False)]
 )
 
 DESCRIPTION = f"""{__doc__}
