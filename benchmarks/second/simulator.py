@@ -78,6 +78,11 @@ class Cell:
     dv: int | None = None
     vth_add: int = 0
     vth_times: int = 1
+    v_floor: int | None = None
+    u_bits: int = 24
+    u_saturates: bool = False
+    u_resets: bool = False
+    leak_last: bool = False
 
 
 @dataclass
@@ -231,19 +236,21 @@ def _cell(node: GridNeuron, cell: Cell, state: _State, a: Array) -> tuple[Array,
     du, dv = np.asarray(node.du, np.int64), np.asarray(node.dv if cell.dv is None else cell.dv, np.int64)
     arriving = (a.astype(np.int64) << 6) * cell.current_gain // 4096
     u = arriving if cell.no_current else kept(state.u, 4096 - cell.du_plus - du) + arriving
-    u = (u + (1 << 23)) % (1 << 24) - (1 << 23)
+    half_u = 1 << (cell.u_bits - 1)
+    u = np.clip(u, -half_u, half_u - 1) if cell.u_saturates else (u + half_u) % (2 * half_u) - half_u
     before = state.v
     bias = np.asarray(node.bias, np.int64) * cell.bias_times
     if cell.bias_wraps:
         half = 1 << (cell.bias_wraps - 1)
         bias = (bias + half) % (2 * half) - half
-    v = (before if cell.no_leak else kept(before, 4096 - dv)) + (state.u if cell.u_of_before else u) + bias
+    v = (before if cell.no_leak or cell.leak_last else kept(before, 4096 - dv)) + (state.u if cell.u_of_before else u)
+    v = kept(v + bias, 4096 - dv) if cell.leak_last else v + bias
     quiet = state.age < cell.refractory
     if not cell.integrates:
         v = np.where(quiet, before, v)
     v = np.where(state.owed, 0, v)
     top = (1 << (cell.v_bits - 1)) - 1
-    v = np.clip(v, 0 if cell.floor_at_zero else -top, top)
+    v = np.clip(v, (0 if cell.floor_at_zero else -top) if cell.v_floor is None else cell.v_floor, top)
     if node.vth is None:
         return u, v, np.zeros(v.shape, bool), np.zeros(v.shape, bool)
     threshold = (np.asarray(node.vth, np.int64) << 6) * cell.vth_times + cell.vth_add
@@ -253,6 +260,8 @@ def _cell(node: GridNeuron, cell: Cell, state: _State, a: Array) -> tuple[Array,
         v = np.where(spikes, 0, v)
     elif cell.reset == "subtract":
         v = np.where(spikes, v - threshold, v)
+    if cell.u_resets:
+        u = np.where(spikes, 0, u)
     return u, v, spikes, owed
 
 

@@ -21,7 +21,8 @@ class Fault:
     """One fault, or several at once.
 
     slips: what goes wrong; on: the network; says: for each mistake, a pattern that a right cause's words match, and the
-    nodes or layers one of which it is placed in; layer: the first layer that is wrong by itself; None: the frames.
+    nodes or layers one of which it is placed in; layer: the first layer that is wrong by itself; None: the frames;
+    source: where it was reported, where that does not stand above.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Fault:
     slips: tuple[Slip, ...]
     says: tuple[tuple[str, tuple[str, ...]], ...]
     layer: str | None
+    source: str = ""
 
 
 def only(layer: str, part: Any = (), *, steps: slice = slice(None), recordings: tuple[int, ...] | None = None) -> Mask:

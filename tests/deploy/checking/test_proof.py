@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.fault_list import names_all
 from benchmarks.second import networks
 from benchmarks.second.models import MODELS, Edited
 from benchmarks.second.runs import RUNS
 from benchmarks.second.simulator import run as run_elsewhere
-from deploy.checking.divergence.explain import Explanation, explain
+from deploy.checking.divergence.explain import explain
 from deploy.checking.divergence.models import difference
 from deploy.checking.divergence.places import neurons_in_words, steps_in_words
 from deploy.checking.divergence.story import proof_in_words, story
@@ -217,13 +218,7 @@ def test_faults_of_the_second_list_are_named_and_proven(name: str) -> None:
     good = replace(run(net, frames, states=networks.RECORDINGS, digests=True), frames=frames)
     explanation = explain(good, run_elsewhere(net, frames, *fault.slips), reference=net)
     assert explanation.proof is not None and explanation.proof.exact
-    assert named(explanation, fault.says)
-
-
-def named(explanation: Explanation, says: tuple[tuple[str, tuple[str, ...]], ...]) -> bool:
-    from benchmarks.faults_second import _named
-
-    return all(_named(pattern, where, explanation) for pattern, where in says)
+    assert names_all(fault.says, explanation)
 
 
 def test_the_second_simulator_is_right_where_nothing_goes_wrong() -> None:

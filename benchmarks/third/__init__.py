@@ -1,0 +1,1 @@
+"""What the third list of faults is made of: see `benchmarks/faults_third.py`."""
