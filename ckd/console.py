@@ -138,6 +138,27 @@ def comparison_table(rows: list[dict[str, Any]]) -> None:
     PlainConsole().print(table)
 
 
+def pareto_table(points: list[dict[str, Any]], picture: Path) -> None:
+    """What each student spends, and how often it is right."""
+    table = Table(title="the same student within budgets")
+    for title in ("budget", "synaptic operations", "of the run's", "spikes a neuron and step", "energy", "accuracy"):
+        table.add_column(title, justify="right")
+    whole = points[0]["synaptic_operations"]
+    for point in points:
+        operations = point["synaptic_operations"]
+        table.add_row(
+            "none" if point is points[0] else f"{point['fraction']:g}",
+            f"{operations / 1e6:,.2f} M",
+            f"1 / {whole / operations:.1f}" if operations else "",
+            f"{point['activity']:.2%}",
+            f"{1e6 * point['energy']:.1f} µJ",
+            f"{point['test_accuracy']:.1%}",
+        )
+    console = PlainConsole()
+    console.print(table)
+    console.print(f"a recording each; picture: {picture}", highlight=False)
+
+
 def _with_spread(value: dict[str, Any] | None) -> str:
     if value is None:
         return "-"

@@ -22,6 +22,11 @@ def compare() -> int:
     return start("ckd.compare")
 
 
+def pareto() -> int:
+    """ckd-pareto."""
+    return start("ckd.pareto")
+
+
 def download() -> int:
     """ckd-download."""
     return start("ckd.download")

@@ -98,6 +98,10 @@ class Command:
     finetune: int = 0
     """Iterations of training on the grid after quantizing: a run on its own recordings and with its teacher, a model
     file on those of --events, by their labels."""
+    activity: float | None = None
+    """Budget of spikes per neuron and step, kept to while a run is fine-tuned. Default: the run's own, if any."""
+    synaptic_operations: float | None = None
+    """The same of synaptic operations per recording, as ckd-deploy map counts them."""
     events: Path | None = None
     """Recordings that a model file is fine-tuned and tested on, or a module calibrated and proven with, as
     <class>/<file>."""

@@ -101,6 +101,8 @@ def _on_grid(plan: Plan, run: Run, floating: Network, stage: Stage) -> Network:
             quantization,
             iterations=plan.finetune,
             weight_bits=plan.weight_bits,
+            activity=plan.activity,
+            synaptic_operations=plan.synaptic_operations,
             device=plan.device,
             advance=advance,
         )

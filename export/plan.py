@@ -21,6 +21,7 @@ class Plan:
     chip: whose integers the student gets; "none" keeps its floats.
     weight_bits: bits per weight on the grid, 1 to 8.
     finetune: iterations of training on the grid after quantizing: of a run on its own recordings and with its teacher.
+    activity, synaptic_operations: budgets that the fine-tuning of a run keeps to; None: those that it was trained with.
     device: where PyTorch runs the student for the trace, and trains it on the grid: "cpu", "cuda".
     factories: the names of the run's student and data set, where they are PACKAGE.MODULE:FACTORY: their code runs.
     """
@@ -31,6 +32,8 @@ class Plan:
     chip: str = "loihi2"
     weight_bits: int = 8
     finetune: int = 0
+    activity: float | None = None
+    synaptic_operations: float | None = None
     device: str = "cpu"
     factories: tuple[str, ...] = ()
 

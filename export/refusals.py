@@ -4,6 +4,8 @@ from pathlib import Path
 
 import torch
 
+from ckd.config import Method
+from ckd.config.bounds import check_numbers
 from ckd.models.student import Student
 from ckd.runs.folder import Run
 from deploy.commands.outputs import require_file_name
@@ -21,7 +23,7 @@ def refuse_early(plan: Plan) -> None:
 
     Raises:
         DeployError: options that contradict each other or lie out of range, a path that can be no file, a device that
-            this machine does not have, a package that is not installed.
+            this machine does not have, a package that is not installed. ConfigError: a budget out of range.
     """
     form, model = plan.format, plan.model
     if plan.chip not in CHIP_NAMES:
@@ -32,6 +34,10 @@ def refuse_early(plan: Plan) -> None:
         raise DeployError(f"--finetune trains on the grid: give --chip {listed(CHIPS)}")
     if plan.finetune < 0:
         raise DeployError(f"--finetune (={plan.finetune}) must be a number of iterations, 0 for none")
+    for option, budget in (("activity", plan.activity), ("synaptic-operations", plan.synaptic_operations)):
+        if budget is not None and not plan.finetune:
+            raise DeployError(f"--{option} is a budget that training keeps to: give --finetune N, or train with it")
+    check_numbers(Method(activity=plan.activity, synaptic_operations=plan.synaptic_operations))
     if not 1 <= plan.weight_bits <= WEIGHT_BITS:
         raise DeployError(f"--weight-bits (={plan.weight_bits}) must lie between 1 and {WEIGHT_BITS}")
     if model.suffix != form.ending:

@@ -117,6 +117,10 @@ class Method:
     """Share of the class loss that keeps logits from growing, where `tet` is on."""
     pretrain: float = bounded(0.0, least=0, most=1)
     """In place of distillation: this share of the iterations on stills alone, the rest on recordings alone."""
+    activity: float | None = bounded(None, least=POSITIVE, most=1)
+    """Budget of spikes per neuron and step on recordings, kept to by a loss of its own; None: no budget."""
+    synaptic_operations: float | None = bounded(None, least=POSITIVE)
+    """Budget of synaptic operations per recording, as `ckd-deploy map` counts them; None: no budget."""
     batch_norm: Literal["joint", "separate"] = "separate"
     """One set of batch statistics for both branches, or one each, of which evaluation uses the event branch's."""
 
@@ -205,6 +209,11 @@ class Config:
         if is_factory(student) and method.distill and method.heads == "two":
             raise ConfigError(
                 f"--heads two needs to know the classifier, which --student {student} does not tell; give --heads one"
+            )
+        if is_factory(student) and (method.activity or method.synaptic_operations):
+            raise ConfigError(
+                "--activity and --synaptic-operations need to know the layers that spike, which --student "
+                f"{student} does not tell; leave them out, or train {' or '.join(STUDENTS)}"
             )
         if sensor is not None and (len(sensor) != 2 or min(sensor) < 1):
             raise ConfigError(f"--sensor (={sensor}) must be the camera's height and width in pixels")

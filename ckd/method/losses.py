@@ -10,6 +10,7 @@ from torch import Tensor
 from ckd.config import Method
 from ckd.method.batches import Batch
 from ckd.method.branches import BranchOutputs
+from ckd.method.budget import budget_loss, budgets
 from ckd.models.distributed import gathered
 from ckd.models.precision import at_least_float32
 
@@ -87,11 +88,18 @@ def alignment_loss(cka: Tensor, a: Tensor) -> Tensor:
 
 
 def branch_losses(
-    outputs: BranchOutputs, batch: Batch, a: Tensor, method: Method, *, teacher: Tensor | None, weight: float
+    outputs: BranchOutputs,
+    batch: Batch,
+    a: Tensor,
+    method: Method,
+    *,
+    teacher: Tensor | None,
+    weight: float,
+    progress: float,
 ) -> dict[str, Tensor]:
     """Every term of L_all by its name in metrics.jsonl, their weighted sum as "loss", and with alignment "cka" (T,).
 
-        L_all = L_cls-e + L_cls-s + W L_KD + align_weight L_DA
+        L_all = L_cls-e + L_cls-s + W L_KD + align_weight L_DA + the loss of every budget
 
     Where the static branch is off, L_all is the terms of the event branch alone.
 
@@ -102,6 +110,7 @@ def branch_losses(
         method: which parts are on.
         teacher: (N, K) logits of the stills, or None where W is zero.
         weight: W, the distillation weight of this iteration.
+        progress: share of the training that is done, 0 to 1.
     """
 
     def class_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -109,7 +118,7 @@ def branch_losses(
             return mean_logit_loss(logits, labels)
         return tet_loss(logits, labels, weights=weights, lam=method.tet_lam)
 
-    event, mixed = outputs
+    event, mixed, spent = outputs
     shared = method.temporal_weights and mixed is not None
     weighted = {"event": (1.0, class_loss(event.logits, batch.event_labels, event_weights(a) if shared else None))}
     watched: dict[str, Tensor] = {}
@@ -124,5 +133,7 @@ def branch_losses(
             watched["cka"] = cka
             aligned = alignment_loss(cka, a if method.temporal_weights else torch.ones_like(a))
             weighted["align"] = (method.align_weight, aligned)
+    for name, budget in budgets(method).items():
+        weighted[f"{name}_over"] = (1.0, budget_loss(getattr(spent, name), budget, progress=progress))
     loss = sum((factor * term for factor, term in weighted.values()), start=event.logits.new_zeros(()))
     return {"loss": loss, **{name: term for name, (_, term) in weighted.items()}, **watched}

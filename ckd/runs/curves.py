@@ -5,7 +5,18 @@ from typing import Any
 
 from ckd.runs.metrics import read_metrics
 
-BESIDE_TERMS = {"stage", "iteration", "P", "W", "lr", "spike_rate", "synaptic_operations", "cka"}
+BESIDE_TERMS = {
+    "stage",
+    "iteration",
+    "P",
+    "W",
+    "lr",
+    "spike_rate",
+    "activity",
+    "synaptic_operations",
+    "neuron_updates",
+    "cka",
+}
 """What a record of metrics.jsonl holds beside the loss, its terms, and what is measured on validation recordings."""
 
 

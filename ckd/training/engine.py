@@ -9,11 +9,12 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from ckd.config import Config, Training
+from ckd.config import Config, Method, Training
 from ckd.events import Frames
 from ckd.events.types import Int
 from ckd.method.batches import Batch, BatchMaker
 from ckd.method.branches import Branches
+from ckd.method.budget import overspent
 from ckd.method.losses import branch_losses
 from ckd.method.schedule import schedules
 from ckd.models.distributed import local_share, process_count
@@ -36,6 +37,8 @@ class Progress:
     average: State | None = None
     best: State | None = None
     best_loss: float = math.inf
+    best_overspent: float = math.inf
+    """By how much (a logarithm) the best weights exceed their budget."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,7 @@ def train_student(
         hooks: logging and checkpoints.
     """
     method, plan = config.method, config.training
-    branches = Branches(student, method, config.data.time_steps)
+    branches = Branches(student, method, (config.data.time_steps, *validation[0].shape[2:]))
     optimizer = _optimizer(branches, plan)
     model, optimizer = fabric.setup(branches, optimizer)
     _restore(fabric, branches, optimizer, progress)
@@ -90,7 +93,8 @@ def train_student(
             logits = teacher_logits(teacher, batch.rgb)
         outputs = model(batch.event, batch.mixed)
         weight = method.kd_weight * schedule["W"]
-        terms = branch_losses(outputs, batch, branches.a, method, teacher=logits, weight=weight)
+        done = iteration / plan.iterations
+        terms = branch_losses(outputs, batch, branches.a, method, teacher=logits, weight=weight, progress=done)
         for group in optimizer.param_groups:
             group["lr"] = schedule["lr"]
         optimizer.zero_grad(set_to_none=True)
@@ -103,7 +107,7 @@ def train_student(
             _average(progress, student, min(plan.ema, (iteration + 1) / (iteration + 10)))
         record = {"iteration": iteration, **schedule, **{name: _plain(fabric, value) for name, value in terms.items()}}
         if progress.iteration in evaluate_at:
-            record |= _validate(student, progress, validation)
+            record |= _validate(student, method, progress, validation)
         hooks.log(record)
         hooks.advance(progress.iteration)
         if hooks.save is not None and hooks.due():
@@ -183,17 +187,22 @@ def _average(progress: Progress, student: SpikingStudent, decay: float) -> None:
             kept.copy_(value)
 
 
-def _validate(student: SpikingStudent, progress: Progress, validation: tuple[Frames, Int]) -> dict[str, Any]:
+def _validate(
+    student: SpikingStudent, method: Method, progress: Progress, validation: tuple[Frames, Int]
+) -> dict[str, Any]:
     """Measure on validation recordings and keep the weights if their loss is the lowest so far.
 
-    The loss, because with few recordings the accuracy is so coarse that chance chooses among its peaks.
+    Weights within the budget come before those that exceed it, and of the latter the nearest. The loss, because with
+    few recordings the accuracy is so coarse that chance chooses among its peaks.
     """
     now = _copied(student.state_dict())
     # In place: a student from outside may hold states that cannot be copied.
     student.load_state_dict(progress.average or now)
     result = measure(student, *validation)
-    if progress.best is None or result.loss <= progress.best_loss:
-        progress.best_loss, progress.best = result.loss, _copied(student.state_dict())
+    over = overspent(result.spent, method)
+    if progress.best is None or (over, result.loss) <= (progress.best_overspent, progress.best_loss):
+        progress.best_overspent, progress.best_loss = over, result.loss
+        progress.best = _copied(student.state_dict())
     student.load_state_dict(now)
     record: dict[str, Any] = {
         "validation_accuracy": result.accuracy,
@@ -201,9 +210,7 @@ def _validate(student: SpikingStudent, progress: Progress, validation: tuple[Fra
         "validation_loss": result.loss,
         "spike_rate": result.rates,
     }
-    if result.synaptic_operations is not None:
-        record["synaptic_operations"] = result.synaptic_operations
-    return record
+    return record | result.spent
 
 
 def _copied(state: State) -> State:

@@ -4,10 +4,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ckd.events import Frames
 from ckd.events.types import Int
+from ckd.models.fan_out import fan_out
 from ckd.models.spiking import SpikingStudent
 from ckd.models.student import Student
 
@@ -28,9 +29,10 @@ class Measured:
     """Cross-entropy of the mean logits."""
     rates: dict[str, float]
     """Share of neuron-steps with a spike, by LIF layer; none for a student from outside, whose layers nobody knows."""
-    synaptic_operations: float | None
-    """Additions at synapses a recording: multiply-accumulates of every layer times the share of its inputs that are
-    not zero (borders counted as full). None for a student from outside."""
+    spent: dict[str, float]
+    """activity, the share of all neuron-steps with a spike; and a recording's synaptic_operations, one for
+    every synapse that a spike reaches, as `ckd-deploy map` counts them, and neuron_updates. Empty for a student from
+    outside."""
 
 
 @torch.no_grad()
@@ -39,12 +41,19 @@ def measure(student: SpikingStudent, frames: Frames, labels: Int) -> Measured:
     was_training = student.training
     student.eval()
     weight = next(student.parameters())
-    active: Counter[str] = Counter()
+    known = student if isinstance(student, Student) else None
+    reached = fan_out(known, frames.shape[2:]) if known else {}
+    spikes: Counter[str] = Counter()
     cells: Counter[str] = Counter()
+    operations = 0.0
 
     def count(name: str, output: Tensor) -> None:
-        active[name] += int(output.count_nonzero())
-        cells[name] += output.numel()
+        nonlocal operations
+        if name in reached:
+            sent = output.count_nonzero((0, 1))
+            spikes[name] += int(sent.sum())
+            cells[name] += output.numel()
+            operations += float((sent * reached[name]).sum(dtype=torch.float64))
 
     logits = []
     for start in range(0, len(frames), BATCH):
@@ -52,7 +61,6 @@ def measure(student: SpikingStudent, frames: Frames, labels: Int) -> Measured:
         count("input", part)
         logits.append(student(part, observe=count).logits.cpu())
     student.train(was_training)
-    known = student if isinstance(student, Student) else None
     summed = torch.cat(logits, 1).cumsum(0)
     right = summed.argmax(2).numpy() == labels
     return Measured(
@@ -60,15 +68,17 @@ def measure(student: SpikingStudent, frames: Frames, labels: Int) -> Measured:
         accuracy=float(right[-1].mean()),
         accuracy_per_step=[float(value) for value in right.mean(1)],
         loss=float(torch.nn.functional.cross_entropy(summed[-1] / len(summed), torch.from_numpy(labels))),
-        rates={name: active[name] / cells[name] for name in known.neurons} if known else {},
-        synaptic_operations=_synaptic_operations(known, active, cells) / len(frames) if known else None,
+        rates={name: spikes[name] / cells[name] for name in known.neurons} if known else {},
+        spent=_spent(known, spikes, cells, operations, len(frames)) if known else {},
     )
 
 
-def _synaptic_operations(student: Student, active: Counter[str], cells: Counter[str]) -> float:
-    nodes, total = dict(student.nodes.items()), 0.0
-    for source, target in student.edges:
-        module = nodes.get(target)
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            total += active[source] / cells[source] * cells[target] * module.weight[0].numel()
-    return total
+def _spent(
+    student: Student, spikes: Counter[str], cells: Counter[str], operations: float, recordings: int
+) -> dict[str, float]:
+    updates = sum(cells[name] for name in student.neurons)
+    return {
+        "activity": sum(spikes[name] for name in student.neurons) / updates,
+        "synaptic_operations": operations / recordings,
+        "neuron_updates": updates / recordings,
+    }

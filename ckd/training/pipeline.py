@@ -149,8 +149,7 @@ def _train_and_test(config: Config, networks: RunNetworks, material: Material, f
         results[f"{prefix}test_accuracy"] = tested.accuracy
         results[f"{prefix}accuracy_per_step"] = tested.accuracy_per_step
         results[f"{prefix}spike_rate"] = tested.rates
-        if tested.synaptic_operations is not None:
-            results[f"{prefix}synaptic_operations"] = round(tested.synaptic_operations)
+        results |= {f"{prefix}{name}": round(value, 4) for name, value in tested.spent.items()}
     return results
 
 

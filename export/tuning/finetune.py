@@ -20,6 +20,8 @@ def finetune(
     *,
     iterations: int,
     weight_bits: int,
+    activity: float | None = None,
+    synaptic_operations: float | None = None,
     device: str = "cpu",
     advance: Callable[[int], None] = lambda iteration: None,
 ) -> Network:
@@ -30,6 +32,8 @@ def finetune(
         quantization: of that student.
         iterations: of training.
         weight_bits: bits per weight, 1 to 8.
+        activity: budget of spikes per neuron and step; None: the run's own, if it has one.
+        synaptic_operations: the same of synaptic operations per recording.
         device: where it trains, as PyTorch names it: "cpu", "cuda".
         advance: told how many iterations are done.
 
@@ -46,7 +50,13 @@ def finetune(
     # Integers are exact in float32, and in nothing narrower that the run may have been trained in.
     accelerator = "cuda" if device.startswith("cuda") else "cpu"
     machine = replace(run.config.machine, precision="32-true", accelerator=accelerator)
-    config = replace(run.config, training=training, machine=machine)
+    method = run.config.method
+    method = replace(
+        method,
+        activity=activity or method.activity,
+        synaptic_operations=synaptic_operations or method.synaptic_operations,
+    )
+    config = replace(run.config, training=training, machine=machine, method=method)
     student = build_grid_student(quantization, weight_bits=weight_bits, alpha=config.student.surrogate_alpha)
     trained = train_further(run, student, config, hooks=Hooks(advance=advance))
     return grid_student_to_network(trained, quantization)

@@ -103,6 +103,10 @@ def _refuse_early(plan: Plan, events: Path | str | None) -> Path:
         raise DeployError(f"{plan.run}: say where the trained model goes, -o FILE{plan.format.ending}")
     if events is None:
         raise DeployError("--finetune needs labels: give --events DIR, with recordings as DIR/<class>/<file>")
+    if plan.activity is not None or plan.synaptic_operations is not None:
+        raise DeployError(
+            "--activity and --synaptic-operations are for runs: a model file is fine-tuned without budget"
+        )
     refuse_early(plan)
     inputs = Path(plan.run), trace_beside(Path(plan.run))
     refuse_to_replace(plan.model, plan.model.suffix, *inputs)

@@ -127,12 +127,13 @@ def test_schedules_follow_the_recipe(make: Make) -> None:
 def test_the_total_is_the_sum_of_its_parts_with_their_weights(make: Make, student: Student) -> None:
     config, maker = make(align_weight=0.5, temporal_weights=True, kd="constant", batch_norm="joint")
     batch = maker(3)
-    branches = Branches(student, config.method, 4)
+    branches = Branches(student, config.method, (4, 2, 16, 16))
     with torch.no_grad():
         branches.a.copy_(torch.tensor([0.0, 1.0, -1.0, 2.0]))
     teacher = torch.randn(12, 3, generator=torch.Generator().manual_seed(1))
-    event, mixed = outputs = branches(batch.event, batch.mixed)
-    found = branch_losses(outputs, batch, branches.a, config.method, teacher=teacher, weight=0.25)
+    outputs = branches(batch.event, batch.mixed)
+    event, mixed = outputs.event, outputs.mixed
+    found = branch_losses(outputs, batch, branches.a, config.method, teacher=teacher, weight=0.25, progress=0.0)
     assert batch.mixed_labels is not None
     parts = [
         tet_loss(mixed.logits, batch.mixed_labels),
@@ -149,11 +150,12 @@ def test_the_total_is_the_sum_of_its_parts_with_their_weights(make: Make, studen
 def test_distillation_reaches_the_static_branch_alone(make: Make, student: Student) -> None:
     config, maker = make(batch_norm="separate")
     batch = maker(0)
-    event, mixed = Branches(student, config.method, 4)(batch.event, batch.mixed)
+    outputs = Branches(student, config.method, (4, 2, 16, 16))(batch.event, batch.mixed)
+    event, mixed = outputs.event, outputs.mixed
     teacher = torch.randn(12, 3)
     for output in (event, mixed):
         output.logits.retain_grad()
-    terms = branch_losses((event, mixed), batch, torch.ones(4), config.method, teacher=teacher, weight=1.0)  # type: ignore[arg-type]
+    terms = branch_losses(outputs, batch, torch.ones(4), config.method, teacher=teacher, weight=1.0, progress=0.0)
     terms["kd"].backward()
     assert event.logits.grad is None and mixed.logits.grad.abs().sum() > 0
 
@@ -161,8 +163,8 @@ def test_distillation_reaches_the_static_branch_alone(make: Make, student: Stude
 def test_two_heads_keep_the_static_branch_off_the_classifier_that_is_deployed(make: Make, student: Student) -> None:
     config, maker = make(heads="two")
     batch = maker(0)
-    branches = Branches(student, config.method, 4)
-    _, mixed = branches(batch.event, batch.mixed)
+    branches = Branches(student, config.method, (4, 2, 16, 16))
+    mixed = branches(batch.event, batch.mixed).mixed
     mixed.logits.sum().backward()
     assert branches.static_head is not None and branches.static_head.weight.grad is not None
     assert student.state_dict(keep_vars=True)["nodes.classifier.weight"].grad is None
@@ -172,8 +174,8 @@ def test_undistilled_training_is_the_loop_with_the_static_branch_off(make: Make,
     config, maker = make(distill=False)
     batch = maker(0)
     assert batch.mixed is None and batch.rgb is None
-    outputs = Branches(student, config.method, 4)(batch.event, None)
-    terms = branch_losses(outputs, batch, torch.ones(4), config.method, teacher=None, weight=0.0)
+    outputs = Branches(student, config.method, (4, 2, 16, 16))(batch.event, None)
+    terms = branch_losses(outputs, batch, torch.ones(4), config.method, teacher=None, weight=0.0, progress=0.0)
     assert set(terms) == {"loss", "event"}
 
 

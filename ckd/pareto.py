@@ -1,0 +1,133 @@
+"""python -m ckd.pareto: what a run's student is worth with fewer spikes, accuracy against synaptic operations.
+
+The run is trained again with ever smaller budgets, each in a folder of its own, and all are measured on the test
+recordings. What is there already is not trained again, so an interrupted command goes on.
+
+Example:
+  python -m ckd.pareto runs/few
+  python -m ckd.pareto runs/few --fractions 0.5 0.2 0.1
+"""
+
+import json
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from ckd.config import Config
+from ckd.console import RichReporter, pareto_table, run_command
+from ckd.errors import ConfigError, RunError
+from ckd.files import write_then_rename
+from ckd.runs.folder import is_run, read_config, read_summary
+
+if TYPE_CHECKING:
+    from ckd.training.reporter import Reporter
+
+SYNAPSE_JOULE, NEURON_JOULE, SPIKE_JOULE = 23.6e-12, 52e-12, 29e-12
+"""Of a synaptic operation, an update of a silent neuron, and what a spiking one costs more: Loihi, Davies et al., IEEE
+Micro 38(1), 2018. `ckd-deploy map` adds what depends on the placement."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Which run."""
+
+    run: tyro.conf.Positional[Path]
+    """A finished run."""
+    fractions: tuple[float, ...] = (0.5, 0.25, 0.1, 0.05)
+    """Budgets, as shares of the synaptic operations that the run's student does."""
+    json: bool = False
+    """Print JSON for a program to read."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return run_command(lambda: _main(sys.argv[1:] if arguments is None else arguments))
+
+
+def _main(arguments: list[str]) -> int:
+    options = tyro.cli(Options, prog="python -m ckd.pareto", description=__doc__, args=arguments)
+    with RichReporter() as reporter:
+        points = pareto(options.run, options.fractions, reporter=reporter)
+    if options.json:
+        print(json.dumps(points))
+    else:
+        pareto_table(points, options.run / "pareto.png")
+    return 0
+
+
+def pareto(run: Path, fractions: Collection[float], *, reporter: "Reporter | None" = None) -> list[dict[str, Any]]:
+    """Train a run's student again within budgets of its synaptic operations, and measure all of them.
+
+    Writes pareto.json and pareto.png into the run's folder, and the trained students into pareto/.
+
+    Args:
+        run: folder of a finished run of a student of this package.
+        fractions: the budgets, above 0 and below 1, as shares of what its student does.
+        reporter: is told how far it has come.
+
+    Returns:
+        one record a student, the run's own first: fraction, folder, test_accuracy, activity, synaptic_operations, and
+        energy in joule a recording (synapses and neurons of Loihi).
+
+    Raises:
+        ConfigError: a fraction is out of range, or the run's student is from outside. RunError: the run is unfinished.
+    """
+    from ckd.training.pipeline import resume_run, train_run
+
+    summary, config = read_summary(run), read_config(run)
+    if "activity" not in summary:
+        raise RunError(f"{run}: its summary does not say what its student spends; train it with this version")
+    for fraction in fractions:
+        if not 0 < fraction < 1:
+            raise ConfigError(f"--fractions (={fraction}) must lie between 0 and 1: shares of what the run spends")
+    points = [_point(run, 1.0, summary)]
+    for fraction in sorted(fractions, reverse=True):
+        folder = run / "pareto" / f"{fraction:g}"
+        if not is_run(folder):
+            budget = fraction * summary["synaptic_operations"]
+            train_run(_within(config, budget, run), folder, reporter=reporter)
+        elif not (folder / "summary.json").is_file():
+            resume_run(folder, reporter=reporter)
+        points.append(_point(folder, fraction, read_summary(folder)))
+    with write_then_rename(run / "pareto.json") as temporary:
+        temporary.write_text(json.dumps(points, indent=2) + "\n")
+    with write_then_rename(run / "pareto.png") as temporary:
+        _draw(points, temporary)
+    return points
+
+
+def _within(config: Config, budget: float, run: Path) -> Config:
+    """The run's configuration with a budget, and its own teacher."""
+    teacher = replace(config.teacher, teacher_file=str((run / "teacher.safetensors").resolve()))
+    method = replace(config.method, synaptic_operations=budget, baseline=False)
+    return replace(config, method=method, teacher=teacher if config.needs_teacher else config.teacher)
+
+
+def _point(folder: Path, fraction: float, summary: dict[str, Any]) -> dict[str, Any]:
+    updates = summary["neuron_updates"]
+    energy = summary["synaptic_operations"] * SYNAPSE_JOULE
+    energy += updates * (NEURON_JOULE + summary["activity"] * SPIKE_JOULE)
+    kept = {name: summary[name] for name in ("test_accuracy", "activity", "synaptic_operations")}
+    return {"fraction": fraction, "run": str(folder), **kept, "energy": energy}
+
+
+def _draw(points: list[dict[str, Any]], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axis = figure.subplots()
+    operations = [point["synaptic_operations"] / 1e6 for point in points]
+    axis.plot(operations, [100 * point["test_accuracy"] for point in points], "o-")
+    for x, point in zip(operations, points, strict=True):
+        label = f"{1e6 * point['energy']:.0f} µJ"
+        axis.annotate(label, (x, 100 * point["test_accuracy"]), xytext=(4, -12), textcoords="offset points", fontsize=8)
+    axis.set(xscale="log", xlabel="synaptic operations a recording, millions", ylabel="accuracy on test recordings, %")
+    axis.grid(alpha=0.3)
+    figure.savefig(path, dpi=110, format="png")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
