@@ -5,6 +5,9 @@
     def test_my_chip(assert_same_spikes):
         assert_same_spikes("student.trace", "recorded_on_chip.trace", model="student.nir")
 
+    def test_my_simulator(witness):
+        witness("student.nir", my_simulator, seconds=10)
+
 It is of the deploy wing, and lies here because a project may have a folder `deploy` of its own: pytest must start
 there. Simulators and readers are imported when a fixture is used; the start of pytest pays the import of `ckd` alone.
 """
@@ -13,11 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from deploy.checking.witness.search import Given
     from deploy.network import Network
     from deploy.traces.trace import Trace
 
@@ -94,6 +98,30 @@ def assert_same_spikes() -> AssertSame:
     it is another, of the second) the story names the cause; `partial` compares what both hold.
     """
     return same_spikes
+
+
+@pytest.fixture(scope="session")
+def witness() -> Callable[..., None]:
+    """A function as `deploy.witness` that fails where it finds frames on which its two sides differ.
+
+    witness(first, second=None, on="integer", against="integer", seconds=30.0, frames=None, seed=0, save=None): `save`
+    is where the frames go that were found, as a trace.
+    """
+    return no_witness
+
+
+def no_witness(first: Given, second: Given | None = None, *, save: Path | str | None = None, **options: Any) -> None:
+    """Fail the test where a witness is found; its message says what differs there. Options are `deploy.witness`'s."""
+    __tracebackhide__ = True
+    from deploy.checking.witness.search import witness as search
+
+    sought = search(first, second, **options)
+    if sought.witness is None:
+        return
+    if save is not None:
+        sought.witness.expected.save(save)
+    kept = "" if save is None else f"\nits frames are in {save}"
+    pytest.fail(f"{sought}{kept}", pytrace=False)
 
 
 def same_spikes(

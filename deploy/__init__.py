@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from deploy.checking.coverage.measure import coverage
     from deploy.checking.coverage.result import Coverage
     from deploy.checking.divergence.explain import Explanation, explain
+    from deploy.checking.witness.found import Sought, Witness
+    from deploy.checking.witness.search import witness
     from deploy.formats.files import load, save
     from deploy.formats.model_file import ModelFile
     from deploy.grid.chips import Chip
@@ -56,10 +58,12 @@ __all__ = [
     "ModelFile",
     "Network",
     "RunnerError",
+    "Sought",
     "Trace",
     "TraceError",
     "UnsupportedError",
     "Verdict",
+    "Witness",
     "check",
     "compare",
     "coverage",
@@ -70,6 +74,7 @@ __all__ = [
     "quantize",
     "run",
     "save",
+    "witness",
 ]
 
 _FILES = {
@@ -77,6 +82,8 @@ _FILES = {
     "checking.coverage.measure": ("coverage",),
     "checking.coverage.result": ("Coverage",),
     "checking.divergence.explain": ("Explanation", "explain"),
+    "checking.witness.found": ("Sought", "Witness"),
+    "checking.witness.search": ("witness",),
     "formats.files": ("load", "save"),
     "formats.model_file": ("ModelFile",),
     "grid.chips": ("Chip",),

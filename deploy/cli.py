@@ -14,6 +14,7 @@ from deploy.commands.coverage import Cover
 from deploy.commands.map import Map
 from deploy.commands.report import Report
 from deploy.commands.run import Run
+from deploy.commands.witness import Witness
 from deploy.errors import DeployError
 from deploy.formats.files import FORMATS
 from deploy.grid.chips import CHIPS
@@ -26,6 +27,7 @@ Command = (
     | Annotated[Report, tyro.conf.subcommand("report", prefix_name=False)]
     | Annotated[Map, tyro.conf.subcommand("map", prefix_name=False)]
     | Annotated[Cover, tyro.conf.subcommand("coverage", prefix_name=False)]
+    | Annotated[Witness, tyro.conf.subcommand("witness", prefix_name=False)]
 )
 
 DESCRIPTION = f"""{__doc__}

@@ -1,0 +1,1 @@
+"""Inputs that nobody recorded: frames on which two models, or two simulators of one, differ."""
