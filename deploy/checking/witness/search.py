@@ -61,8 +61,9 @@ def witness(
         UnsupportedError: a model of floats. FramesError: frames that do not fit.
         DeployError: both are the same, or nothing says of what shape frames are.
 
-    >>> found = deploy.witness(network, network, seconds=1)
-    >>> bool(found), found.proven
+    >>> import deploy
+    >>> sought = deploy.witness(network, network, seconds=1)
+    >>> bool(sought), sought.proven
     (False, 'the two models are the same')
     """
     if second is None and on == against:
