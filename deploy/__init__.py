@@ -27,6 +27,8 @@ from deploy.errors import (
 )
 
 if TYPE_CHECKING:
+    from deploy.checking.certificate.certify import certify
+    from deploy.checking.certificate.verify import verify_certificate
     from deploy.checking.check import Checked, check
     from deploy.checking.coverage.measure import coverage
     from deploy.checking.coverage.result import Coverage
@@ -64,6 +66,7 @@ __all__ = [
     "UnsupportedError",
     "Verdict",
     "Witness",
+    "certify",
     "check",
     "compare",
     "coverage",
@@ -74,10 +77,13 @@ __all__ = [
     "quantize",
     "run",
     "save",
+    "verify_certificate",
     "witness",
 ]
 
 _FILES = {
+    "checking.certificate.certify": ("certify",),
+    "checking.certificate.verify": ("verify_certificate",),
     "checking.check": ("Checked", "check"),
     "checking.coverage.measure": ("coverage",),
     "checking.coverage.result": ("Coverage",),

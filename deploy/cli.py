@@ -8,6 +8,7 @@ import tyro
 from ckd.events import RecordingError
 from ckd.files import escaped, one_line, read_arguments, until_nobody_reads
 from deploy.commands import CANNOT, INTERRUPTED
+from deploy.commands.certify import Certify
 from deploy.commands.check import Check
 from deploy.commands.compile import Compile
 from deploy.commands.coverage import Cover
@@ -28,6 +29,7 @@ Command = (
     | Annotated[Map, tyro.conf.subcommand("map", prefix_name=False)]
     | Annotated[Cover, tyro.conf.subcommand("coverage", prefix_name=False)]
     | Annotated[Witness, tyro.conf.subcommand("witness", prefix_name=False)]
+    | Annotated[Certify, tyro.conf.subcommand("certify", prefix_name=False)]
 )
 
 DESCRIPTION = f"""{__doc__}

@@ -6,7 +6,7 @@ from pathlib import Path
 from deploy.errors import DeployError
 from deploy.hdf5 import Group, Kind, open_hdf5
 
-BEGINNINGS = {".onnx": b"\x08", ".html": b"<!doctype html>"}
+BEGINNINGS = {".onnx": b"\x08", ".html": b"<!doctype html>", ".certificate": b'{\n "ckd_certificate"'}
 """How a file of each kind begins; of ONNX, with the number of its version (field 1 of a protocol buffer)."""
 
 HELD: dict[str, Callable[[Group], bool]] = {
