@@ -52,7 +52,9 @@ RUNNERS = {
             gives="integers",
             help="our Loihi simulator, exact to the bit",
         ),
-        Runner(name="float", module="floating:run", takes="either", gives="floats", help="any network in float32"),
+        Runner(
+            name="float", module="floating.simulator:run", takes="either", gives="floats", help="any network in float32"
+        ),
         Runner(
             name="lava",
             module="lava.fixed:run",

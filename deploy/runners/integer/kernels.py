@@ -19,7 +19,7 @@ import numpy as np
 from deploy.grid import DECAY_BITS, STATE_BITS, U_WRAP, V_MAX
 from deploy.network import Array
 from deploy.runners.integer.layer_data import Cells, Listed, Scatter, Synapse
-from deploy.runners.integer.vectors import add_rows, lowest, spiking, view
+from deploy.runners.integer.vectors import add_rows, lowest, view, which
 
 TILE = 1024
 """Neurons updated together: few enough for the sums to stay in the innermost cache."""
@@ -38,24 +38,10 @@ _BITS = np.int32(DECAY_BITS)
 _LOW = np.int32((1 << DECAY_BITS) - 1)
 _STATE_BITS = np.int32(STATE_BITS)
 _SIGN = np.int32(31)
-_ALL, _1 = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(1)
+_1 = np.uint64(1)
 
 _compile = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 _inline = numba.njit(nogil=True, boundscheck=False, error_model="numpy")
-
-
-@_inline
-def _spiking(x: Array, start: int, count: int) -> Any:
-    """Which of the `count` <= 64 values of x from `start` on are not zero; nothing beyond the array is read."""
-    if start + 64 <= x.size:
-        return spiking(x, start) & (_ALL >> np.uint64(64 - count))
-    if start + count >= 64:
-        return spiking(x, start + count - 64) >> np.uint64(64 - count)
-    mask = np.uint64(0)
-    values = view(x, start, count)
-    for n in range(count):
-        mask |= np.uint64(values[n] != 0) << np.uint64(n)
-    return mask
 
 
 @_inline
@@ -69,7 +55,7 @@ def _list_events(x: Array, at: int, s: Synapse, many: bool, n: int, listed: List
             row = place % s.in_width * channels
             begin = at + place * s.in_channels + g * channels
             for first in range(0, channels, 64):
-                mask = _spiking(x, begin + first, min(64, channels - first))
+                mask = which(x, begin + first, min(64, channels - first))
                 while mask:
                     c = first + lowest(mask)
                     mask &= mask - _1
@@ -87,7 +73,7 @@ def _list_scattered(x: Array, at: int, p: Scatter, many: bool, n: int, listed: L
     for part in range(p.part_at.size):
         begin, at_first, row_first = at + part * p.at.size, p.part_at[part], p.part_row[part]
         for first in range(0, p.at.size, 64):
-            mask = _spiking(x, begin + first, min(64, p.at.size - first))
+            mask = which(x, begin + first, min(64, p.at.size - first))
             while mask:
                 c = first + lowest(mask)
                 mask &= mask - _1

@@ -6,11 +6,15 @@ Numba's cache does not notice a change to this file: whoever makes one changes k
 import sys
 from typing import Any
 
+import numba
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
+
+from deploy.network import Array
 
 LANES = (8, 16, 32, 64, 128)
 """How many output channels are summed together: widths that vector registers hold whole."""
@@ -18,6 +22,7 @@ LANES = (8, 16, 32, 64, 128)
 WIDTHS = (8, 16, 32, 48, 64, 96, 128, 192)
 """How many weights are added at once: channels, or channels at several neighboring places."""
 
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _instructions: Any = intrinsic
 
 
@@ -127,3 +132,17 @@ def lowest(typing: Any, mask: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
 
     return types.int64(types.uint64), generate
+
+
+@numba.njit(nogil=True, boundscheck=False, error_model="numpy")
+def which(x: Array, start: int, count: int) -> Any:
+    """Which of the `count` <= 64 values of x uint8 from `start` on are not zero; nothing beyond the array is read."""
+    if start + 64 <= x.size:
+        return spiking(x, start) & (_ALL >> np.uint64(64 - count))
+    if start + count >= 64:
+        return spiking(x, start + count - 64) >> np.uint64(64 - count)
+    mask = np.uint64(0)
+    values = view(x, start, count)
+    for n in range(count):
+        mask |= np.uint64(values[n] != 0) << np.uint64(n)
+    return mask
