@@ -10,6 +10,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from ckd.errors import RecordingError
+from ckd.events.fields import field_names
 from ckd.events.sizes import judge
 
 Header = tuple[tuple[int, ...], bool, np.dtype[Any]]
@@ -32,19 +33,18 @@ def read_npy(path: Path) -> NDArray[Any]:
         return np.load(file, allow_pickle=False)
 
 
-def read_npz(path: Path, names: str) -> list[NDArray[Any]]:
-    """The arrays of a .npz file by their names, a letter each.
+def read_npz(path: Path) -> list[NDArray[Any]]:
+    """The arrays x, y, t and p of a .npz file.
 
     Raises:
         RecordingError: one is missing, or as `read_npy`; together they may not take more than one file may.
     """
     needed = 0
     with zipfile.ZipFile(path) as archive:
+        stored = [name.removesuffix(".npy") for name in archive.namelist()]
+        names = field_names(path, stored).values()
         for name in names:
-            try:
-                about = archive.getinfo(f"{name}.npy")
-            except KeyError:
-                raise RecordingError(f"{path}: has no array {name!r}; expected {', '.join(names)}") from None
+            about = archive.getinfo(f"{name}.npy")
             with archive.open(about) as member:
                 needed += _bytes(npy_header(path, member, about.file_size))
     judge(path, needed)

@@ -23,13 +23,29 @@ def to_frames(events: Events, binning: Binning, *, name: str = "recording") -> F
     """
     if len(events) == 0:
         raise RecordingError(f"{name}: holds no events; nothing can be classified from it, remove it")
-    events = np.ascontiguousarray(events, EVENT_DTYPE)
+    events = _as_ours(events, name)
     frames = np.zeros((binning.steps, *binning.frame_shape), np.uint8)
     if count_frames(events, binning.start(int(events["t"][0])), binning, frames, name=name):
         # Not in order of time after all: looking for the first event costs another pass.
         frames[:] = 0
         count_frames(events, binning.start(int(events["t"].min())), binning, frames, name=name)
     return frames
+
+
+def _as_ours(events: Events, name: str) -> Events:
+    """Events of any integers as `EVENT_DTYPE`; what would be another number there is refused."""
+    if events.dtype == EVENT_DTYPE:
+        return np.ascontiguousarray(events)
+    ours = np.empty(len(events), EVENT_DTYPE)  # by name: numpy converts fields by their place
+    for field in "xytp":
+        allowed, values = np.iinfo(EVENT_DTYPE[field]), events[field]
+        if not allowed.min <= values.min() <= values.max() <= allowed.max:
+            raise RecordingError(
+                f"{name}: {field} reaches from {values.min()} to {values.max()}; allowed are {allowed.min} to "
+                f"{allowed.max}"
+            )
+        ours[field] = values
+    return ours
 
 
 def count_frames(events: Events, start: int, binning: Binning, frames: Frames, *, name: str = "recording") -> int:
@@ -63,5 +79,6 @@ def gather_pixels(events: Events, binning: Binning) -> Events:
     assert binning.sensor is not None
     gathered = events.copy()
     for name, size, extent in (("y", binning.height, binning.sensor[0]), ("x", binning.width, binning.sensor[1])):
-        gathered[name] = events[name].astype(np.int64) * size // extent
+        # Far outside the sensor stays outside: what int16 cannot hold would come back in.
+        gathered[name] = np.clip(events[name].astype(np.int64) * size // extent, -1, np.iinfo(np.int16).max)
     return gathered

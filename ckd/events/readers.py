@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ckd.errors import RecordingError
 from ckd.events.aedat4 import read_aedat4
 from ckd.events.arrays import read_npy, read_npz
+from ckd.events.fields import columns, field_names, polarities, whole_numbers
 from ckd.events.prophesee import prophesee_encoding
 from ckd.events.sizes import judge
 from ckd.events.types import EVENT_DTYPE, Events
@@ -44,8 +45,8 @@ def pack_events(path: Path, x: NDArray[Any], y: NDArray[Any], t: NDArray[Any], p
     """Events from four arrays of numbers.
 
     Raises:
-        RecordingError: what would be another number as an event: no number, a pixel beyond 32767, or a time whose
-            distance to another would not be one.
+        RecordingError: what would be another number as an event: no number, a fraction, a pixel beyond 32767, a time
+            whose distance to another would not be one, or a polarity of another kind.
     """
     events = np.empty(len(t), EVENT_DTYPE)
     for name, values, largest in (("x", x, 1 << 15), ("y", y, 1 << 15), ("t", t, 1 << 62)):
@@ -55,7 +56,9 @@ def pack_events(path: Path, x: NDArray[Any], y: NDArray[Any], t: NDArray[Any], p
             raise RecordingError(
                 f"{path}: {name} reaches from {values.min()} to {values.max()}; allowed are -{largest} to {largest - 1}"
             )
+        whole_numbers(path, name, values)
         events[name] = values
+    polarities(path, p)
     # Some formats say -1 for falling light.
     events["p"] = p > 0
     return events
@@ -64,16 +67,17 @@ def pack_events(path: Path, x: NDArray[Any], y: NDArray[Any], t: NDArray[Any], p
 def _read_npy(path: Path) -> tuple[Any, ...]:
     stored = read_npy(path)
     if stored.dtype.names:
-        return tuple(stored[name] for name in "xytp")
+        names = field_names(path, stored.dtype.names)
+        return tuple(stored[names[name]] for name in "xytp")
     if stored.ndim != 2 or stored.shape[1] != 4:
         raise RecordingError(
             f"{path}: array of shape {stored.shape}; expected fields x, y, t, p or (events, 4) columns"
         )
-    return tuple(stored.T)
+    return columns(path, stored)
 
 
 def _read_npz(path: Path) -> tuple[Any, ...]:
-    return tuple(read_npz(path, "xytp"))
+    return tuple(read_npz(path))
 
 
 def _read_prophesee(path: Path) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 from ckd.errors import RecordingError
 from ckd.events.arrays import npy_header
 from ckd.events.binning import Binning
+from ckd.events.fields import columns, field_names
 from ckd.events.frames import count_frames
 from ckd.events.prophesee import prophesee_encoding
 from ckd.events.readers import decode_nmnist, pack_events
@@ -101,15 +102,17 @@ def _npy(path: Path, chunk: int) -> Iterator[Events]:
     """Pieces read from the file: a memory map would fill the memory with what was read."""
     with path.open("rb") as file:
         shape, columns_first, dtype = npy_header(path, file, path.stat().st_size)
-        columns = 1 if dtype.names else 4
-        plain = not dtype.names or all(name in dtype.names and not dtype[name].shape for name in "xytp")
+        values = 1 if dtype.names else 4
+        names = field_names(path, dtype.names) if dtype.names else {}
+        plain = not any(dtype[name].shape for name in names.values())
         if shape[1:] != (() if dtype.names else (4,)) or columns_first or not plain:
             raise RecordingError(
                 f"{path}: array of {dtype} and shape {shape}; a stream takes fields x, y, t, p or rows of those four"
             )
         for first in range(0, shape[0], chunk):
-            part = np.fromfile(file, dtype, min(chunk, shape[0] - first) * columns)
-            yield pack_events(path, *((part[name] for name in "xytp") if dtype.names else part.reshape(-1, 4).T))
+            part = np.fromfile(file, dtype, min(chunk, shape[0] - first) * values)
+            fields = [part[names[name]] for name in "xytp"] if names else columns(path, part.reshape(-1, 4))
+            yield pack_events(path, *fields)
 
 
 def _prophesee(path: Path, chunk: int) -> Iterator[Events]:
