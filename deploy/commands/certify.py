@@ -81,7 +81,8 @@ def _show(certificate: dict[str, Any], path: Path) -> None:
         f"NeuroBench: footprint {metrics['footprint']:,} bytes, "
         f"connection sparsity {metrics['connection_sparsity']:.4f}, "
         f"activation sparsity {metrics['activation_sparsity']:.4f}, "
-        f"per recording {operations['Effective_ACs']:,.0f} accumulates, {operations['Effective_MACs']:,.0f} multiplies, {operations['Dense']:,.0f} dense",
+        f"per recording {operations['Effective_ACs']:,.0f} accumulates, "
+        f"{operations['Effective_MACs']:,.0f} multiplies, {operations['Dense']:,.0f} dense",
         highlight=False,
         soft_wrap=True,
     )
