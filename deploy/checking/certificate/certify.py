@@ -58,7 +58,7 @@ def certify(model: Path | str, *, on: str = "integer", recordings: int | None = 
         "verdict": _verdict(checked),
         "metrics": metrics(network, _whole(checked)).as_dict(),
         "ranges": _ranges(network, checked.verdict.steps),
-        "made_with": software_versions("ckd", "numpy", "numba"),
+        "made_with": software_versions("numpy", "numba"),
     }
     if before != [file_digest(path) for path in (model, trace)]:
         raise DeployError(f"{model}: was written anew while it was checked; certify it again")
