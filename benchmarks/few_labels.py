@@ -97,15 +97,21 @@ def _configure(options: Options, recipe: str, labels: str, seed: int) -> Config:
     values["labels_per_class"] = None if labels == "all" else yaml.safe_load(labels)
     if options.data_root is not None:
         values["data_root"] = options.data_root
+    return with_values(config, values | changes_of(changes, recipe))
+
+
+def changes_of(changes: str, recipe: str) -> dict[str, Any]:
+    """KEY=VALUE,KEY=VALUE of a recipe as values."""
+    values: dict[str, Any] = {}
     for pair in changes.split(",") if changes else ():
         key, equals, value = pair.partition("=")
         if not equals:
             raise ConfigError(f"recipe {recipe!r}: {pair!r} is not KEY=VALUE")
         values[key] = yaml.safe_load(value)
-    return _with(config, values)
+    return values
 
 
-def _with(config: Config, values: dict[str, Any]) -> Config:
+def with_values(config: Config, values: dict[str, Any]) -> Config:
     """The configuration with values changed, whichever group they are in; all at once, for some need one another."""
     nested = config_to_dict(config)
     for key, value in values.items():

@@ -15,6 +15,8 @@ from ckd.config import Method
 from ckd.models.fan_out import fan_out
 from ckd.models.student import Student
 
+WEIGHT = 5.0
+"""Of a budget's loss beside those of the two branches: with 1, students settled at twice their budget."""
 REACHED = 0.5
 """Share of the training after which the budget is in force."""
 BEGINS = 50.0

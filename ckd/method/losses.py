@@ -10,7 +10,7 @@ from torch import Tensor
 from ckd.config import Method
 from ckd.method.batches import Batch
 from ckd.method.branches import BranchOutputs
-from ckd.method.budget import budget_loss, budgets
+from ckd.method.budget import WEIGHT, budget_loss, budgets
 from ckd.models.distributed import gathered
 from ckd.models.precision import at_least_float32
 
@@ -134,6 +134,6 @@ def branch_losses(
             aligned = alignment_loss(cka, a if method.temporal_weights else torch.ones_like(a))
             weighted["align"] = (method.align_weight, aligned)
     for name, budget in budgets(method).items():
-        weighted[f"{name}_over"] = (1.0, budget_loss(getattr(spent, name), budget, progress=progress))
+        weighted[f"{name}_over"] = (WEIGHT, budget_loss(getattr(spent, name), budget, progress=progress))
     loss = sum((factor * term for factor, term in weighted.values()), start=event.logits.new_zeros(()))
     return {"loss": loss, **{name: term for name, (_, term) in weighted.items()}, **watched}
