@@ -18,7 +18,7 @@ FORBIDDEN = {
 ROOMS = {
     "ckd": ("errors", "files", "console", "config", "events", "data", "models", "runs", "method", "training"),
     "deploy": (
-        *("errors", "extras", "hdf5", "grid", "network", "passes", "traces", "formats", "runners", "mapping"),
+        *("errors", "extras", "hdf5", "zoo", "grid", "network", "passes", "traces", "formats", "runners", "mapping"),
         *("quantization", "checking", "report", "commands"),
     ),
 }

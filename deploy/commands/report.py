@@ -9,6 +9,7 @@ from deploy.commands.shared import ChipName, OfTwoRuns, exit_code, recording_lim
 from deploy.errors import UnsupportedError
 from deploy.grid.chips import find_chip
 from deploy.mapping.layout import Mapping, map_network
+from deploy.zoo import FOLDER
 
 PAGE_RECORDINGS = 100
 
@@ -24,7 +25,7 @@ class Report(OfTwoRuns):
 
     chip: ChipName = "loihi2"
     out: Path | None = None
-    """The page. Default: the model's name with .html."""
+    """The page. Default: the model's name with .html; of a zoo:NAME in the current folder."""
 
     def execute(self) -> int:
         from deploy.checking.check import check  # --help waits for no simulator
@@ -32,7 +33,7 @@ class Report(OfTwoRuns):
 
         chip = find_chip(self.chip)  # before the check has run for an hour
         subject = self.other or self.model
-        out = self.out or subject.with_suffix(".html")
+        out = self.out or page_of(subject)
         inputs = self.model, self.other, self.trace
         refuse_to_replace(out, ".html", *inputs, trace_beside(self.model), trace_beside(self.other))
         limit = recording_limit(self.recordings, self.on, self.against)
@@ -57,3 +58,8 @@ class Report(OfTwoRuns):
         write_report(checked, out, mapping=mapping, name=subject.name)
         print(f"{'EQUAL' if checked.equal else checked.verdict.word}: wrote {one_line(str(out))}")
         return exit_code(checked)
+
+
+def page_of(model: Path) -> Path:
+    """Beside the model, but never inside the package."""
+    return (Path(model.name) if model.parent == FOLDER else model).with_suffix(".html")

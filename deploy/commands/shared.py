@@ -17,6 +17,7 @@ from deploy.network import RESET_MECHANISMS, Array, Network
 from deploy.network.time_step import suggested_step
 from deploy.runners.table import RUNNERS
 from deploy.traces.trace import Trace
+from deploy.zoo import zoo_path
 
 if TYPE_CHECKING:
     from deploy.checking.check import Checked
@@ -25,7 +26,19 @@ SLOW_RECORDINGS = 10
 """Recordings that a slow simulator gets unless the user says how many."""
 
 
-Model = Annotated[Path, tyro.conf.Positional]
+def _said(path: Path) -> list[str]:
+    return [str(path)]
+
+
+_MODEL = tyro.constructors.PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="PATH",
+    instance_from_str=lambda words: zoo_path(words[0]),
+    is_instance=lambda value: isinstance(value, Path),
+    str_from_instance=_said,
+)
+"""A model file, or the name of one that comes with the package."""
+Model = Annotated[Path, _MODEL, tyro.conf.Positional]
 Simulator = Annotated[
     str,
     tyro.conf.arg(
@@ -51,7 +64,7 @@ class OnRecordings:
     """A command that takes recordings, and a model file that may not say how they become frames."""
 
     model: Model
-    """A model file."""
+    """A model file, or zoo:NAME for one that comes with the package."""
     events: Path | None = None
     """Recordings, one folder per class. Default: the frames in the trace beside the model."""
     frames: Path | None = None
@@ -89,7 +102,7 @@ class OfTwoRuns:
 
     model: Model
     """The reference: a model file with its .trace beside it, or a .trace file."""
-    other: Annotated[Path | None, tyro.conf.Positional] = None
+    other: Annotated[Annotated[Path, _MODEL] | None, tyro.conf.Positional] = None
     """What is checked: a model file or a .trace file. Default: the reference model."""
     on: Simulator = "integer"
     against: str | None = None

@@ -9,6 +9,7 @@ from ckd.files import one_line
 from deploy.errors import DeployError, ModelError
 from deploy.formats.model_file import ModelFile
 from deploy.network import Network
+from deploy.zoo import zoo_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ def load(
     """Read a model file.
 
     Args:
-        path: its ending names the format, one of `FORMATS`; any other is taken for NIR.
+        path: its ending names the format, one of `FORMATS`; any other is taken for NIR. Or zoo:NAME (`deploy.zoo`).
         dt: seconds a step, where the file does not say it. step_us: the same in microseconds. steps: of a recording.
         reset: what a spike does to the potential ("zero", "subtract", "none"), where the file does not say it.
         reset_delay: whether that comes in the step after the spike, as snnTorch's default has it.
@@ -59,7 +60,7 @@ def load(
         ModelError: missing, damaged, or by another tool where only files of ckd-export are read.
         UnsupportedError: something that cannot be run as it stands.
     """
-    path = Path(path)
+    path = zoo_path(path)
     known = FORMATS.get(path.suffix, FORMATS[".nir"])
     said: dict[str, Any] = {"dt": dt, "step_us": step_us, "steps": steps, "reset": reset, "reset_delay": reset_delay}
     if known.says_step:
