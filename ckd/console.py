@@ -76,6 +76,10 @@ class RichReporter:
     def began(self, out: Path) -> None:
         self.out = out
 
+    def note(self, text: str) -> None:
+        if self.shown:
+            self._progress.console.print(f"note: {text}", soft_wrap=True, highlight=False)
+
     def stage(self, title: str, total: int | None, done: int = 0) -> None:
         self._close()
         self._progress.start()
@@ -108,6 +112,31 @@ def results_table(summary: dict[str, Any], out: Path) -> None:
     console = PlainConsole()
     console.print(table)
     console.print(f"{summary['seconds']:.0f} s; run folder: {out}", highlight=False)
+
+
+def inspection_tables(found: dict[str, Any]) -> None:
+    """What a data set holds, class by class, and what its binning keeps."""
+    console = PlainConsole()
+    table = Table(title=f"{len(found['classes'])} classes")
+    for title in ("class", "recordings", "images", "ms (median)", "events (median)", "events a ms"):
+        table.add_column(title, justify="left" if title == "class" else "right")
+    for each in found["classes"]:
+        figures = [each["milliseconds"], each["events"], each["events_per_ms"]]
+        shown = ["-" if value is None else f"{value:,.0f}" if value >= 10 else f"{value:.1f}" for value in figures]
+        table.add_row(each["name"], f"{each['recordings']:,}", f"{each['images']:,}", *shown)
+    console.print(table)
+    sensor = found["sensor"] or (found["size"], found["size"])
+    lines = [f"sensor {sensor[0]} x {sensor[1]}, frames {found['size']} x {found['size']} (--sensor, --size)"]
+    if found["extent"] is not None:
+        lines.append(f"events reach {found['extent'][0]} x {found['extent'][1]} pixels; their times are microseconds")
+    window = found["time_steps"] * found["step_us"] / 1000
+    lines.append(f"{found['time_steps']} steps of {found['step_us']:,} us: {window:,.0f} ms (--time-steps, --step-us)")
+    if found["kept"] is not None:
+        lines.append(f"{found['kept']:.0%} of the recordings keep nine tenths of their events or more")
+    if found["lit"]:
+        lines.append(f"lit in each step: {' '.join(f'{share:.1%}' for share in found['lit'])} of a frame")
+    for line in (*lines, *(f"note: {note}" for note in found["notes"])):
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def evaluation_table(result: dict[str, Any]) -> None:

@@ -17,6 +17,11 @@ def evaluate() -> int:
     return start("ckd.evaluate")
 
 
+def inspect() -> int:
+    """ckd-inspect."""
+    return start("ckd.inspect")
+
+
 def compare() -> int:
     """ckd-compare."""
     return start("ckd.compare")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from ckd.config import Config, load_preset, named, preset_names
+from ckd.config import Config, load_preset, named, option_of, preset_names
 from ckd.config.factories import is_factory
 from ckd.console import run_command
 from ckd.errors import ConfigError
@@ -58,7 +58,7 @@ def parse(arguments: list[str]) -> tuple[Options, Config]:
 
     from ckd.data.sources import SOURCES
 
-    preset = _after("--preset", arguments)
+    preset = option_of("--preset", arguments)
     if preset == "":
         raise ConfigError("--preset needs a name")
     defaults = load_preset(preset or Config().preset, factories=_named(arguments))
@@ -80,22 +80,12 @@ def parse(arguments: list[str]) -> tuple[Options, Config]:
 
 def _named(arguments: list[str]) -> list[str]:
     """The student and data set that a command line names: where they are from outside, their code may run."""
-    return [name for option in ("--student", "--dataset") if (name := _after(option, arguments))]
+    return [name for option in ("--student", "--dataset") if (name := option_of(option, arguments))]
 
 
 def _words(arguments: list[str], *options: str) -> int:
     """How many words of a command line these options and their values are."""
     return sum(2 * (word in options) + word.startswith(tuple(f"{option}=" for option in options)) for word in arguments)
-
-
-def _after(option: str, arguments: list[str]) -> str | None:
-    """What stands behind an option, "" where nothing does, None where it is not there: known before the rest is."""
-    for place, word in enumerate(arguments):
-        if word == option:
-            return "".join(arguments[place + 1 : place + 2])
-        if word.startswith(f"{option}="):
-            return word.removeprefix(f"{option}=")
-    return None
 
 
 def _train(options: Options, config: Config, *, factories: list[str]) -> int:

@@ -7,9 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import deploy
+from ckd.data.camera import Camera, film
+from ckd.events import read_recording
 from deploy.formats.onnx import write_onnx
 from deploy.grid.chips import LOIHI1
 from tests.builders import small_frames, write_model
@@ -90,6 +93,18 @@ def test_the_python_of_the_page_on_checking_makes_a_trace_of_ones_own(names: dic
         {**spikes, "v": trace.layers["readout"]["v"], "classes": trace.predictions, "deploy": deploy, "Path": Path},
     )
     assert deploy.compare(trace, deploy.load_trace(Path("chip.trace")))
+
+
+def test_the_python_of_the_page_on_data_writes_recordings_that_are_read(names: dict[str, Any]) -> None:
+    events = film(np.eye(20, dtype=np.float32), Camera(), np.random.default_rng(0))
+    Path("MINE/recordings/cat").mkdir(parents=True)
+    rows = [f"{event['t'] / 1e6},{event['x']},{event['y']},{event['p']}" for event in events]
+    Path("table.csv").write_text("t,x,y,p\n" + "\n".join(rows))
+    run_document("docs/data.md", {name: events[name] for name in "xytp"})
+    written = sorted(Path("MINE/recordings/cat").iterdir())
+    assert len(written) == 5 and len(events) > 100
+    for path in written:
+        assert (read_recording(path) == events).all(), path
 
 
 @pytest.mark.parametrize(

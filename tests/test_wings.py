@@ -24,7 +24,7 @@ ROOMS = {
 }
 """A room imports only from rooms to its left. What stands here no more is a command, to the right of all rooms."""
 COMMANDS = {
-    "ckd": {"entry", "train", "evaluate", "compare", "pareto", "download", "pytest_plugin"},
+    "ckd": {"entry", "train", "evaluate", "inspect", "compare", "pareto", "download", "pytest_plugin"},
     "deploy": {"entry", "cli", "pytest_plugin"},
 }
 PLUGINS = ("ckd.pytest_plugin", "deploy.pytest_plugin")

@@ -1,7 +1,15 @@
 """Everything that decides a run: a preset file fills it, the command line overrides it."""
 
 from ckd.config.plain_yaml import read_yaml, shown
-from ckd.config.reading import config_from_dict, config_to_dict, load_preset, named, preset_names, require_named
+from ckd.config.reading import (
+    config_from_dict,
+    config_to_dict,
+    load_preset,
+    named,
+    option_of,
+    preset_names,
+    require_named,
+)
 from ckd.config.schema import (
     Augment,
     Config,
@@ -26,6 +34,7 @@ __all__ = [
     "config_to_dict",
     "load_preset",
     "named",
+    "option_of",
     "preset_names",
     "read_yaml",
     "require_named",

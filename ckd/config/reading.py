@@ -73,6 +73,16 @@ def named(config: Config) -> dict[str, str]:
     return {"--student": config.student.student, "--dataset": config.data.dataset}
 
 
+def option_of(option: str, arguments: list[str]) -> str | None:
+    """What stands behind an option, "" where nothing does, None where it is not there: known before the rest is."""
+    for place, word in enumerate(arguments):
+        if word == option:
+            return "".join(arguments[place + 1 : place + 2])
+        if word.startswith(f"{option}="):
+            return word.removeprefix(f"{option}=")
+    return None
+
+
 def config_to_dict(config: Config) -> dict[str, Any]:
     """Nested plain values, for YAML and JSON."""
     return dataclasses.asdict(config)

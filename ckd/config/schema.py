@@ -23,20 +23,27 @@ class Data:
     labels_per_class: int | float | None = bounded(3, least=POSITIVE, whole="number, or a share under 1")
     """Labeled recordings of each class that the student may see; None: all that are not for validation or test.
     Here and below a number under 1 is a share of the class."""
-    validation_per_class: int | float = bounded(10, least=POSITIVE, whole="number, or a share under 1")
-    """Recordings of each class that choose the best weights."""
+    validation_per_class: int | float = bounded(10, least=0, whole="number, or a share under 1")
+    """Recordings of each class that choose the best weights; 0: the last weights stay. A share leaves a class of fewer
+    than three recordings without."""
     test_per_class: int | float = bounded(40, least=POSITIVE, whole="number, or a share under 1")
     """Recordings of each class that are measured at the end, and seen by nothing before."""
     size: int = bounded(34, least=8)
     """Height and width of the frames that the student sees, in pixels."""
     sensor: tuple[int, int] | None = None
-    """Height and width of the sensor, whose pixels are gathered into `size` x `size`; None: it has that size."""
-    time_steps: int = bounded(8, least=1)
-    """Steps of a recording; what comes after them is left out."""
-    step_us: int = bounded(40_000, least=1)
-    """Length of a time step in microseconds."""
+    """Height and width of the sensor, whose pixels are gathered into `size` x `size`; None: what the recordings on disk
+    reach, and of others the frames' size."""
+    time_steps: int = bounded(8, least=0)
+    """Steps of a recording; what comes after them is left out. 0: as many as the recordings last."""
+    step_us: int = bounded(40_000, least=0)
+    """Length of a time step in microseconds. 0: so that the recordings fill their steps."""
     max_count: int = bounded(1, least=1, most=255)
     """Where a pixel's event count stops; 1: binary frames, which every chip takes."""
+    classes: tuple[str, ...] | None = None
+    """Names of the classes to take from folders; None: all."""
+    paired_names: bool = True
+    """In `folder`: a recording and an image of the same class and file name show one original, which is never parted
+    between training and test. Off: file names mean nothing."""
     films: int = bounded(4000, least=1)
     """How many stills are filmed where the static branch sees `camera`."""
 

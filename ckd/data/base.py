@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ckd.config import Data
+from ckd.data.survey import Survey
 from ckd.errors import DatasetError
 from ckd.events import Binning, Frames
 from ckd.events.types import Int
@@ -63,9 +64,22 @@ class Source(ABC):
     def stills(self) -> Stills:
         """Every still that may be seen in training or testing; the split decides which."""
 
+    def survey(self) -> Survey | None:
+        """What all recordings hold, (R,); None of recordings that are no events on disk."""
+        return None
+
+    def remarks(self) -> list[str]:
+        """What is odd about folders and files, a line each."""
+        return []
+
 
 def binning_of(data: Data) -> Binning:
-    """How a configuration's recordings become frames. A field that both have is taken over by its name."""
+    """How a configuration's recordings become frames. A field that both have is taken over by its name.
+
+    Raises DatasetError where `ckd.data.fitting.fitted` has not yet said how long its steps are.
+    """
+    if not (data.step_us and data.time_steps):
+        raise DatasetError("--step-us 0 or --time-steps 0: not known before the recordings are read; give numbers")
     shared = {field.name: getattr(data, field.name) for field in fields(Binning) if hasattr(data, field.name)}
     return Binning(steps=data.time_steps, height=data.size, width=data.size, **shared)
 

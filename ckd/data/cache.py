@@ -27,21 +27,38 @@ def cached_frames(
         key: everything that decides them, beside the code.
         made_by: the modules that make them; a package stands for every module in it.
     """
+
+    def packed() -> dict[str, Any]:
+        frames = make()
+        binary = frames.max(initial=0) <= 1
+        return {
+            "frames": np.packbits(frames) if binary else frames,
+            "shape": np.asarray(frames.shape),
+            "binary": np.asarray(binary),
+        }
+
+    stored = cached_arrays(packed, key=key, made_by=made_by)
+    shape = tuple(stored["shape"])
+    if stored["binary"]:
+        return np.unpackbits(stored["frames"], count=int(np.prod(shape))).reshape(shape)
+    return stored["frames"]
+
+
+def cached_arrays(
+    make: Callable[[], dict[str, NDArray[Any]]], *, key: dict[str, Any], made_by: list[ModuleType]
+) -> dict[str, NDArray[Any]]:
+    """What `make` gives by name; otherwise as `cached_frames`."""
     digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode())
     for file in source_files(made_by):
         digest.update(file.read_bytes())
     path = cache_folder() / f"frames-{digest.hexdigest()[:32]}.npz"
     unusable = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
     with contextlib.suppress(*unusable), path.open("rb") as file, np.load(file) as stored:
-        shape = tuple(stored["shape"])
-        if stored["binary"]:
-            return np.unpackbits(stored["frames"], count=int(np.prod(shape))).reshape(shape)
-        return stored["frames"]
-    frames = make()
-    binary = frames.max(initial=0) <= 1
+        return dict(stored)
+    made = make()
     with contextlib.suppress(OSError), write_then_rename(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, frames=np.packbits(frames) if binary else frames, shape=np.asarray(frames.shape), binary=binary)
-    return frames
+        np.savez(file, **made)  # pyright: ignore[reportArgumentType]
+    return made
 
 
 def source_files(modules: list[ModuleType]) -> list[Path]:

@@ -3,20 +3,21 @@
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
 from ckd.config import Data
 from ckd.data.base import Source, Stills, binning_of, data_root
+from ckd.data.classes import find_classes
 from ckd.data.filmed import recorded
+from ckd.data.survey import Survey, survey
 from ckd.errors import DatasetError
-from ckd.events import Frames, find_recordings
+from ckd.events import Frames
 from ckd.events.types import Int
 
 MOST_PIXELS = 50_000_000
 """Of a still: a few kilobytes can claim gigabytes of them."""
-
-IMAGE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ LAYOUTS = {
 
 
 class Folders(Source):
-    """Classes are matched by name; a class without recordings or without stills is left out.
+    """Classes are matched by name; one that has no recordings is left out.
 
     Where file names pair recordings with the stills that they film, a pair is one original image and never parted.
     """
@@ -71,25 +72,42 @@ class Folders(Source):
     def __init__(self, data: Data) -> None:
         layout = LAYOUTS[data.dataset]
         root = data_root(data)
+        self._found = found = find_classes(
+            _first(root, layout.recordings) or _refuse(root, layout.recordings, data.dataset, layout.obtain),
+            _first(root, layout.stills),
+            left_out=layout.left_out,
+            only=data.classes,
+        )
         self.binning = binning_of(data)
-        paths, folders = find_recordings(_first(root, layout.recordings, data.dataset, layout.obtain))
-        still_root = _first(root, layout.stills, data.dataset, layout.obtain)
-        stills = sorted(p for p in still_root.glob("*/*") if p.suffix.lower() in IMAGE_ENDINGS)
-        common = set(folders) & {path.parent.name for path in stills} - layout.left_out
-        if not common:
+        self.classes = tuple(found.recordings)
+        self._paths = [path for paths in found.recordings.values() for path in paths]
+        self._stills = [path for name in self.classes for path in found.stills.get(name, ())]
+        if any(found.stills.values()) and not self._stills:
             raise DatasetError(f"{root}: no class has both recordings and stills; folders are matched by name")
-        self.classes = tuple(sorted(common))
-        self._paths = [path for path in paths if path.parent.name in common]
-        self._stills = [path for path in stills if path.parent.name in common]
         self.names = tuple(f"{path.parent.name}/{path.name}" for path in self._paths)
         self.labels = self._labels(self._paths)
+        self._paired = layout.same_images and data.paired_names
         keys = [f"{path.parent.name}/{path.stem}" for path in self._paths]
         still_keys = [f"{path.parent.name}/{path.stem}" for path in self._stills]
-        if not layout.same_images:
-            still_keys = [f"still {key}" for key in still_keys]
+        self._pairs = len({*keys} & {*still_keys}) if self._paired else 0
+        if not self._paired:
+            keys = list(self.names)
+            still_keys = [f"still {path.parent.name}/{path.name}" for path in self._stills]
         identity = {key: i for i, key in enumerate(sorted({*keys, *still_keys}))}
         self.image_ids = np.asarray([identity[key] for key in keys], np.int64)
         self._still_ids = np.asarray([identity[key] for key in still_keys], np.int64)
+
+    def survey(self) -> Survey:
+        return survey(self._paths)
+
+    def remarks(self) -> list[str]:
+        if not self._pairs:
+            return list(self._found.remarks)
+        return [
+            *self._found.remarks,
+            f"{self._pairs} images share class and file name with a recording, so each pair counts as one original, "
+            "and images of what validates and tests are not trained on; --no-paired-names where names mean nothing",
+        ]
 
     def frames(self, rows: Int) -> Frames:
         return recorded([self._paths[row] for row in rows], self.binning)
@@ -116,8 +134,9 @@ class Folders(Source):
         return np.asarray([number[path.parent.name] for path in paths], np.int64)
 
 
-def _first(root: Path, candidates: tuple[str, ...], dataset: str, obtain: str) -> Path:
-    for name in candidates:
-        if (root / name).is_dir():
-            return root / name
+def _first(root: Path, candidates: tuple[str, ...]) -> Path | None:
+    return next((root / name for name in candidates if (root / name).is_dir()), None)
+
+
+def _refuse(root: Path, candidates: tuple[str, ...], dataset: str, obtain: str) -> NoReturn:
     raise DatasetError(f"{root}: {dataset} expects a folder {candidates[0]} there; {obtain}")

@@ -6,6 +6,7 @@ import numpy as np
 
 from ckd.config import Data, Method
 from ckd.data.base import Source, Stills
+from ckd.data.checks import remarks_on
 from ckd.data.filmed import filmed
 from ckd.data.sources import open_source
 from ckd.data.split import PARTS, Split, make_split, training_stills
@@ -40,6 +41,8 @@ class Material:
     """Those that a test recording films."""
     pool: StillPool | None
     """What the static branch sees; None in a run without distillation."""
+    remarks: tuple[str, ...] = ()
+    """What is odd about the data of a new run, a line each."""
 
 
 def prepare(data: Data, method: Method, *, seed: int, split: Split | None = None) -> Material:
@@ -55,6 +58,7 @@ def prepare(data: Data, method: Method, *, seed: int, split: Split | None = None
         DatasetError, RecordingError: what is missing or cannot be read.
     """
     source = open_source(data)
+    remarks = () if split else tuple(look_at(source))
     split = split or make_split(source, data, seed=seed)
     rows = {part: split.rows(part, source) for part in PARTS}
     everything = source.stills()
@@ -77,7 +81,22 @@ def prepare(data: Data, method: Method, *, seed: int, split: Split | None = None
         stills=stills,
         held_out_stills=everything.take(np.flatnonzero(tested)),
         pool=pool,
+        remarks=(*remarks, *_on_split(split, source)),
     )
+
+
+def look_at(source: Source) -> list[str]:
+    """What is odd about a data set, a line each. Raises DatasetError where it would ruin every training."""
+    found = source.survey()
+    return source.remarks() + ([] if found is None else remarks_on(found, source.names, source.binning))
+
+
+def _on_split(split: Split, source: Source) -> list[str]:
+    if split.validation:
+        return []
+    return [
+        "no recordings validate, so the weights of the last iteration are kept; --validation-per-class chooses some"
+    ]
 
 
 def _pool(source: Source, stills: Stills, *, films: int | None, seed: int) -> StillPool:
@@ -93,4 +112,11 @@ def _pool(source: Source, stills: Stills, *, films: int | None, seed: int) -> St
 def _require_every_class(stills: Stills, source: Source, way_out: str) -> None:
     missing = [name for label, name in enumerate(source.classes) if label not in stills.labels]
     if missing:
-        raise DatasetError(f"class {missing[0]!r} has no still to train on; {way_out}")
+        raise DatasetError(
+            f"class {missing[0]!r} has no still to train on{_others(missing)}; {way_out}, leave out by --classes what "
+            "has none, or train without images by --no-distill"
+        )
+
+
+def _others(names: list[str]) -> str:
+    return f", nor have {len(names) - 1} others" if len(names) > 1 else ""

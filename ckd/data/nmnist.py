@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ckd.config import Data
 from ckd.data.base import Source, Stills, binning_of, data_root
 from ckd.data.filmed import recorded
+from ckd.data.survey import Survey, survey
 from ckd.errors import DatasetError
 from ckd.events import Frames, find_recordings
 from ckd.events.types import Int
@@ -35,6 +36,9 @@ class NMNIST(Source):
 
     def frames(self, rows: Int) -> Frames:
         return recorded([self._paths[row] for row in rows], self.binning)
+
+    def survey(self) -> Survey:
+        return survey(self._paths)
 
     def stills(self) -> Stills:
         images = _read_idx(self._root / "mnist" / "train-images-idx3-ubyte.gz", magic=2051)

@@ -21,6 +21,8 @@ def open_source(data: Data) -> Source:
         DatasetError: there is none of this name, or it is missing or incomplete. RecordingError: a recording of it is.
         ConfigError: it is named by a factory that cannot be called.
     """
+    if data.classes is not None and data.dataset not in LAYOUTS:
+        raise DatasetError(f"--classes: chooses among folders, and {data.dataset} has none; leave it out")
     if is_factory(data.dataset):
         return OwnSource(data)
     if data.dataset not in SOURCES:

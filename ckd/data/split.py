@@ -46,6 +46,8 @@ def make_split(source: Source, data: Data, *, seed: int) -> Split:
     for label, class_name in enumerate(source.classes):
         images = rng.permutation(np.unique(source.image_ids[source.labels == label]))
         tests, validations = (_count(n, len(images)) for n in (data.test_per_class, data.validation_per_class))
+        if data.validation_per_class < 1 and len(images) < 3:
+            validations = 0  # one trains, one tests
         held_out = tests + validations
         wanted = len(images) - held_out
         if data.labels_per_class is not None:
@@ -64,8 +66,8 @@ def make_split(source: Source, data: Data, *, seed: int) -> Split:
 
 
 def _count(asked: float, available: int) -> int:
-    """A number of images: as asked, or a share of those available."""
-    return max(1, round(asked * available)) if asked < 1 else int(asked)
+    """A number of images: as asked, or a share of those available, which is one at least."""
+    return max(1, round(asked * available)) if 0 < asked < 1 else int(asked)
 
 
 def training_stills(stills: Stills, source: Source, split: Split) -> Stills:

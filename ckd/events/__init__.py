@@ -7,6 +7,7 @@ from ckd.errors import RecordingError
 from ckd.events.arrays import read_npy
 from ckd.events.binning import Binning
 from ckd.events.frames import count_frames, gather_pixels, to_frames
+from ckd.events.readers import readable_endings
 from ckd.events.recordings import find_recordings, load_frames, read_recording, write_recording
 from ckd.events.stream import stream_events, stream_frames
 from ckd.events.types import EVENT_DTYPE, Events, Frames
@@ -23,6 +24,7 @@ __all__ = [
     "load_frames",
     "read_npy",
     "read_recording",
+    "readable_endings",
     "stream_events",
     "stream_frames",
     "to_frames",

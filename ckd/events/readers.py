@@ -131,3 +131,8 @@ READERS: dict[str, Callable[[Path], tuple[Any, ...]]] = {
     ".aedat4": read_aedat4,
 }
 """By a file's ending, what gives its x, y, t and p."""
+
+
+def readable_endings() -> tuple[str, ...]:
+    """The endings of recordings that can be read; some need libraries of the extra `events`."""
+    return tuple(READERS)

@@ -1,9 +1,12 @@
 """What a run would do: the resolved configuration and the shapes of one batch."""
 
+from dataclasses import replace
+
 import torch
 import yaml
 
 from ckd.config import Config, config_to_dict
+from ckd.data.fitting import fitted
 from ckd.data.material import prepare
 from ckd.method.batches import BatchMaker
 from ckd.models.build import build_student
@@ -11,6 +14,8 @@ from ckd.models.build import build_student
 
 def describe(config: Config) -> str:
     """The configuration as YAML, the data that was found, and the shapes of a batch and its logits."""
+    data, notes = fitted(config.data)
+    config = replace(config, data=data)
     material = prepare(config.data, config.method, seed=config.seed)
     classes = len(material.source.classes)
     student = build_student(config, classes=classes)
@@ -25,6 +30,7 @@ def describe(config: Config) -> str:
         "aligned potential": output.potential,
     }
     lines = [yaml.safe_dump(config_to_dict(config), sort_keys=False)]
+    lines += [f"note: {note}" for note in (*notes, *material.remarks)]
     lines += [f"{part} recordings: {len(labels)}" for part, labels in material.labels.items()]
     lines += [f"stills: {len(material.stills)}", f"classes: {classes}"]
     lines += [f"{name}: {tuple(value.shape)}" for name, value in shapes.items() if value is not None]

@@ -72,7 +72,7 @@ def train_student(
         config: the recipe.
         maker: draws the global batch of an iteration; its pool is None in undistilled training.
         teacher: frozen, or None.
-        validation: frames (R, T, 2, H, W) and labels (R,) on which the best weights are chosen.
+        validation: frames (R, T, 2, H, W) and labels (R,) that choose the best weights; none: the last are kept.
         progress: where to begin; fresh or from a checkpoint.
         hooks: logging and checkpoints.
     """
@@ -106,7 +106,7 @@ def train_student(
         if plan.ema > 0:
             _average(progress, student, min(plan.ema, (iteration + 1) / (iteration + 10)))
         record = {"iteration": iteration, **schedule, **{name: _plain(fabric, value) for name, value in terms.items()}}
-        if progress.iteration in evaluate_at:
+        if progress.iteration in evaluate_at and len(validation[1]):
             record |= _validate(student, method, progress, validation)
         hooks.log(record)
         hooks.advance(progress.iteration)
@@ -114,8 +114,8 @@ def train_student(
             progress.model, progress.optimizer = branches.state_dict(), optimizer.state_dict()
             progress.precision = fabric.strategy.precision.state_dict()
             hooks.save(progress)
-    assert progress.best is not None
-    student.load_state_dict(progress.best)
+    # Without validation recordings nothing chooses: the last weights, or their average.
+    student.load_state_dict(progress.best or progress.average or student.state_dict())
     return student.eval()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from ckd.config import Config
+from ckd.data.fitting import fitted
 from ckd.data.material import Material, prepare
 from ckd.errors import RunError
 from ckd.files import DISTRIBUTION, own_version
@@ -93,8 +94,15 @@ def _carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) -
     # Each process may have chosen a folder for itself: that of the first counts.
     out = fabric.broadcast(out)
     reporter.stage("reading and filming", None)
+    if not resume:
+        data, notes = fitted(config.data)
+        config = replace(config, data=data)
+        for note in notes:
+            reporter.note(note)
     split = read_split(out) if resume and (out / SPLIT).is_file() else None
     material = prepare(config.data, config.method, seed=config.seed, split=split)
+    for remark in material.remarks:
+        reporter.note(remark)
     networks = RunNetworks(config, out, material, fabric, reporter, resume=resume)
     networks.check()
     if fabric.is_global_zero and not resume:

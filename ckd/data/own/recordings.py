@@ -6,11 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ckd.config import Data
+from ckd.data.checks import SHOWN_AT_LEAST
 from ckd.errors import DatasetError, RecordingError
 from ckd.events import EVENT_DTYPE, Binning, Events, Frames, to_frames
-
-SHOWN_AT_LEAST = 100
-"""A recording that lasts more than so many times what its frames show was hardly timed in microseconds."""
 
 
 def refuse_other_sensor(items: Any, data: Data, what: str) -> None:

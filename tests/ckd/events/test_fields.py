@@ -31,7 +31,7 @@ def test_the_names_of_other_tools_are_read(tmp_path: Path, names: tuple[str, ...
     events, path = some_events(), tmp_path / f"a{ending}"
     fields = dict(zip(names, (events[name] for name in "xytp"), strict=True))
     if ending == ".npz":
-        np.savez(path, **fields)
+        np.savez(path, **fields)  # pyright: ignore[reportArgumentType]
     else:
         stored = np.empty(len(events), [(name, np.int64) for name in reversed(names)])
         for name, values in fields.items():
@@ -70,7 +70,8 @@ def test_rows_of_x_y_t_p_are_read_and_of_t_x_y_p_refused(tmp_path: Path) -> None
 )
 def test_numbers_that_would_be_others_are_refused(tmp_path: Path, field: str, values: Any, said: str) -> None:
     events = some_events()
-    np.savez(tmp_path / "a.npz", **({name: events[name] for name in "xytp"} | {field: values}))
+    fields = {name: events[name] for name in "xytp"} | {field: values}
+    np.savez(tmp_path / "a.npz", **fields)  # pyright: ignore[reportArgumentType]
     with pytest.raises(RecordingError, match=said):
         read_recording(tmp_path / "a.npz")
 

@@ -1,0 +1,50 @@
+"""A picture of recordings beside stills: are they what they should be?"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ckd.data.inspection import Inspection
+from ckd.files import write_then_rename
+
+COLUMNS = 8
+"""Steps that are shown at most."""
+
+
+def draw_inspection(found: Inspection, path: Path) -> None:
+    """A row a class: the frames of a recording, light that rose red and light that fell blue, and a still of it."""
+    from matplotlib.figure import Figure
+
+    assert found.frames is not None
+    stills = found.source.stills()
+    steps = np.linspace(0, found.data.time_steps - 1, min(COLUMNS, found.data.time_steps)).round().astype(int)
+    figure = Figure(figsize=(1.3 * (len(steps) + 1), 1.4 * len(found.rows) + 0.4), layout="constrained")
+    axes = figure.subplots(len(found.rows), len(steps) + 1, squeeze=False)
+    for row, (line, recording) in enumerate(zip(axes, found.rows, strict=True)):
+        for axis, step in zip(line, steps, strict=False):
+            axis.imshow(colored(found.frames[row, step]), interpolation="nearest")
+            if row == 0:
+                axis.set_title(f"{step * found.data.step_us / 1000:g} ms", fontsize=8)
+        label = int(found.source.labels[recording])
+        _show_still(line[-1], stills.images[stills.labels == label])
+        line[0].set_ylabel(found.source.classes[label][:16], fontsize=8)
+        for axis in line:
+            axis.set(xticks=[], yticks=[])
+    axes[0, -1].set_title("image", fontsize=8)
+    with write_then_rename(path) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")
+
+
+def colored(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(2, H, W) counts as (H, W, 3) of 0 to 1: white for nothing, red where light rose, blue where it fell."""
+    fell, rose = np.minimum(frame.astype(np.float32) / max(1, int(frame.max())), 1)
+    return np.stack([1 - fell, 1 - np.maximum(fell, rose), 1 - rose], axis=-1)
+
+
+def _show_still(axis: Any, images: NDArray[np.uint8]) -> None:
+    if len(images):
+        axis.imshow(images[0].transpose(1, 2, 0).squeeze(), cmap="gray", vmin=0, vmax=255)
+    else:
+        axis.text(0.5, 0.5, "none", ha="center", va="center", transform=axis.transAxes)
