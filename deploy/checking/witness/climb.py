@@ -13,7 +13,7 @@ from deploy.network import Array
 
 BATCH = 48
 """Recordings that are run at once."""
-KEPT = 12
+KEPT = 24
 """Recordings that are changed again."""
 
 
@@ -53,13 +53,17 @@ class Climb:
 
     def _child(self, starts: Array) -> Array:
         # The nearest are chosen most often.
-        rank = min(int(self._rng.geometric(0.25)) - 1, len(self._kept) - 1)
+        rank = min(int(self._rng.geometric(0.12)) - 1, len(self._kept) - 1)
         _, parent, aim = self._kept[rank]
         others = starts if len(starts) and self._rng.random() < 0.5 else [frames for _, frames, _ in self._kept]
         return self._mutations.child(parent, others[self._rng.integers(len(others))], aim)
 
     def _keep(self, frames: Array, found: Nearness) -> None:
+        known = {distance for distance, _, _ in self._kept}
         for row in np.argsort(found.distance, kind="stable")[:KEPT]:
+            if found.distance[row] < APART and found.distance[row] in known:
+                continue  # a change without effect: copies would crowd out all others
+            known.add(float(found.distance[row]))
             step, *neuron = (int(n) for n in found.places[row])
             aim = None
             if found.distance[row] < APART:

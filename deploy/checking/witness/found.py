@@ -43,8 +43,9 @@ class Witness:
 class Sought:
     """A search that ended. Truthy where it found a witness.
 
-    tried: recordings that were run. nearest: how near it came, in words, where none was
-    found. proven: why no input can make the two differ, where that was proven.
+    seconds, tried: until it was found, without shrinking it: how long, and how many recordings were run.
+    nearest: how near it came, in words, where none was found.
+    proven: why no input can make the two differ, where that was proven.
     """
 
     witness: Witness | None
@@ -81,7 +82,7 @@ class Sought:
 
 def _found(witness: Witness) -> str:
     first = witness.first
-    many = "1 event" if witness.events == 1 else f"{witness.events:,} events"
+    many = {0: "no event at all", 1: "1 event"}.get(witness.events, f"{witness.events:,} events")
     where = f"layer {first.layer}, step {first.step}" + (f", neuron {first.neuron}" if first.neuron else "")
     if len(witness.frames) > 1:
         where = f"recording {first.recording} of {len(witness.frames)} that do not differ alone, {where}"

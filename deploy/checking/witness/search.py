@@ -12,6 +12,7 @@ from deploy.checking.witness.bounds import cannot_differ
 from deploy.checking.witness.found import Sought, Witness
 from deploy.checking.witness.mutations import Mutations
 from deploy.checking.witness.nearness import potentials
+from deploy.checking.witness.polish import polish
 from deploy.checking.witness.roam import Roam
 from deploy.checking.witness.shrink import shrink
 from deploy.checking.witness.sides import Run, Side, differ, side
@@ -72,8 +73,7 @@ def witness(
         raise DeployError(f"--seconds (={seconds:g}) must be above 0")
     search = _search(side(first, against), side(first if second is None else second, on), frames, seed)
     began = time.monotonic()
-    sought = search.aimed(began + seconds) if search.pair else search.roam(began + seconds)
-    return replace(sought, seconds=time.monotonic() - began)
+    return (search.aimed if search.pair else search.roam)(began, began + seconds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ class _Search:
     mutations: Mutations
     rng: np.random.Generator
 
-    def aimed(self, until: float) -> Sought:
+    def aimed(self, began: float, until: float) -> Sought:
         assert self.pair is not None
         one, other, found = self.pair
         if not found:
@@ -102,31 +102,32 @@ class _Search:
             whatever = f"whatever the input of {self.starts.shape[1]} steps and counts up to {self.largest}"
             return Sought(witness=None, seconds=0, tried=0, proven=f"{reason}, {whatever}")
         aimed = Aimed(one, other, found, self.mutations, self.rng)
-        began = time.monotonic()
         hits = aimed.hits(self.starts, until)
         if hits is None:
-            return Sought(witness=None, seconds=0, tried=aimed.tried, nearest=aimed.nearest)
+            return Sought(witness=None, seconds=time.monotonic() - began, tried=aimed.tried, nearest=aimed.nearest)
         return self._shrunk(hits, aimed.judge, aimed.tried, began, until)
 
-    def roam(self, until: float) -> Sought:
+    def roam(self, began: float, until: float) -> Sought:
         guide = self.one.network or self.other.network
         roam = Roam(guide, self.mutations, self.rng)
-        began = time.monotonic()
         found = roam.hit(self.starts, lambda frames: self._both(guide, frames), until)
         if found is None:
-            return Sought(witness=None, seconds=0, tried=roam.tried, nearest=roam.nearest)
+            return Sought(witness=None, seconds=time.monotonic() - began, tried=roam.tried, nearest=roam.nearest)
         frames, differs = found
         alone = frames[differs][:1]
         if not self._differ(alone)[0]:
-            return Sought(witness=self._witness(frames), seconds=0, tried=roam.tried)
+            return Sought(witness=self._witness(frames), seconds=time.monotonic() - began, tried=roam.tried)
         return self._shrunk(alone, self._differ, roam.tried, began, until)
 
     def _shrunk(self, hits: Array, judge: Callable[[Array], Array], tried: int, began: float, until: float) -> Sought:
-        now = time.monotonic()
-        shrunk = shrink(hits[0], judge, now + max(SHRINKING, (until - began) / 2))[None]
+        """The witness of the fewest events; the seconds are those until it was found."""
+        found = time.monotonic()
+        end = found + max(SHRINKING, (until - began) / 2)
+        fewer = polish(shrink(hits[0], judge, end), judge, self.rng, end)
+        shrunk = shrink(fewer, judge, end)[None]
         if not self._differ(shrunk)[0]:
             shrunk = hits[:1]
-        return Sought(witness=self._witness(shrunk), seconds=0, tried=tried)
+        return Sought(witness=self._witness(shrunk), seconds=found - began, tried=tried)
 
     def _both(self, guide: Network | None, frames: Array) -> tuple[Trace, Array]:
         """The trace that guides the search, of the integer simulator where a network is known; and what differs."""
