@@ -55,15 +55,17 @@ def mutate(network: Network, rng: np.random.Generator) -> Mutant:
 
 
 def unseen(network: Network, frames: Array, rng: np.random.Generator, count: int) -> Iterator[tuple[int, Mutant]]:
-    """`count` mutants whose spikes and readouts are the network's on all frames, each with how many were drawn."""
+    """`count` different mutants whose spikes and readouts are the network's on all frames, and how many were drawn."""
     expected = [integer.run(network, part) for part in (frames[:FIRST], frames[FIRST:])]
-    drawn = found = 0
-    while found < count:
+    drawn, known = 0, set[str]()
+    while len(known) < count:
         drawn += 1
         mutant = mutate(network, rng)
+        if str(mutant) in known:
+            continue
         runs = zip(expected, (frames[:FIRST], frames[FIRST:]), strict=True)
         if all(_same(one, integer.run(mutant.network, part)) for one, part in runs):
-            found += 1
+            known.add(str(mutant))
             yield drawn, mutant
 
 

@@ -45,7 +45,7 @@ def mutants(model: Path | None, count: int, seconds: float, seed: int) -> list[d
     network, frames = material(model)
     rows = []
     for drawn, mutant in unseen(network, frames, np.random.default_rng(seed), count):
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         sought = deploy.witness(network, mutant.network, seconds=seconds, frames=frames, seed=seed)
         row = {
             "mutant": str(mutant),
@@ -55,7 +55,9 @@ def mutants(model: Path | None, count: int, seconds: float, seed: int) -> list[d
             "proven": sought.proven,
             "events": sought.witness.events if sought.witness else None,
             "confirmed": confirmed(network, mutant, sought),
+            "found_after": round(sought.seconds, 2),
             "seconds": round(time.perf_counter() - began, 1),
+            "processor_seconds": round(time.process_time() - busy, 1),
             "tried": sought.tried,
             "told": str(sought),
         }
@@ -98,7 +100,10 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "proven": sum(row["proven"] is not None for row in rows),
         "none_found": sum(not row["found"] and row["proven"] is None for row in rows),
         "median_events": median(row["events"] for row in found) if found else None,
+        "most_events": max((row["events"] for row in found), default=None),
+        "median_found_after": median(row["found_after"] for row in rows),
         "median_seconds": median(row["seconds"] for row in rows),
+        "median_processor_seconds": median(row["processor_seconds"] for row in rows),
     }
 
 
