@@ -29,7 +29,7 @@ from deploy.traces.verdict import Difference
 STEPS = 16
 """Of the frames that are made where neither recordings nor the model say how many steps there are."""
 SHRINKING = 5.0
-"""Seconds that a found witness is shrunk for at least; else half the time of the search."""
+"""Seconds that a found witness is shrunk for at least; else half the time of the search. At the end as long again."""
 
 Given = Network | ModelFile | Path | str | Run
 """A model, its file, or a function of frames (R, T, *input_shape) that gives a trace: a chip of one's own, say."""
@@ -54,7 +54,7 @@ def witness(
         second: what is held against it; default the same model.
         on: the simulator of `second`.
         against: the simulator of `first`.
-        seconds: how long to search; shrinking what was found takes at most half as long again, or 5 s.
+        seconds: how long to search; shrinking what was found takes at most half as long again, and 5 to 10 s.
         frames: (R, T, *input_shape) recordings to begin with. Candidates have as many steps, and counts as large.
         seed: of what is drawn by chance.
 
@@ -124,7 +124,7 @@ class _Search:
         found = time.monotonic()
         end = found + max(SHRINKING, (until - began) / 2)
         fewer = polish(shrink(hits[0], judge, end), judge, self.rng, end)
-        shrunk = shrink(fewer, judge, end)[None]
+        shrunk = shrink(fewer, judge, time.monotonic() + SHRINKING)[None]
         if not self._differ(shrunk)[0]:
             shrunk = hits[:1]
         return Sought(witness=self._witness(shrunk), seconds=found - began, tried=tried)

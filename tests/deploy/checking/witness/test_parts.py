@@ -22,7 +22,7 @@ from tests.deploy.runners.reference import simulate
 def test_a_layer_behind_a_cut_does_what_it_does_in_the_whole_network() -> None:
     spiked, cuts = [], []
 
-    @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
     @given(cases())
     def same(case: tuple[Network, Array]) -> None:
         network, frames = case
