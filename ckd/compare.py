@@ -4,9 +4,15 @@ Example:
   python -m ckd.compare runs/few-seed0 runs/few-seed1 runs/published-seed0
 """
 
+import sys
+
+if __name__ == "__main__":  # before anything that takes time to import, and may be interrupted
+    from ckd.files import start_command
+
+    sys.exit(start_command("ckd.compare"))
+
 import json
 import statistics
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +85,3 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in values.items():
         found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return found
-
-
-if __name__ == "__main__":
-    sys.exit(main())

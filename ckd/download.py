@@ -6,6 +6,12 @@ Example:
 """
 
 import sys
+
+if __name__ == "__main__":  # before anything that takes time to import, and may be interrupted
+    from ckd.files import start_command
+
+    sys.exit(start_command("ckd.download"))
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +22,7 @@ import tyro
 from ckd.console import run_command
 from ckd.data.folders import LAYOUTS
 from ckd.errors import DatasetError
-from ckd.files import how_to_install, read_arguments
+from ckd.files import HeldError, held, how_to_install, read_arguments
 
 
 def _n_caltech101(root: Path) -> None:
@@ -79,7 +85,10 @@ def download(dataset: str, root: Path) -> None:
         obtain = LAYOUTS[dataset].obtain if dataset in LAYOUTS else f"known are {', '.join(FETCH)}"
         raise DatasetError(f"{dataset}: no library offers it; {obtain}")
     try:
-        FETCH[dataset](root)
+        with held(root / ".downloading", doing="is downloading into it", needed=False):
+            FETCH[dataset](root)
+    except HeldError as holder:
+        raise DatasetError(f"{root}: {holder}; wait until it is done, or give another folder") from None
     except ImportError as error:
         raise DatasetError(f"{dataset}: needs {error.name}: {how_to_install('events,vision')}") from None
     except (OSError, RuntimeError) as error:
@@ -87,7 +96,3 @@ def download(dataset: str, root: Path) -> None:
             f"{dataset}: cannot be downloaded here ({type(error).__name__}: {error}); download it on another machine "
             f"with the same command and copy {root}"
         ) from None
-
-
-if __name__ == "__main__":
-    sys.exit(main())

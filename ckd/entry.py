@@ -1,20 +1,16 @@
-"""Where the console scripts begin: ckd-train is python -m ckd.train that imports nothing from the current folder."""
+"""Where commands begin: ckd-train is python -m ckd.train that imports nothing from the current folder."""
 
-import sys
-from collections.abc import Callable
-from importlib import import_module
-
-from ckd.files import begin_command, missing_extra
+from ckd.files import start_command
 
 
 def train() -> int:
     """ckd-train."""
-    return start("ckd.train")
+    return start_command("ckd.train")
 
 
 def evaluate() -> int:
     """ckd-evaluate."""
-    return start("ckd.evaluate")
+    return start_command("ckd.evaluate")
 
 
 def inspect() -> int:
@@ -24,31 +20,14 @@ def inspect() -> int:
 
 def compare() -> int:
     """ckd-compare."""
-    return start("ckd.compare")
+    return start_command("ckd.compare")
 
 
 def pareto() -> int:
     """ckd-pareto."""
-    return start("ckd.pareto")
+    return start_command("ckd.pareto")
 
 
 def download() -> int:
     """ckd-download."""
-    return start("ckd.download")
-
-
-def start(module: str) -> int:
-    """Import a command's module and run its `main`; Ctrl-C while it is imported is one line, too."""
-    try:
-        begin_command()
-        command: Callable[[], int] = import_module(module).main
-        return command()
-    except ModuleNotFoundError as error:
-        missing = missing_extra(error)
-        if missing is None:
-            raise
-        print(f"error: {missing}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    return start_command("ckd.download")

@@ -6,8 +6,14 @@ Example:
   python -m ckd.evaluate runs/own --student my_models:make --dataset my_data:make
 """
 
-import json
 import sys
+
+if __name__ == "__main__":  # before anything that takes time to import, and may be interrupted
+    from ckd.files import start_command
+
+    sys.exit(start_command("ckd.evaluate"))
+
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +109,3 @@ def evaluate(
         "accuracy_per_class": by_class,
         "spike_rate": measured.rates,
     }
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,8 +8,14 @@ Example:
   python -m ckd.pareto runs/few --fractions 0.5 0.2 0.1
 """
 
-import json
 import sys
+
+if __name__ == "__main__":  # before anything that takes time to import, and may be interrupted
+    from ckd.files import start_command
+
+    sys.exit(start_command("ckd.pareto"))
+
+import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -127,7 +133,3 @@ def _draw(points: list[dict[str, Any]], path: Path) -> None:
     axis.set(xscale="log", xlabel="synaptic operations a recording, millions", ylabel="accuracy on test recordings, %")
     axis.grid(alpha=0.3)
     figure.savefig(path, dpi=110, format="png")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

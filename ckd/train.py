@@ -8,6 +8,12 @@ Example:
 """
 
 import sys
+
+if __name__ == "__main__":  # before anything that takes time to import, and may be interrupted
+    from ckd.files import start_command
+
+    sys.exit(start_command("ckd.train"))
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,8 +21,8 @@ from typing import Annotated
 from ckd.config import Config, load_preset, named, option_of, preset_names
 from ckd.config.factories import is_factory
 from ckd.console import run_command
-from ckd.errors import ConfigError
-from ckd.files import read_arguments
+from ckd.errors import ConfigError, RunError
+from ckd.files import DiskFullError, read_arguments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +107,10 @@ def _train(options: Options, config: Config, *, factories: list[str]) -> int:
                 summary = resume_run(options.resume, factories=factories, reporter=reporter)
             else:
                 summary = train_run(config, options.out, overwrite=options.overwrite, reporter=reporter)
+    except DiskFullError as error:
+        if reporter.out is None:
+            raise
+        raise RunError(f"{error}; then {_resuming(reporter.out)} goes on") from None
     except KeyboardInterrupt:
         goes_on = f"; {_resuming(reporter.out)} goes on" if reporter.out else ""
         if reporter.shown:
@@ -117,7 +127,3 @@ def _resuming(out: Path) -> str:
 
     outside = [(option, name) for option, name in named(read_config(out)).items() if is_factory(name)]
     return " ".join(["python -m ckd.train --resume", str(out), *(word for pair in outside for word in pair)])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,12 @@
 """ckd-deploy: run a model file, check that what runs is what was trained, report on it, map it onto a chip."""
 
 import sys
+
+if __name__ == "__main__":  # before anything that takes time to import, and may be interrupted
+    from ckd.files import start_command
+
+    sys.exit(start_command("deploy.cli"))
+
 from typing import Annotated
 
 import tyro
@@ -56,7 +62,3 @@ def main(args: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-
-
-if __name__ == "__main__":
-    sys.exit(main())

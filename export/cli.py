@@ -1,8 +1,14 @@
 """ckd-export: from a run folder, or a module of one's own, to a model file and the trace that proves it."""
 
+import sys
+
+if __name__ == "__main__":  # before anything that takes time to import, and may be interrupted
+    from ckd.files import start_command
+
+    sys.exit(start_command("export.cli"))
+
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -209,7 +215,3 @@ def _proof(exported: "ExportedModule") -> list[str]:
         )
     share = f"{exported.same_predictions:.2%} of {exported.recordings} recordings"
     return [*lines, f"same prediction ({exported.chip}) for {share}"]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,8 +1,8 @@
 """Where ckd-export begins."""
 
-from ckd.entry import start
+from ckd.files import start_command
 
 
 def main() -> int:
     """ckd-export."""
-    return start("export.cli")
+    return start_command("export.cli")

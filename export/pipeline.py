@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from ckd.models.student import Student
-from ckd.runs.folder import Run, load_run
+from ckd.runs.folder import Run, load_run, share_folder
+from deploy.commands.outputs import claimed
 from deploy.errors import DeployError
 from deploy.network import Array, Network
 from deploy.quantization.search import quantize_layers
@@ -40,10 +42,17 @@ def export(plan: Plan, *, stage: Stage = silent) -> Exported:
 
     Raises:
         DeployError: options that cannot work, or a student that the chip or the format cannot hold.
-        CkdError: a run folder, or its recordings, that cannot be read.
+        CkdError: a run folder, or its recordings, that cannot be read, or that a training is at.
     """
     refuse_early(plan)
-    content = _content(plan, load_run(plan.run, factories=plan.factories), stage)
+    with share_folder(Path(plan.run)):
+        run = load_run(plan.run, factories=plan.factories)
+        with claimed(plan.model):
+            return _export(plan, run, stage)
+
+
+def _export(plan: Plan, run: Run, stage: Stage) -> Exported:
+    content = _content(plan, run, stage)
     if content.network.on_grid or not plan.format.floats_apart:
         refuse_foreign_trace(plan.model, content.trace)
     files = plan.format.write(content, plan.model)

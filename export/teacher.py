@@ -1,13 +1,14 @@
 """The teacher of a run as an ONNX graph."""
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from ckd.errors import ConfigError
-from ckd.files import write_then_rename
+from ckd.files import fill, write_then_rename
 from ckd.models.teacher import build_teacher, load_teacher
 from ckd.runs.folder import Run
 from deploy.extras import require_onnx
@@ -25,20 +26,22 @@ def write_teacher(run: Run, path: Path) -> None:
     onnx = require_onnx()
     teacher, channels = read_teacher(run)
     size = run.config.data.size
+    content = BytesIO()
+    with warnings.catch_warnings():
+        # PyTorch announces that its other exporter, which cannot write every teacher, will be the default.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            teacher,
+            (torch.zeros(1, channels, size, size),),
+            content,  # pyright: ignore[reportArgumentType]
+            input_names=["stills"],
+            output_names=["logits"],
+            dynamo=False,
+            opset_version=OPSET,
+            dynamic_axes={"stills": {0: "batch"}, "logits": {0: "batch"}},
+        )
     with write_then_rename(path) as temporary:
-        with warnings.catch_warnings():
-            # PyTorch announces that its other exporter, which cannot write every teacher, will be the default.
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                teacher,
-                (torch.zeros(1, channels, size, size),),
-                str(temporary),
-                input_names=["stills"],
-                output_names=["logits"],
-                dynamo=False,
-                opset_version=OPSET,
-                dynamic_axes={"stills": {0: "batch"}, "logits": {0: "batch"}},
-            )
+        fill(temporary, content.getbuffer())
         onnx.checker.check_model(str(temporary), full_check=True)
 
 

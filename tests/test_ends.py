@@ -94,10 +94,33 @@ def test_ctrl_c_while_a_command_is_imported_is_one_line(tmp_path: Path, script: 
     assert done.returncode == 130 and done.stderr == "interrupted\n"
 
 
+@pytest.mark.parametrize("module", ["ckd.train", "deploy.cli", "export.cli"])
+def test_ctrl_c_while_python_m_imports_is_one_line_and_a_defect_no_difference(tmp_path: Path, module: str) -> None:
+    command = [sys.executable, "-m", module, "--help"]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    for code, returned, said in ((INTERRUPT, 130, "interrupted\n"), ("raise RuntimeError('ours')", 2, "ours\n")):
+        (tmp_path / "rich.py").write_text(code)
+        (tmp_path / "tyro.py").write_text(code)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == returned and done.stderr.endswith(said)
+        assert ("Traceback" in done.stderr) == (returned == 2)
+
+
+def test_a_full_disk_behind_standard_output_is_one_line(model: Path, tmp_path: Path) -> None:
+    program = installed("ckd-deploy", tmp_path / "programs")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, str(program), "check", str(model), "--json"],
+            env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "No space left on device" in done.stderr
+
+
 def test_ctrl_c_in_a_check_is_one_line(model: Path, tmp_path: Path) -> None:
     program = installed("ckd-deploy", tmp_path / "programs")
     code = program.read_text().replace(
-        "sys.exit", f"import deploy.commands.check as c\nc.check = lambda *a, **k: exec({INTERRUPT!r})\nsys.exit", 1
+        "sys.exit", f"import deploy.checking.check as c\nc.check = lambda *a, **k: exec({INTERRUPT!r})\nsys.exit", 1
     )  # fmt: skip
     command = [sys.executable, "-c", code, "check", str(model)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

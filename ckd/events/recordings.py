@@ -9,7 +9,7 @@ from ckd.events.binning import Binning
 from ckd.events.frames import to_frames
 from ckd.events.readers import READERS, read_events
 from ckd.events.types import Events, Frames
-from ckd.files import write_then_rename
+from ckd.files import fill, write_then_rename
 
 
 def read_recording(path: Path) -> Events:
@@ -39,7 +39,7 @@ def write_recording(path: Path, events: Events) -> None:
         raise RecordingError(f"{path}: .bin holds times below 2^23 us and pixels below 256; this recording has more")
     columns = np.stack([x, y, (p << 7) | (t >> 16), (t >> 8) & 255, t & 255], axis=1)
     with write_then_rename(Path(path)) as temporary:
-        temporary.write_bytes(columns.astype(np.uint8).tobytes())
+        fill(temporary, columns.astype(np.uint8).tobytes())
 
 
 def find_recordings(root: Path) -> tuple[list[Path], list[str]]:

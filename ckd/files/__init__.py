@@ -2,22 +2,28 @@
 every command has: its arguments, its beginning, the extras it names."""
 
 from ckd.files.arguments import read_arguments, until_nobody_reads
-from ckd.files.begin import begin_command
+from ckd.files.begin import begin_command, start_command
 from ckd.files.cache import cache_folder
 from ckd.files.current_folder import away_from_current_folder
 from ckd.files.distribution import DISTRIBUTION, how_to_install, missing_extra, own_version, require_own
+from ckd.files.full import FULL, DiskFullError, append, fill
 from ckd.files.locks import HeldError, held
 from ckd.files.names import escaped, one_line
 from ckd.files.scratch import scratch_folder
-from ckd.files.writing import write_then_rename, write_together
+from ckd.files.writing import finish_writes, write_then_rename, write_together
 
 __all__ = [
     "DISTRIBUTION",
+    "FULL",
+    "DiskFullError",
     "HeldError",
+    "append",
     "away_from_current_folder",
     "begin_command",
     "cache_folder",
     "escaped",
+    "fill",
+    "finish_writes",
     "held",
     "how_to_install",
     "missing_extra",
@@ -26,6 +32,7 @@ __all__ = [
     "read_arguments",
     "require_own",
     "scratch_folder",
+    "start_command",
     "until_nobody_reads",
     "write_then_rename",
     "write_together",

@@ -1,10 +1,19 @@
-"""What every command does before it imports anything heavy."""
+"""How every command begins, before it imports anything heavy, and how it ends."""
 
 import io
+import os
 import signal
 import sys
+import traceback
+from collections.abc import Callable
+from importlib import import_module
 
 from ckd.files.current_folder import ignore_current_folder
+from ckd.files.distribution import missing_extra
+
+INTERRUPTED = 130
+FAILED = 2
+"""1 would say that what was checked differs."""
 
 
 def begin_command() -> None:
@@ -15,6 +24,35 @@ def begin_command() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     ignore_current_folder()
+
+
+def start_command(module: str) -> int:
+    """Import a command's module and run its `main`; gives the exit code.
+
+    Ctrl-C, while it is imported too, is one line, and a defect of ours, which shows as a traceback, exits as 2.
+    """
+    try:
+        begin_command()
+        command: Callable[[], int] = import_module(module).main
+        code = command()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        missing = missing_extra(error) if isinstance(error, ModuleNotFoundError) else None
+        if missing is None:
+            traceback.print_exc()
+        else:
+            print(f"error: {missing}", file=sys.stderr)
+        return FAILED
+    try:
+        sys.stdout.flush()
+    except OSError as error:  # a full disk behind it, or a reader that has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or it fails once more at the very end
+        if code == 0:
+            print(f"error: standard output: {error.strerror}", file=sys.stderr)
+        return FAILED
+    return code
 
 
 def _end(number: int, frame: object) -> None:

@@ -31,5 +31,6 @@ def ignore_current_folder() -> None:
             import numba.core.config as settings
         # numba looks for it again at every function that it compiles.
         if not hasattr(settings, "_config_fname"):
-            sys.exit("error: .numba_config.yaml: this numba would obey it; start from another folder, or remove it")
+            sys.stderr.write("error: .numba_config.yaml: this numba would obey it; start elsewhere, or remove it\n")
+            sys.exit(2)
         settings._config_fname = os.devnull

@@ -4,15 +4,16 @@ from pathlib import Path
 from typing import Any
 
 from ckd.errors import RunError
-from ckd.files import write_then_rename
+from ckd.files import fill, write_then_rename
 
 
 def write_weights(path: Path, state: dict[str, Any]) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
+    # Copies: the file keeps no two tensors in one memory, as tied weights are.
+    content = save({name: value.detach().cpu().contiguous().clone() for name, value in state.items()})
     with write_then_rename(path) as temporary:
-        # Copies: the file keeps no two tensors in one memory, as tied weights are.
-        save_file({name: value.detach().cpu().contiguous().clone() for name, value in state.items()}, temporary)
+        fill(temporary, content)
 
 
 def read_weights(path: Path) -> dict[str, Any]:

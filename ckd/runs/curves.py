@@ -1,8 +1,10 @@
 """The course of a run as a picture in its folder."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from ckd.files import fill, write_then_rename
 from ckd.runs.metrics import read_metrics
 
 BESIDE_TERMS = {
@@ -51,7 +53,10 @@ def draw_curves(run: Path) -> None:
         if axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize=7)
     losses.set_yscale("log")
-    figure.savefig(run / "curves.png", dpi=110)
+    picture = BytesIO()
+    figure.savefig(picture, dpi=110)
+    with write_then_rename(run / "curves.png") as temporary:
+        fill(temporary, picture.getbuffer())
 
 
 def _terms(record: dict[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ summary.json           written last: a folder without it is unfinished
 import json
 import shutil
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,13 +23,13 @@ from ckd.data.split import PARTS, Split
 from ckd.errors import ConfigError, RunError
 from ckd.events import Binning, Frames
 from ckd.events.types import Int
-from ckd.files import HeldError, held, write_then_rename
+from ckd.files import HeldError, fill, held, write_then_rename, write_together
 from ckd.models.build import build_student
 from ckd.models.spiking import SpikingStudent
 from ckd.models.weights import read_weights
 from ckd.runs.migration import FORMAT, migrated_config
 
-SPLIT, SUMMARY = "split.json", "summary.json"
+CONFIG, SPLIT, SUMMARY = "config.yaml", "split.json", "summary.json"
 LOCK = ".training"
 """Held by the process that trains into the folder."""
 
@@ -118,16 +118,28 @@ def claim_folder(path: Path) -> Iterator[None]:
     Raises:
         RunError: another process trains into it.
     """
-    is_new = not path.exists()
     try:
-        with held(path / LOCK):
+        with held(path / LOCK, doing="is training into it"):
             yield
     except HeldError as holder:
-        raise RunError(f"--out {path}: {holder} is training into it; wait until it is done, or give another") from None
-    finally:
-        if is_new:
-            with suppress(OSError):
-                path.rmdir()
+        raise RunError(f"--out {path}: {holder}; wait until it is done, or give another") from None
+
+
+@contextmanager
+def share_folder(path: Path) -> Iterator[None]:
+    """Keep trainings out of a run folder as long as it is read; any number may read it.
+
+    Raises:
+        RunError: a run is being trained into it.
+    """
+    if not path.is_dir():
+        yield  # nothing is there to be held; who reads it says so
+        return
+    try:
+        with held(path / LOCK, doing="is exporting it", shared=True, needed=False):
+            yield
+    except HeldError as holder:
+        raise RunError(f"{path}: {holder}; wait until it is done") from None
 
 
 def refuse_taken(path: Path, *, overwrite: bool) -> None:
@@ -146,7 +158,7 @@ def refuse_taken(path: Path, *, overwrite: bool) -> None:
 def is_run(path: Path) -> bool:
     """Whether a folder is a run's, of any format: nothing else is ever replaced."""
     try:
-        values = read_yaml((path / "config.yaml").read_text())
+        values = read_yaml((path / CONFIG).read_text())
     except (OSError, ValueError):
         return False
     return isinstance(values, dict) and {"format", "preset", "training"} <= set(values)
@@ -156,7 +168,7 @@ def read_config(path: Path) -> Config:
     """The configuration of a run folder, finished or not. Raises RunError."""
     if not path.is_dir():
         raise RunError(f"{path}: no such run folder")
-    file = path / "config.yaml"
+    file = path / CONFIG
     if not file.is_file():
         raise RunError(f"{path}: not a run folder (it has no config.yaml)")
     try:
@@ -193,21 +205,27 @@ def trusted_config(path: Path, factories: Collection[str]) -> Config:
 
 def create_run(path: Path, config: Config, split: Split) -> None:
     """Begin a run folder; a run's that lies there goes, or weights left in it would pass for this one's."""
-    if is_run(path):
-        for entry in path.iterdir():
+    files = path / CONFIG, path / SPLIT
+    old = [entry for entry in path.iterdir() if entry.name != LOCK and entry not in files] if is_run(path) else []
+    with write_together(*files) as (new_config, new_split):
+        fill(new_config, _as_yaml(config))
+        fill(new_split, _as_json(vars(split)))
+        # Now that the new run has its place. Killed in between, the old one is unfinished.
+        for entry in sorted(old, key=lambda entry: entry.name != SUMMARY):
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
-            elif entry.name != LOCK:
-                entry.unlink()
-    path.mkdir(parents=True, exist_ok=True)
-    write_config(path, config)
-    _write_json(path / SPLIT, vars(split))
+            else:
+                entry.unlink(missing_ok=True)
 
 
 def write_config(path: Path, config: Config) -> None:
+    _write(path / CONFIG, _as_yaml(config))
+
+
+def _as_yaml(config: Config) -> bytes:
     import yaml
 
-    _write(path / "config.yaml", yaml.safe_dump({"format": FORMAT, **config_to_dict(config)}, sort_keys=False))
+    return yaml.safe_dump({"format": FORMAT, **config_to_dict(config)}, sort_keys=False).encode()
 
 
 def read_split(path: Path) -> Split:
@@ -221,16 +239,16 @@ def read_split(path: Path) -> Split:
 
 def write_summary(path: Path, summary: dict[str, Any]) -> None:
     """The end of a run: from now on it is finished."""
-    _write_json(path / SUMMARY, summary)
+    _write(path / SUMMARY, _as_json(summary))
 
 
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    _write(path, json.dumps(values, indent=1) + "\n")
+def _as_json(values: dict[str, Any]) -> bytes:
+    return f"{json.dumps(values, indent=1)}\n".encode()
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: bytes) -> None:
     with write_then_rename(path) as temporary:
-        temporary.write_text(text)
+        fill(temporary, content)
 
 
 def _read_json(path: Path, *, missing: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ckd.files import write_then_rename
+from ckd.files import append, fill, write_then_rename
 from ckd.runs.migration import migrated_record
 
 Record = dict[str, Any]
@@ -29,13 +29,8 @@ def metrics_log(run: Path, stage: str, *, start: int) -> Iterator[Callable[[Reco
     path = run / "metrics.jsonl"
     kept = [record for record in _records(run) if record["stage"] != stage or record["iteration"] < start]
     with write_then_rename(path) as temporary:
-        temporary.write_text("".join(map(_line, kept)))
-    with path.open("a", buffering=1) as file:
-
-        def log(record: Record) -> None:
-            file.write(_line({"stage": stage, **record}))
-
-        yield log
+        fill(temporary, "".join(map(_line, kept)).encode())
+    yield lambda record: append(path, _line({"stage": stage, **record}).encode())
 
 
 def _records(run: Path) -> Iterator[Record]:

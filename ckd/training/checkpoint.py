@@ -1,12 +1,13 @@
 """checkpoint.pt: where a run was when it was interrupted, in the student that it was training."""
 
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import torch
 
 from ckd.errors import RunError
-from ckd.files import write_then_rename
+from ckd.files import fill, write_then_rename
 from ckd.runs.migration import FORMAT, migrated_checkpoint
 from ckd.training.engine import Progress
 
@@ -24,8 +25,10 @@ class Checkpoint:
 
 def write_checkpoint(run: Path, checkpoint: Checkpoint) -> None:
     values = {**vars(checkpoint), "format": FORMAT, "progress": vars(checkpoint.progress)}
+    content = BytesIO()
+    torch.save(values, content)
     with write_then_rename(run / FILE) as temporary:
-        torch.save(values, temporary)
+        fill(temporary, content.getbuffer())
 
 
 def read_checkpoint(run: Path) -> Checkpoint:

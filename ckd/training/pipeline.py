@@ -15,7 +15,7 @@ from ckd.config import Config
 from ckd.data.fitting import fitted
 from ckd.data.material import Material, prepare
 from ckd.errors import RunError
-from ckd.files import DISTRIBUTION, own_version
+from ckd.files import DISTRIBUTION, finish_writes, own_version
 from ckd.models.distributed import process_count
 from ckd.runs.curves import draw_curves
 from ckd.runs.folder import (
@@ -62,6 +62,7 @@ def train_run(
     # Only the first of several processes writes, so only it looks whether the place is free.
     if not is_first_process():
         return _carry_out(_with_whole_paths(config), out, reporter or Silent(), resume=False)
+    finish_writes(out)  # or what a killed run left would be taken for no run's
     refuse_taken(out, overwrite=overwrite)
     with claim_folder(out):
         refuse_taken(out, overwrite=overwrite)  # another run may have begun, or ended, before it was ours
@@ -80,6 +81,8 @@ def resume_run(out: Path, *, factories: Collection[str] = (), reporter: Reporter
         RunError: the folder is no run's, cannot be read, or its run is finished.
         ConfigError: the run names a factory that is not among `factories` or cannot be imported.
     """
+    if is_first_process():
+        finish_writes(out)
     config = trusted_config(out, factories)
     if (out / SUMMARY).is_file():
         raise RunError(f"--resume {out}: this run is finished")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ckd.files import finish_writes
 from deploy.checking.divergence.evidence import RoundedSpike, as_scheduled, contradictions
 from deploy.checking.divergence.explain import Explanation, explain
 from deploy.checking.divergence.models import difference
@@ -79,6 +80,7 @@ def check(
         find_runner(name)  # before a trace of gigabytes is read
     require_some(recordings)
     trace_path = Path(trace) if trace else (first if first.suffix == ".trace" else first.with_suffix(".trace"))
+    finish_writes(first.parent)  # where a killed export had replaced a model and not yet its trace
     model = _model(first)
     reference = _network(model)
     expected = load_trace(trace_path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from deploy.commands import DIFFERENT, EQUAL
+from deploy.commands.outputs import claimed
 from deploy.commands.shared import OfTwoRuns, exit_code, recording_limit
 from deploy.errors import DeployError
 from deploy.report.console import PlainConsole
@@ -51,11 +52,15 @@ class Check(OfTwoRuns):
     """Print a program's view of the result."""
 
     def execute(self) -> int:
+        if self.bisect and self.other is not None and self.other.suffix == ".trace":
+            raise DeployError("--bisect runs pieces of what is checked again, which a .trace cannot; give its model")
+        with claimed(None, self.model, self.other):
+            return self._check()
+
+    def _check(self) -> int:
         from deploy.checking.check import check
         from deploy.traces.likeness import measure
 
-        if self.bisect and self.other is not None and self.other.suffix == ".trace":
-            raise DeployError("--bisect runs pieces of what is checked again, which a .trace cannot; give its model")
         checked = check(
             self.model,
             self.other,

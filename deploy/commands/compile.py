@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from deploy.commands.outputs import refuse_to_replace, trace_beside
+from deploy.commands.outputs import claimed, refuse_to_replace, trace_beside
 from deploy.commands.recordings import Recordings
 from deploy.commands.shared import ChipName, OnRecordings, warn_of_silence
 from deploy.errors import DeployError
@@ -49,10 +49,14 @@ class Compile(OnRecordings):
             raise DeployError(f"-o {self.out}: a model on the grid is a .nir file; give a name that ends so")
         inputs = self.model, trace_beside(self.model), self.frames
         refuse_to_replace(self.out, ".nir", *inputs)
+        with claimed(self.out):
+            return self._compile()
+
+    def _compile(self) -> int:
         network = load_network(self.model, **self.said)
         if network.on_grid:
             return self._write_as_it_is(network)
-        refuse_to_replace(trace_beside(self.out), ".trace", *inputs)
+        refuse_to_replace(trace_beside(self.out), ".trace", self.model, trace_beside(self.model), self.frames)
         given = self.choose(network)
         network = network.replace(classes=network.classes or given.classes)
         from deploy.quantization.search import quantize  # --help waits for no compiler

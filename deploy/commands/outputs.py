@@ -1,8 +1,10 @@
-"""What a command must not write over: its own inputs, and files of another kind."""
+"""What a command must not write over: its own inputs, files of another kind, and what another command is at."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from ckd.files import HeldError, held
 from deploy.errors import DeployError
 from deploy.hdf5 import Group, Kind, open_hdf5
 
@@ -15,6 +17,34 @@ HELD: dict[str, Callable[[Group], bool]] = {
     ".net": lambda file: "layer" in file,
 }
 """What an HDF5 file of each kind holds."""
+
+
+@contextmanager
+def claimed(out: Path | None, *read: Path | None) -> Iterator[None]:
+    """Keep other commands from writing to `out`, and from replacing what is read; any number may read it.
+
+    A model and its trace are one thing here. In a folder that takes no lock the block runs without.
+
+    Raises:
+        DeployError: another command is at one of them; the message names its process.
+    """
+    with ExitStack() as kept:
+        if out is not None:
+            kept.enter_context(_held(out, "is writing it", shared=False))
+        for path in read:
+            if path is not None and path.is_file():
+                kept.enter_context(_held(path, "is reading it", shared=True))
+        yield
+
+
+@contextmanager
+def _held(path: Path, doing: str, *, shared: bool) -> Iterator[None]:
+    name = path.name if path.suffix == ".html" else path.with_suffix(".trace").name
+    try:
+        with held(path.with_name(f".{name}.held"), doing=doing, shared=shared, needed=False):
+            yield
+    except HeldError as holder:
+        raise DeployError(f"{path}: {holder}; wait until it is done, or give another name") from None
 
 
 def refuse_to_replace(out: Path | None, kind: str, *inputs: Path | None) -> None:

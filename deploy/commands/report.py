@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ckd.files import one_line
-from deploy.commands.outputs import refuse_to_replace, trace_beside
+from deploy.commands.outputs import claimed, refuse_to_replace, trace_beside
 from deploy.commands.shared import ChipName, OfTwoRuns, exit_code, recording_limit
 from deploy.errors import UnsupportedError
-from deploy.grid.chips import find_chip
+from deploy.grid.chips import Chip, find_chip
 from deploy.mapping.layout import Mapping, map_network
 from deploy.zoo import FOLDER
 
@@ -28,14 +28,17 @@ class Report(OfTwoRuns):
     """The page. Default: the model's name with .html; of a zoo:NAME in the current folder."""
 
     def execute(self) -> int:
+        chip = find_chip(self.chip)  # before the check has run for an hour
+        out = self.out or page_of(self.other or self.model)
+        inputs = self.model, self.other, self.trace
+        refuse_to_replace(out, ".html", *inputs, trace_beside(self.model), trace_beside(self.other))
+        with claimed(out, self.model, self.other):
+            return self._write(out, chip)
+
+    def _write(self, out: Path, chip: Chip) -> int:
         from deploy.checking.check import check  # --help waits for no simulator
         from deploy.report.page import write_report
 
-        chip = find_chip(self.chip)  # before the check has run for an hour
-        subject = self.other or self.model
-        out = self.out or page_of(subject)
-        inputs = self.model, self.other, self.trace
-        refuse_to_replace(out, ".html", *inputs, trace_beside(self.model), trace_beside(self.other))
         limit = recording_limit(self.recordings, self.on, self.against)
         limit = PAGE_RECORDINGS if limit is None else limit
         checked = check(
@@ -55,7 +58,7 @@ class Report(OfTwoRuns):
                 mapping = map_network(network, chip, trace if trace.frames is not None else None)
             except UnsupportedError as error:
                 print(f"no fit and energy: {one_line(str(error))}")
-        write_report(checked, out, mapping=mapping, name=subject.name)
+        write_report(checked, out, mapping=mapping, name=(self.other or self.model).name)
         print(f"{'EQUAL' if checked.equal else checked.verdict.word}: wrote {one_line(str(out))}")
         return exit_code(checked)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from deploy.commands.outputs import refuse_to_replace, trace_beside
+from deploy.commands.outputs import claimed, refuse_to_replace, trace_beside
 from deploy.commands.recordings import Recordings
 from deploy.commands.shared import OnRecordings, Simulator, fit_to_runner, warn_of_silence
 from deploy.formats.model_file import ModelFile
@@ -43,6 +43,10 @@ class Run(OnRecordings):
         for on in self._simulators:
             find_runner(on)  # before the other one has run for an hour
         refuse_to_replace(self.trace, ".trace", self.model, trace_beside(self.model), self.frames)
+        with claimed(self.trace):
+            return self._execute()
+
+    def _execute(self) -> int:
         network = self.load_model()
         recordings = self.choose(network, *self._simulators)
         traces = self._run(network, recordings)

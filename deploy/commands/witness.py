@@ -10,7 +10,7 @@ import tyro
 from deploy.checking.witness.found import Sought
 from deploy.checking.witness.search import witness
 from deploy.commands import DIFFERENT, EQUAL
-from deploy.commands.outputs import refuse_to_replace, trace_beside
+from deploy.commands.outputs import claimed, refuse_to_replace, trace_beside
 from deploy.commands.shared import OnRecordings, Simulator
 from deploy.errors import DeployError
 from deploy.formats.files import load
@@ -50,6 +50,10 @@ class Witness(OnRecordings):
             raise DeployError(f"-o {self.out}: a witness is a .trace file; give a name that ends so")
         beside = trace_beside(self.model), trace_beside(self.other)
         refuse_to_replace(self.out, ".trace", self.model, self.other, *beside, self.frames)
+        with claimed(self.out, self.model, self.other):
+            return self._search()
+
+    def _search(self) -> int:
         first = self.load_model()
         second = None if self.other is None else load(self.other, **self.said)
         sought = witness(

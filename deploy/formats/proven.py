@@ -1,14 +1,16 @@
 """A model file and the trace that proves it: written together, and the trace says of which files it is.
 
-A trace may prove several files of one name, student.nir and student.onnx. Two renames are not one: where a crash falls
-between them, or a file is replaced later, the digests tell.
+A trace may prove several files of one name, student.nir and student.onnx. Where a file is replaced later, the digests
+tell.
 """
 
 import hashlib
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-import h5py
 import numpy as np
 
 from ckd.files import write_together
@@ -23,22 +25,57 @@ ATTRIBUTE = "models"
 """Of a trace file: by a model file's name, its SHA-256."""
 
 
-def save_with_trace(network: Network, trace: Trace, model: Path) -> list[Path]:
-    """Write a network in the format of its file's ending, and its trace beside it, both or none; gives the files.
+class Part(Protocol):
+    """Some of the files of one folder that are written together."""
+
+    @property
+    def files(self) -> list[Path]: ...
+
+    def save(self, places: Sequence[Path]) -> None:
+        """Write to other places than `files`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A network that goes into a file of the format of its ending, and the trace that goes beside it, if any."""
+
+    network: Network
+    path: Path
+    trace: Trace | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        return [self.path] if self.trace is None else [self.path, self.path.with_suffix(".trace")]
+
+    def save(self, places: Sequence[Path]) -> None:
+        save(self.network, places[0])
+        if self.trace is not None:
+            path, trace = self.files[1], self.trace
+            proven = {name: digest for name, digest in _named(path).items() if _is(path.with_name(name), digest)}
+            if not proven or not proves_the_same(path, trace):
+                proven = {}
+            proven |= {self.path.name: _digest(places[0])}
+            trace.save(places[1], attributes={ATTRIBUTE: json.dumps(proven)})
+
+
+def save_together(*parts: Part) -> list[Path]:
+    """Write networks with their traces, say, into one folder, all files or none; gives the files.
 
     Raises:
-        ModelError, UnsupportedError, GridError: as `save`.
+        ModelError, UnsupportedError, GridError: as `save`. DiskFullError: they do not fit.
     """
-    path = model.with_suffix(".trace")
-    proven = {name: digest for name, digest in _named(path).items() if _is(path.with_name(name), digest)}
-    if not proven or not proves_the_same(path, trace):
-        proven = {}
-    with write_together(model, path) as (new_model, new_trace):
-        save(network, new_model)
-        trace.save(new_trace)
-        with h5py.File(new_trace, "r+") as file:
-            file.attrs[ATTRIBUTE] = json.dumps(proven | {model.name: _digest(new_model)})
-    return [model, path]
+    files = [file for part in parts for file in part.files]
+    with write_together(*files) as temporaries:
+        places = iter(temporaries)
+        for part in parts:
+            part.save([next(places) for _ in part.files])
+    return files
+
+
+def save_with_trace(network: Network, trace: Trace, model: Path) -> list[Path]:
+    """`save_together` of one network and its trace."""
+    return save_together(Proven(network, model, trace))
 
 
 def names_another(trace: Path, model: Path) -> bool:

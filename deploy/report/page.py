@@ -4,7 +4,7 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
-from ckd.files import write_then_rename
+from ckd.files import fill, write_then_rename
 from deploy.checking.check import Checked
 from deploy.extras import require
 from deploy.mapping.layout import Mapping
@@ -35,4 +35,4 @@ def write_report(checked: Checked, path: Path, *, mapping: Mapping | None = None
         **values, style=(here / "style.css").read_text(), script=(here / "script.js").read_text(), data=data
     )
     with write_then_rename(Path(path)) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        fill(temporary, page.encode())

@@ -1,11 +1,12 @@
 """Spikes and potentials of a trace in NIR's own data container, for tools that read it (nir.read_data)."""
 
+from io import BytesIO
 from pathlib import Path
 
 import nir
 import numpy as np
 
-from ckd.files import write_then_rename
+from ckd.files import fill, write_then_rename
 from deploy.errors import TraceError
 from deploy.network import Array
 from deploy.traces.trace import Trace
@@ -30,8 +31,10 @@ def write_nir_data(trace: Trace, path: Path | str, *, dt: float) -> None:
     for name, layer in trace.layers.items():
         values = _flat(trace.output(name))
         nodes[name] = nir.NIRNodeData(observables={layer.gives: nir.TimeGriddedData(values, dt)})
+    content = BytesIO()
+    nir.write_data(content, nir.NIRGraphData(nodes=nodes))  # pyright: ignore[reportArgumentType]
     with write_then_rename(Path(path)) as temporary:
-        nir.write_data(temporary, nir.NIRGraphData(nodes=nodes))
+        fill(temporary, content.getbuffer())
 
 
 def _flat(values: Array) -> Array:

@@ -19,9 +19,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ckd.files import write_then_rename
 from deploy.errors import DAMAGED_HDF5, TraceError
-from deploy.hdf5 import Dataset, Group, Kind, open_hdf5
+from deploy.hdf5 import Dataset, Group, Kind, new_hdf5, open_hdf5
 from deploy.network import Array, Shape
 from deploy.traces.layers import KINDS, LayerRecord, as_spikes
 
@@ -35,16 +34,23 @@ Contents = tuple[dict[str, Any], dict[str, Any], dict[str, LayerRecord]]
 """Metadata, the arrays that are no layer's, and the layers."""
 
 
-def write(path: Path, meta: dict[str, Any], whole: dict[str, Array | None], layers: Mapping[str, LayerRecord]) -> None:
-    """Write a trace; a crash leaves no half-written file behind."""
+def write(
+    path: Path,
+    meta: dict[str, Any],
+    whole: dict[str, Array | None],
+    layers: Mapping[str, LayerRecord],
+    attributes: Mapping[str, str],
+) -> None:
+    """Write a trace; a crash leaves no half-written file behind. `attributes` are further ones of the file."""
     # The file says "shifts" where everything else says offset; a new word would be a new version of the format.
     shifts = {name: layer.offset for name, layer in layers.items()}
     meta = meta | {"shifts": shifts, "overflows": {name: layer.overflows for name, layer in layers.items()}}
     meta["holds"] = [name for name, value in whole.items() if value is not None]
     meta["kept"] = {name: [kind for kind in KINDS if kind in layer] for name, layer in layers.items()}
     text = json.dumps(meta, default=dict)
-    with write_then_rename(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         file.attrs["ckd_trace"] = FORMAT_VERSION
+        file.attrs.update(attributes)
         file.attrs["meta"], file.attrs["crc32"] = text, zlib.crc32(text.encode())
         for name, value in whole.items():
             if value is not None:

@@ -126,11 +126,11 @@ class Trace:
         """The same with the classes that its recordings show, and their names."""
         return replace(self, labels=labels, names=names)
 
-    def save(self, path: Path | str) -> None:
-        """Write the trace to one file; a crash leaves no half-written file behind."""
+    def save(self, path: Path | str, *, attributes: Mapping[str, str] | None = None) -> None:
+        """Write the trace to one file, with further attributes; a crash leaves no half-written file behind."""
         meta = {name: getattr(self, name) for name in _META} | {"binning": self.binning and vars(self.binning)}
         whole = {"labels": self.labels, "predictions": self.predictions, "frames": self.frames}
-        storage.write(Path(path), meta, whole, self.layers)
+        storage.write(Path(path), meta, whole, self.layers, attributes or {})
 
 
 _META = ("names", "classes", "schedule", "runner", "device", "seconds", "versions")

@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from ckd.events import Binning, find_recordings
+from deploy.commands.outputs import claimed
 from deploy.commands.recordings import Recordings, class_names, from_events, from_frames
 from deploy.errors import DeployError
 from deploy.network import Input, Network, Output
@@ -69,6 +70,11 @@ def export_module(plan: ModulePlan) -> ExportedModule:
             hold. Nothing is written then.
     """
     _refuse(plan)
+    with claimed(plan.model):
+        return _export_module(plan)
+
+
+def _export_module(plan: ModulePlan) -> ExportedModule:
     given = _recordings(plan)
     module = make_module(str(plan.run))
     if plan.weights is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deploy.commands.outputs import refuse_to_replace, trace_beside
+from deploy.commands.outputs import claimed, refuse_to_replace, trace_beside
 from deploy.commands.recordings import Recordings, from_events
 from deploy.errors import DeployError
 from deploy.formats.files import FORMATS, load_network
@@ -53,6 +53,11 @@ def finetune_file(plan: Plan, *, events: Path | str | None, stage: Stage = silen
         CkdError: recordings that cannot be read.
     """
     folder = _refuse_early(plan, events)
+    with claimed(plan.model):
+        return _finetune_file(plan, folder, stage, said)
+
+
+def _finetune_file(plan: Plan, folder: Path, stage: Stage, said: Mapping[str, Any]) -> Exported:
     network = load_network(plan.run, **said)
     given = from_events(network, folder)
     network = network.replace(classes=network.classes or given.classes)

@@ -8,14 +8,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
-from ckd.files import write_then_rename
 from deploy import grid
 from deploy.errors import GridError, UnsupportedError, shown
 from deploy.formats.metadata import to_metadata
 from deploy.formats.netx.limits import BIAS_UNIT, WAY_OUT, refuse_bias
+from deploy.hdf5 import new_hdf5
 from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Input, Network, Node, Output, exactly
 from deploy.passes.fold_pooling import fold_pooling
 
@@ -35,7 +34,7 @@ def write_netx(network: Network, path: Path) -> None:
     layers = _layers(network)
     # Names are those of the chain, in its order: `read` has nothing else to go by.
     network = network.replace(nodes={name: network.nodes[name] for name in network.order})
-    with write_then_rename(Path(path)) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(Path(path)) as file:
         file.attrs["scale_bits"] = json.dumps({name: int(k) for name, k in network.scale_bits.items()})
         for key, value in to_metadata(network).items():
             if key != "report":  # HDF5 attributes end at 64 kB

@@ -1,12 +1,13 @@
 """`write_nir`: a `Network` as a flat .nir file that any NIR reader can take."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import nir
 import numpy as np
 
-from ckd.files import write_then_rename
+from ckd.files import fill, write_then_rename
 from deploy.errors import ModelError, UnsupportedError
 from deploy.formats.metadata import to_metadata
 from deploy.formats.nir import neurons, on_grid
@@ -43,9 +44,10 @@ def write_nir(network: Network, path: Path) -> None:
         GridError: a number of a network on the grid that is not exact in float32.
         ModelError: nodes that do not fit together, or a name that HDF5 cannot hold.
     """
-    graph = to_graph(network)
+    content = BytesIO()  # HDF5's library crashes the process where a disk fills while it writes
+    nir.write(content, to_graph(network))  # pyright: ignore[reportArgumentType]
     with write_then_rename(Path(path)) as temporary:
-        nir.write(temporary, graph)
+        fill(temporary, content.getbuffer())
 
 
 def to_graph(network: Network) -> nir.NIRGraph:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ckd.files import write_then_rename
+from ckd.files import fill, write_then_rename
 from deploy.errors import UnsupportedError
 from deploy.extras import require_onnx
 from deploy.formats.metadata import to_metadata
@@ -41,7 +41,7 @@ def write_onnx(network: Network, path: Path) -> None:
     model = to_onnx(network)
     onnx = require_onnx()
     with write_then_rename(Path(path)) as temporary:
-        onnx.save(model, str(temporary))
+        fill(temporary, model.SerializeToString())
         onnx.checker.check_model(str(temporary), full_check=True)
 
 

@@ -2,17 +2,21 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from deploy.cli import main
+from deploy.commands.outputs import claimed
 from deploy.formats.files import load_network
 from deploy.formats.proven import names_another, save_with_trace
 from deploy.network import Conv
 from deploy.traces.trace import load_trace
 from tests import builders
+from tests.hostile import ROOT
 
 
 @pytest.fixture
@@ -49,6 +53,50 @@ def test_no_command_replaces_what_it_reads(model: Path, frames: Path, capsys: py
         (trace, ("report", other, "--trace", trace, "--out", trace)),
     ):
         assert "would replace" in refused(capsys, kept, *command), command
+
+
+def test_what_another_command_is_at_is_refused_with_its_process(
+    model: Path, frames: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace, page = model.with_suffix(".trace"), model.with_suffix(".html")
+    page.write_text("<!doctype html>")
+    given = shutil.copy(model, model.parent / "other.nir"), "--frames", frames
+    other, onto = ("compile", *given, "-o", model), ("run", *given, "--trace", trace)
+    with claimed(model):
+        for command in (("check", model), ("report", model), onto, other):
+            assert "is writing it; wait" in refused(capsys, trace, *command), command
+    with claimed(page, model):
+        said = refused(capsys, page, "report", model)
+        assert said.startswith(f"error: {page}: process {os.getpid()} on ") and "is writing it" in said
+        assert "is reading it" in refused(capsys, model, *other)
+        assert main(["check", str(model)]) == 0  # any number may read
+    assert main([str(word) for word in other]) == 0
+    assert not [path.name for path in model.parent.iterdir() if path.name.startswith(".")]
+
+
+FILLS = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (%d, %d))
+from deploy.cli import main
+sys.exit(main())
+"""
+
+
+def test_a_model_whose_trace_does_not_fit_is_not_replaced(model: Path, frames: Path) -> None:
+    """HDF5's library would crash where a file cannot grow."""
+    out, size = model.parent / "out.nir", model.stat().st_size
+    assert main(["compile", str(model), "--frames", str(frames), "-o", str(out)]) == 0
+    before = {path: path.read_bytes() for path in (out, out.with_suffix(".trace"))}
+    limit = size + 100
+    assert limit < len(before[out.with_suffix(".trace")])
+    command = ["compile", model, "--frames", frames, "-o", out, "--chip", "loihi1"]
+    done = subprocess.run(
+        [sys.executable, "-c", FILLS % (limit, limit), *map(str, command)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert "out.trace: file too large: " in done.stderr and "bytes are to be written" in done.stderr
+    assert before == {path: path.read_bytes() for path in before}
 
 
 @pytest.mark.parametrize("content", [b"my thesis", b"\x89HDF\r\n\x1a\nno more of it"], ids=["text", "damaged"])
@@ -119,6 +167,6 @@ def test_where_the_trace_cannot_be_written_the_model_stays(model: Path, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("deploy.traces.storage.write", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="no space left"):
         save_with_trace(network, trace, model)
     assert {path.name: path.read_bytes() for path in model.parent.iterdir()} == before
