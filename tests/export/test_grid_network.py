@@ -36,7 +36,7 @@ from export.tuning.grid_network import GridNetwork
 from export.tuning.grid_student import build_grid_student
 from tests.builders import events
 from tests.export.conftest import BINNING, CLASSES
-from tests.export.random_floats import float_cases
+from tests.graphs.floats import float_cases
 
 
 def outputs_of(module: GridNetwork, frames: Array) -> dict[str, Array]:

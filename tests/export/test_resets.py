@@ -18,11 +18,7 @@ from deploy.network import Array, Dense, FloatNeuron, Input, Network, Output
 from deploy.passes.to_float import to_float
 from deploy.quantization.search import quantize
 from deploy.runners import floating, integer
-from deploy.runners import onnx as onnx_runner
-from export.integer import IntegerNetwork
 from tests.builders import chain, events, small_frames, small_network
-from tests.deploy.runners.plain import reference
-from tests.deploy.runners.test_lava import random_network, with_resets, with_thresholds
 
 RESETS = list(product(("zero", "subtract", "none"), (False, True)))
 KINDS = ("spikes", "u", "v")
@@ -84,27 +80,6 @@ def test_a_neuron_is_snntorchs(mechanism: str, late: bool, alpha: float | None) 
         return
     # Sums of a step are added up in another order, in float32 on both sides.
     np.testing.assert_allclose(found.v, v, rtol=1e-5, atol=1e-5)
-
-
-def random_case(seed: int) -> tuple[Network, Array]:
-    rng = np.random.default_rng(seed)
-    network = with_resets(rng, random_network(rng))
-    frames = events(rng, 2, 12, network.input_shape, rate=0.3)
-    return with_thresholds(network, frames), frames
-
-
-@pytest.mark.parametrize("seed", range(200))
-def test_every_runner_gives_what_a_plain_simulation_gives(seed: int) -> None:
-    network, frames = random_case(seed)
-    wanted = reference(network, frames)
-    torch_gave = IntegerNetwork(network)(torch.from_numpy(frames), states=True)
-    traces = [run(network, frames, states=2) for run in (integer.run, onnx_runner.run)]
-    for name, kind in product(network.neurons, KINDS):
-        expected = wanted[name][kind]
-        assert np.array_equal(getattr(torch_gave, kind)[name].numpy(), expected), f"torch: {kind} of {name}"
-        for trace in traces:
-            assert np.array_equal(trace.layers[name][kind], expected), f"{trace.runner}: {kind} of {name}"
-        assert kind != "spikes" or expected.any(), name
 
 
 @pytest.mark.parametrize(("mechanism", "late"), RESETS)

@@ -23,7 +23,8 @@ from deploy.passes.to_float import to_float
 from deploy.runners import floating
 from export.trainable.network import TorchNetwork, to_torch
 from tests.builders import chain, events, small, small_frames, small_network
-from tests.export.random_floats import float_cases
+from tests.graphs.floats import float_cases
+from tests.graphs.same import same_nodes
 from tests.test_docstrings import run_document
 
 
@@ -36,25 +37,6 @@ def outputs_of(module: TorchNetwork, frames: Array) -> dict[str, Array]:
 
     module(torch.from_numpy(frames).transpose(0, 1), observe=observe)
     return given
-
-
-def same_nodes(first: Network, second: Network) -> bool:
-    """Whether all parameters are equal, to the bit, the type and the shape."""
-
-    def alike(a: Any, b: Any) -> bool:
-        if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-            return a.dtype == b.dtype and a.shape == b.shape and np.array_equal(a, b)
-        return a == b
-
-    return (
-        first.edges == second.edges
-        and list(first.nodes) == list(second.nodes)
-        and all(
-            type(node) is type(second.nodes[name])
-            and all(alike(value, vars(second.nodes[name])[key]) for key, value in vars(node).items())
-            for name, node in first.nodes.items()
-        )
-    )
 
 
 def property_test(examples: int) -> Callable[[], None]:

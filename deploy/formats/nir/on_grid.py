@@ -6,7 +6,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from deploy.errors import GridError, UnsupportedError
+from deploy.errors import GridError, UnsupportedError, shown
 from deploy.formats.nir import resets, scales
 from deploy.grid import DECAY_ONE, DU_IMMEDIATE
 from deploy.network import Array, Conv, Dense, GridNeuron, Shape, exactly
@@ -52,7 +52,8 @@ def encode_neuron(name: str, node: GridNeuron, k: int, dt: float, *, bias_in_lea
     if not np.any(node.dv):
         if not immediate:
             raise UnsupportedError(
-                f"{name}: dv = 0 with a current that decays (du = {node.du}); NIR has no such neuron. Use dv >= 1"
+                f"{name}: dv = 0 with a current that decays (du = {shown(node.du)}); NIR has no such neuron. "
+                "Use dv >= 1"
             )
         r = np.full(shape, 1 / dt, np.float32)
         return nir.IF(r=r, metadata=metadata, **fire) if fire else nir.I(r=r, metadata=metadata)

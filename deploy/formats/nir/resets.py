@@ -100,7 +100,9 @@ def describe(neuron: FloatNeuron | GridNeuron) -> dict[str, Any]:
     if isinstance(neuron, GridNeuron) or neuron.reset_mechanism != "subtract" or neuron.threshold is None:
         return metadata
     if np.any(neuron.reset != neuron.threshold):
-        metadata["reset_amount"] = np.asarray(neuron.reset, np.float32)
+        amount = np.asarray(neuron.reset, np.float32)
+        # HDF5 compresses no array without axes.
+        metadata["reset_amount"] = amount if amount.ndim else float(amount)
     return metadata
 
 

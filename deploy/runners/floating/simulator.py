@@ -39,6 +39,7 @@ def run(network: Network, frames: Array, *, states: int = 0, digests: bool = Fal
     require_frames(frames, network.input_shape, counts=False)
     if any(isinstance(node, GridNeuron) for node in network.neurons.values()):
         network = to_float(network)
+    states = min(states, len(frames))
     parts = [
         _run_batch(network, frames[i : i + batch], min(max(0, states - i), batch)) for i in range(0, len(frames), batch)
     ]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from deploy import grid
-from deploy.errors import GridError, UnsupportedError
+from deploy.errors import GridError, UnsupportedError, shown
 from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network, Neuron, Shape, exactly
 from deploy.runners.lava.plan import Connection, connections, lava_order, lava_shape, to_lava
 
@@ -107,9 +107,11 @@ def _grid_neuron(name: str, node: GridNeuron) -> tuple[Arrays, int]:
 def _float_neuron(name: str, node: FloatNeuron) -> Arrays:
     """u and v of a Lava float LIF are `gain` times ours for u, and ours for v: the gains go into the weights."""
     if np.any(node.rest_potential):
-        raise UnsupportedError(f"{name}: resets to {node.reset}; Lava's LIF resets to 0. Shift v so that it does")
+        raise UnsupportedError(
+            f"{name}: resets to {shown(node.reset)}; Lava's LIF resets to 0. Shift v so that it does"
+        )
     if node.reset_mechanism == "subtract" and not node.takes_off_threshold:
-        raise UnsupportedError(f"{name}: a spike takes off {node.reset}, in Lava the threshold; use --on float")
+        raise UnsupportedError(f"{name}: a spike takes off {shown(node.reset)}, in Lava the threshold; use --on float")
     du = np.ones(()) if node.current_keep is None else 1.0 - np.asarray(node.current_keep, np.float64)
     vth = np.asarray(np.inf) if node.threshold is None else node.threshold
     return {"du": du, "dv": 1.0 - np.asarray(node.keep, np.float64), "vth": vth, "bias_mant": node.bias}

@@ -18,7 +18,8 @@ Edge = tuple[str, str]
 class Euler:
     """A graph in the middle of a run. `late` names the edges, by dotted names, that carry the step before.
 
-    `spikes`, `u` and `v` hold a row for each step of every neuron, by dotted name.
+    `rows` gives spikes, u and v, one for each step of every neuron, by dotted name. `margin` is how near a potential
+    has come to its threshold, as a share of it: nearer than rounding, nobody can say who is right.
     """
 
     def __init__(self, graph: nir.NIRGraph, dt: float, late: set[Edge] = frozenset(), prefix: str = "") -> None:  # pyright: ignore
@@ -28,6 +29,7 @@ class Euler:
             for name, node in graph.nodes.items()
             if isinstance(node, nir.NIRGraph)
         }
+        self.margin = np.inf
         self.before: dict[str, Array] = {}
         self.past: dict[str, list[Array]] = {}
         self.state: dict[str, tuple[Any, Any]] = {}
@@ -49,14 +51,19 @@ class Euler:
             node = self.graph.nodes[name]
             now[name] = x if isinstance(node, nir.Input) else self.node(name, node, sum(arriving))
         self.before = now
+        self.margin = min([self.margin, *(inner.margin for inner in self.inner.values())])
         return next(now[name] for name, node in self.graph.nodes.items() if isinstance(node, nir.Output))
 
     def at_rest(self, name: str) -> Any:
         """What a node gives before the first step: zero, or what its bias makes of zeros."""
-        node = self.graph.nodes[name]
-        if not isinstance(node, nir.Affine):
-            return np.zeros(())
-        return self.node(name, node, np.zeros(node.weight.shape[1]))
+        match self.graph.nodes[name]:
+            case nir.Affine() as node:
+                return self.node(name, node, np.zeros(node.weight.shape[1]))
+            case nir.Conv2d() as node:
+                size = node.input_shape or (1, 1)
+                return self.node(name, node, np.zeros((node.weight.shape[1] * node.groups, *size)))
+            case _:
+                return np.zeros(())
 
     def node(self, name: str, node: Any, x: Any) -> Array:
         match node:
@@ -109,9 +116,18 @@ class Euler:
         else:
             raise AssertionError(f"{name}: {type(node).__name__} is missing here")
         full, out = self.prefix + name, v
-        if isinstance(node, nir.IF | nir.LIF | nir.CubaLIF | nir.Threshold):
-            fired = v > (node.threshold if isinstance(node, nir.Threshold) else node.v_threshold)
-            v, out = np.where(fired, getattr(node, "v_reset", 0.0), v), fired.astype(float)
+        if isinstance(node, nir.Threshold):
+            fired = v > node.threshold
+            self.margin = min(self.margin, _margin(v, node.threshold))
+            v, out = np.where(fired, 0.0, v), fired.astype(float)
+            self._spikes.setdefault(full, []).append(fired)
+        if isinstance(node, nir.IF | nir.LIF | nir.CubaLIF):
+            late = bool(node.metadata.get("reset_delay", False))
+            if late:
+                v = reset(node, v, self.state.get(name, (0, np.zeros_like(v)))[1] > node.v_threshold)
+            fired = v > node.v_threshold
+            self.margin = min(self.margin, _margin(v, node.v_threshold))
+            v, out = v if late else reset(node, v, fired), fired.astype(float)
             self._spikes.setdefault(full, []).append(fired)
         self._u.setdefault(full, []).append(current)
         self._v.setdefault(full, []).append(v)
@@ -124,6 +140,17 @@ class Euler:
         for inner in self.inner.values():
             found |= inner.rows(kind)
         return found
+
+
+def reset(node: nir.IF | nir.LIF | nir.CubaLIF, v: Array, spiked: Array) -> Array:
+    """NIR's hard reset, or what the node's metadata says in its place."""
+    mechanism = node.metadata.get("reset_mechanism", "zero")
+    after: dict[str, Any] = {"zero": node.v_reset, "subtract": v - node.v_threshold, "none": v}
+    return np.where(spiked, after[mechanism], v)
+
+
+def _margin(v: Array, threshold: Array) -> float:
+    return float(np.min(np.abs(v - threshold) / np.maximum(1, np.abs(v))))
 
 
 def convolve(x: Array, weight: Array, stride: Any, dilation: Any, padding: Any, groups: int, bias: Array) -> Array:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from deploy.network import Conv, Delay, Dense, FloatNeuron, GridNeuron, Input, Network, Neuron
 from tests.deploy.oracles import apply, current, saturated, voltage
+from tests.deploy.runners.reference import after_reset
 
 Array = NDArray[Any]
 State = dict[str, Array]
@@ -30,10 +31,6 @@ def grid_step(node: GridNeuron, state: State, a: Array) -> Array:
     spike = v > limit
     state["u"], state["v"] = u, v if node.reset_delay else after_reset(node.reset_mechanism, v, spike, limit)
     return spike
-
-
-def after_reset(mechanism: str, v: Array, spiked: Array, limit: Array) -> Array:
-    return {"zero": np.where(spiked, 0, v), "subtract": v - spiked * limit, "none": v}[mechanism]
 
 
 def float_step(node: FloatNeuron, state: State, x: Array) -> Array:

@@ -1,12 +1,10 @@
-"""The integer simulator beside its arithmetic: a published trace, live cameras, threads, torch, refusals."""
+"""The integer simulator beside its arithmetic: a published trace, live cameras, threads, refusals."""
 
 import itertools
 
 import numba
 import numpy as np
 import pytest
-import torch
-from hypothesis import HealthCheck, given, settings
 from numpy.typing import NDArray
 
 import deploy
@@ -14,9 +12,7 @@ from deploy.errors import FramesError, GridError, UnsupportedError
 from deploy.network import Conv, Delay, Dense, Flatten, Input, Network, Node, Output, Scale, SumPool
 from deploy.runners import integer
 from deploy.traces.compare import compare
-from export.integer import IntegerNetwork
 from tests.builders import cells, chain
-from tests.deploy.runners.random_networks import cases
 from tests.deploy.runners.reference import simulate
 
 Frames = NDArray[np.uint8]
@@ -201,33 +197,6 @@ def test_threads_and_batches_change_nothing(
         assert np.array_equal(trace.layers[name].output, np.stack(expected.spikes[name], axis=1))
         assert np.array_equal(trace.layers[name]["v"], np.stack(expected.v[name], axis=1))
     assert trace.layers["lif2"].output.any()
-
-
-def test_torch_computes_the_same_integers() -> None:
-    spikes = 0
-
-    @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-    @given(cases())
-    def equal(case: tuple[Network, NDArray[np.uint8]]) -> None:
-        nonlocal spikes
-        network, frames = case
-        try:
-            module = IntegerNetwork(network, max_count=int(frames.max(initial=1)))
-        except GridError:
-            return  # sums beyond 2^24, which float32 does not hold; the simulator has no such limit
-        expected = module(torch.from_numpy(frames), states=True)
-        simulator = integer.Simulator(network, len(frames), states=True)
-        result = simulator.advance(frames)
-        for name, v in expected.v.items():
-            assert np.array_equal(result["v"][name], v.numpy())
-            assert np.array_equal(result["u"][name], expected.u[name].numpy())
-        for name, fired in expected.spikes.items():
-            assert np.array_equal(result["spikes"][name], fired.numpy())
-            spikes += int(fired.sum())
-        assert simulator.overflows == expected.overflows
-
-    equal()
-    assert spikes > 1000
 
 
 def test_sums_beyond_every_narrow_type_stay_exact() -> None:

@@ -5,7 +5,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pytest
 
 from deploy.network import (
     Array,
@@ -25,7 +24,6 @@ from deploy.runners.lava import fixed as lava
 from deploy.traces.trace import Trace
 from tests.builders import cells, chain, even, events
 from tests.deploy.marks import needs_lava
-from tests.deploy.oracles import apply
 from tests.deploy.runners.plain import reference
 
 
@@ -203,93 +201,6 @@ def test_the_float_models_follow_the_float_network() -> None:
         # Both compute in float64 from float32 parameters, in different orders.
         np.testing.assert_allclose(trace.aligned("v", name), expected[name]["v"], rtol=1e-9, atol=1e-9, err_msg=name)
     np.testing.assert_array_equal(trace.predictions, expected["readout"]["v"][:, -1].argmax(axis=1))
-
-
-def random_network(rng: np.random.Generator) -> Network:
-    """One to three convolutions of any geometry, perhaps a residual branch around two more, a dense layer."""
-
-    def pick(*choices: int) -> int:
-        return int(rng.choice(choices))
-
-    def layer(*shape: int) -> GridNeuron:
-        exponent = pick(0, 0, 3)
-        bias = rng.integers(-100, 200, (shape[0], *[1] * (len(shape) - 1))) << exponent
-        return cells(*shape, du=pick(4095, 4095, 2000, 500), dv=pick(0, 200, 2000, 4095), bias=bias)
-
-    nodes: dict[str, Node] = {"input": Input(shape=(2, pick(7, 9), pick(6, 8)))}
-    edges: list[tuple[str, str]] = []
-    last, shape = "input", nodes["input"].shape  # pyright: ignore
-    for i in range(pick(1, 2, 3)):
-        groups = pick(1, 2)
-        kernel = min(pick(1, 2, 3), shape[1]), min(pick(1, 2, 3), shape[2])
-        conv = Conv(
-            weight=even(rng, pick(2, 4), shape[0] // groups, *kernel),
-            groups=groups,
-            stride=(pick(1, 2), pick(1, 2)) if min(shape[1:]) > 4 else (1, 1),
-            padding=(pick(0, 1), pick(0, 1)),
-            dilation=(pick(1, 2), 1) if min(shape[1:]) > 4 else (1, 1),
-            weight_exp=pick(0, 0, 1, -1),
-        )
-        nodes[f"conv{i}"] = conv
-        shape = apply(conv, np.zeros((1, *shape), int)).shape[1:]
-        nodes[f"lif{i}"] = layer(*shape)
-        edges += [(last, f"conv{i}"), (f"conv{i}", f"lif{i}")]
-        last = f"lif{i}"
-    if rng.random() < 0.5:
-        nodes |= {"conv": Conv(weight=even(rng, shape[0], shape[0], 3, 3), padding=(1, 1)), "lif": layer(*shape)}
-        nodes |= {"join": Conv(weight=even(rng, shape[0], shape[0], 1, 1)), "lif_join": layer(*shape)}
-        edges += [(last, "conv"), ("conv", "lif"), ("lif", "join"), ("join", "lif_join"), (last, "lif_join")]
-        last = "lif_join"
-    nodes |= {
-        "flatten": Flatten(),
-        "fc": Dense(weight=even(rng, 6, int(np.prod(shape)), largest=60)),
-        "lif_fc": layer(6),
-    }
-    edges += [(last, "flatten"), ("flatten", "fc"), ("fc", "lif_fc"), ("lif_fc", "output")]
-    return Network(nodes=nodes | {"output": Output()}, edges=tuple(edges))
-
-
-def with_resets(rng: np.random.Generator, network: Network) -> Network:
-    """Soft, late and absent resets, and here and there the hard one."""
-    nodes = dict(network.nodes)
-    for name, node in network.neurons.items():
-        mechanism, late = rng.choice(["zero", "subtract", "subtract", "none"]), bool(rng.integers(2))
-        nodes[name] = replace(node, reset_mechanism=str(mechanism), reset_delay=late)
-    return network.replace(nodes=nodes)
-
-
-def with_thresholds(network: Network, frames: Array) -> Network:
-    """Thresholds at which each layer in turn spikes in part of its steps."""
-    for name, node in network.neurons.items():
-        assert isinstance(node, GridNeuron)
-        silent = network.replace(nodes=dict(network.nodes) | {name: replace(node, vth=None)})
-        potential = np.quantile(reference(silent, frames)[name]["v"], 0.8)
-        vth = np.asarray(int(np.clip(potential // 64, 0, (1 << 17) - 1)))
-        network = network.replace(nodes=dict(network.nodes) | {name: replace(node, vth=vth)})
-    return network
-
-
-SEEDS = [*range(2), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 110))]
-
-
-@needs_lava
-@pytest.mark.parametrize("seed", SEEDS)
-def test_any_network_of_convolutions_and_dense_layers_is_the_same_spike_by_spike(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    network = random_network(rng)
-    frames = events(rng, 2, 12, network.input_shape, rate=0.3) * rng.integers(1, 3, dtype=np.uint8)
-    network = with_thresholds(network, frames)
-    assert_same(network, frames, lava.run(network, frames, states=2))
-
-
-@needs_lava
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 21))])
-def test_soft_late_and_absent_resets_are_the_same_spike_by_spike(seed: int) -> None:
-    rng = np.random.default_rng(1000 + seed)
-    network = with_resets(rng, random_network(rng))
-    frames = events(rng, 2, 12, network.input_shape, rate=0.3)
-    network = with_thresholds(network, frames)
-    assert_same(network, frames, lava.run(network, frames, states=2))
 
 
 @needs_lava

@@ -1,0 +1,36 @@
+"""Random networks of a chip in Lava: every spike, u and v equal to the reference, or refused."""
+
+import numpy as np
+import pytest
+
+from deploy.network import Array, Network
+from deploy.runners.lava import fixed as lava
+from tests.deploy.marks import needs_lava
+from tests.deploy.runners.reference import simulate
+from tests.differential.tally import Tally
+from tests.graphs.grid import chip_case
+
+
+def compare(network: Network, frames: Array, late: set[tuple[str, str]]) -> None:
+    wanted = simulate(network, frames, late=late)
+    assert not any(wanted.overflows.values()), "the test network wraps; choose smaller weights"
+    trace = lava.run(network, frames, states=len(frames))
+    for name, node in network.neurons.items():
+        for kind in ("spikes", "u", "v")[node.is_readout :]:
+            expected = np.stack(getattr(wanted, kind)[name], axis=1)
+            assert np.array_equal(trace.aligned(kind, name), expected), f"{kind} of {name}"
+
+
+@needs_lava
+@pytest.mark.parametrize("seeds", [range(2), pytest.param(range(2, 220), marks=pytest.mark.long)])
+def test_random_networks_are_the_same_spike_by_spike_or_refused(seeds: range) -> None:
+    tally, spiking = Tally(), list[bool]()
+    for seed in seeds:
+        network, frames, late = chip_case(seed)
+        try:
+            tally.follow("lava", lambda case=(network, frames, late): compare(*case))
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+        spiking.append(any(np.any(steps) for steps in simulate(network, frames, late=late).spikes.values()))
+    print(f"{len(seeds)} networks in Lava\n{tally}")
+    assert tally.share("lava") > 0.7 and np.mean(spiking) > 0.9
