@@ -56,15 +56,11 @@ class Witness(OnRecordings):
     def _search(self) -> int:
         first = self.load_model()
         second = None if self.other is None else load(self.other, **self.said)
-        sought = witness(
-            first,
-            second,
-            on=self.on,
-            against=self.against,
-            seconds=self.seconds,
-            frames=self._starts(first),
-            seed=self.seed,
-        )
+        frames = self._starts(first)
+        with PlainConsole(stderr=True).status(f"searching for up to {self.seconds:g} s"):
+            sought = witness(
+                first, second, on=self.on, against=self.against, seconds=self.seconds, frames=frames, seed=self.seed
+            )
         if sought.witness is not None:
             sought.witness.expected.save(self.out)
         if self.json:
