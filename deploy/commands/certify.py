@@ -43,14 +43,14 @@ class Certify:
         path = self.model.with_suffix(ENDING)
         refuse_to_replace(path, ENDING, self.model, self.model.with_suffix(".trace"))
         certificate = certify(self.model, on=self.on, recordings=recording_limit(self.recordings, self.on))
-        word = certificate["verdict"]["word"]
-        if word == "EQUAL":
+        equal, word = certificate["verdict"]["equal"], certificate["verdict"]["word"]
+        if equal:
             write_certificate(certificate, path)
         if self.json:
             print(json.dumps(certificate))
         else:
             _show(certificate, path)
-        return EQUAL if word == "EQUAL" else CANNOT if word == "NOT ALL COMPARED" else DIFFERENT
+        return EQUAL if equal else CANNOT if word == "NOT ALL COMPARED" else DIFFERENT
 
     def _verify(self) -> int:
         if self.on != "integer" or self.recordings is not None:
@@ -70,7 +70,7 @@ class Certify:
 
 def _show(certificate: dict[str, Any], path: Path) -> None:
     console, verdict, metrics = PlainConsole(), certificate["verdict"], certificate["metrics"]
-    equal = verdict["word"] == "EQUAL"
+    equal = verdict["equal"]
     console.print(verdict["sentence"], style="green" if equal else "red", highlight=False, soft_wrap=True)
     if not equal:
         told = "no certificate is written; ckd-deploy check says what differs and why"

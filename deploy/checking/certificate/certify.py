@@ -10,10 +10,11 @@ from deploy.checking.certificate.metrics import metrics
 from deploy.checking.certificate.ranges import U_MAX, U_MIN, Registers, ranges
 from deploy.checking.check import Checked, check
 from deploy.errors import DeployError, TraceError, UnsupportedError
+from deploy.formats.files import load_network
 from deploy.grid import V_MAX
 from deploy.network import Network
 from deploy.runners.table import find_runner
-from deploy.traces.trace import Trace, software_versions
+from deploy.traces.trace import Trace
 
 ENDING = ".certificate"
 VERSION = 1
@@ -42,23 +43,24 @@ def certify(model: Path | str, *, on: str = "integer", recordings: int | None = 
     if find_runner(on).gives == "floats":
         raise UnsupportedError(f"{on} gives floats, and a certificate is about integers; certify it --on integer")
     before = [file_digest(path) for path in (model, trace)]
-    checked = check(model, on=on, recordings=recordings, why=False)
-    network = checked.tested
-    if network is None or not network.on_grid:
+    network = load_network(model)
+    if not network.on_grid:
         raise UnsupportedError(
             f"{model}: holds floats, whose last bits are not the same on every machine; a certificate is about the "
             "integers of a chip: ckd-export --chip loihi2, or ckd-deploy compile"
         )
+    checked = check(model, on=on, recordings=recordings, why=False)
     if checked.expected.frames is None:
         raise TraceError(f"{trace}: holds no frames, so its run cannot be made again; record it again")
+    whole = _whole(checked)
     certificate = {
         "ckd_certificate": VERSION,
         "files": {"model": before[0], "trace": before[1]},
         "compared": _compared(checked, on),
         "verdict": _verdict(checked),
-        "metrics": metrics(network, _whole(checked)).as_dict(),
-        "ranges": _ranges(network, checked.verdict.steps),
-        "made_with": software_versions("numpy", "numba"),
+        "metrics": metrics(network, whole).as_dict(),
+        "ranges": _ranges(network, whole),
+        "made_with": dict(checked.found.versions),
     }
     if before != [file_digest(path) for path in (model, trace)]:
         raise DeployError(f"{model}: was written anew while it was checked; certify it again")
@@ -125,6 +127,7 @@ def _compared(checked: Checked, on: str) -> dict[str, Any]:
 def _verdict(checked: Checked) -> dict[str, Any]:
     verdict = checked.verdict
     return {
+        "equal": bool(verdict),
         "word": verdict.word,
         "sentence": verdict.sentence,
         "differing": verdict.differing,
@@ -135,15 +138,17 @@ def _verdict(checked: Checked) -> dict[str, Any]:
     }
 
 
-def _ranges(network: Network, steps: int) -> dict[str, Any]:
-    largest = LARGEST_COUNT if network.binning is None else network.binning.max_count
+def _ranges(network: Network, trace: Trace) -> dict[str, Any]:
+    """What holds for all frames of the counts that the model's binning gives, or the trace holds."""
+    assert trace.frames is not None
+    largest = LARGEST_COUNT if network.binning is None else max(network.binning.max_count, int(trace.frames.max()))
     return {
         "frames_hold": [0, largest],
         "u_of_24_bits": [U_MIN, U_MAX],
         "v_of_24_bits": [-V_MAX, V_MAX],
         "proven_for_all_inputs": [
             {"steps": limit or "any number", "layers": [_layer(found) for found in ranges(network, largest, limit)]}
-            for limit in (steps, None)
+            for limit in (trace.steps, None)
         ],
     }
 

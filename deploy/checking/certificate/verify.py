@@ -15,8 +15,8 @@ def verify_certificate(path: Path | str) -> tuple[str, ...]:
     """What of a certificate does not hold, in lines; empty where all of it does.
 
     First its own bytes, then the digests of the model and the trace that lie beside it under the names that it says,
-    then a new check, whose every figure must be the one in the certificate. It is no signature: who changes a
-    file and the certificate alike can make a certificate of the changed file, which then holds for that one.
+    then a new check, whose every figure must be the one in the certificate. It is no signature: who changes a file and
+    the certificate alike can make a certificate of the changed file, which then holds for that one.
 
     Raises:
         DeployError: there is no such file, it is of a later version, or what it names is missing or cannot be run.
