@@ -20,6 +20,7 @@ from deploy.network import Array, Network
 from deploy.runners.table import RUNNERS, find_runner, run
 from deploy.traces.common import in_common
 from deploy.traces.compare import compare, require_some
+from deploy.traces.sampling import over_classes
 from deploy.traces.trace import Trace, load_trace
 from deploy.traces.verdict import Verdict
 
@@ -32,6 +33,7 @@ class Checked:
     """Everything a check found out. `rounded` holds the float spikes too close to the threshold to be decided.
 
     of_another_model: the reference differs, and its trace was written with a model file of this name and other content.
+    rows: which recordings of the reference these are, where they are not the first ones.
     """
 
     expected: Trace
@@ -42,6 +44,7 @@ class Checked:
     explanation: Explanation | None
     rounded: tuple[RoundedSpike, ...] | None = None
     of_another_model: bool = False
+    rows: tuple[int, ...] = ()
 
     @property
     def equal(self) -> bool:
@@ -59,6 +62,7 @@ def check(
     recordings: int | None = None,
     partial: bool = False,
     why: bool = True,
+    of_every_class: bool = False,
 ) -> Checked:
     """Check that `second` on a simulator gives what `first` gave.
 
@@ -71,6 +75,7 @@ def check(
         recordings: how many of them, the first ones; None: all.
         partial: be content with the layers, recordings, steps and potentials that both hold.
         why: look for the cause of a difference.
+        of_every_class: take the recordings from every class in turn, and not the first ones.
 
     Raises:
         DeployError: something is missing or cannot be run.
@@ -84,12 +89,17 @@ def check(
     model = _model(first)
     reference = _network(model)
     expected = load_trace(trace_path)
+    ran = second is None or second.suffix != ".trace"
+    given = None if second is None or ran else load_trace(second)
+    rows: tuple[int, ...] = ()
+    if of_every_class and recordings is not None and (given is None or given.recordings == expected.recordings):
+        rows, expected = _of_every_class(expected, recordings)
+        given = given and given.take(rows or range(given.recordings))
     frames = None if expected.frames is None else expected.frames[:recordings]
     if against is not None:
         expected = _run(_needed(model, first), _given(frames, trace_path), against, expected)
-    ran = second is None or second.suffix != ".trace"
-    if second is not None and not ran:
-        found, tested = load_trace(second), _network(_model(second)) or reference
+    if second is not None and given is not None:
+        found, tested = given, _network(_model(second)) or reference
     else:
         runs = _needed(_model(second) if second is not None else model, second or first)
         if why and runs.on_grid and RUNNERS[on].gives == "floats" and _numbers(expected) == "integers":
@@ -129,7 +139,17 @@ def check(
         explanation=explanation,
         rounded=rounded,
         of_another_model=not verdict and rounded is None and model is not None and names_another(trace_path, first),
+        rows=rows,
     )
+
+
+def _of_every_class(trace: Trace, count: int) -> tuple[tuple[int, ...], Trace]:
+    """So many recordings, among them the first ones, whose potentials were kept; no numbers where it is all of them."""
+    if count >= trace.recordings:
+        return (), trace
+    held = min((layer.held("v") for layer in trace.spiking.values()), default=0)
+    rows = over_classes(trace.labels, trace.recordings, count, min(held, count // 2))
+    return tuple(rows), trace.take(rows)
 
 
 @contextmanager

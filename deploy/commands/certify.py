@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.checking.certificate.certify import ENDING, certify, write_certificate
-from deploy.checking.certificate.verify import verify_certificate
 from deploy.commands import CANNOT, DIFFERENT, EQUAL
 from deploy.commands.outputs import refuse_to_replace
 from deploy.commands.shared import Count, Model, Simulator, recording_limit
 from deploy.errors import DeployError
 from deploy.report.console import PlainConsole
+
+ENDING = ".certificate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,8 @@ class Certify:
     """Print a program's view of the result."""
 
     def execute(self) -> int:
+        from deploy.checking.certificate.certify import certify, write_certificate  # --help waits for no simulator
+
         if self.verify:
             return self._verify()
         if self.model.suffix == ENDING:
@@ -55,6 +57,8 @@ class Certify:
     def _verify(self) -> int:
         if self.on != "integer" or self.recordings is not None:
             raise DeployError("--verify takes the simulator and the recordings from the certificate; leave them out")
+        from deploy.checking.certificate.verify import verify_certificate
+
         lines = verify_certificate(self.model)
         if self.json:
             print(json.dumps({"verified": not lines, "differing": list(lines)}))

@@ -3,19 +3,21 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from deploy.checking.coverage.measure import SAMPLE, coverage
-from deploy.checking.coverage.mutants import WORDS
-from deploy.checking.coverage.nearest import NEAR
-from deploy.checking.coverage.result import Coverage, in_words
+from deploy.checking.coverage.mutants import SAMPLE, WORDS
 from deploy.commands.recordings import Recordings, from_trace
 from deploy.commands.shared import OnRecordings
 from deploy.errors import DeployError
 from deploy.formats.files import load_network
 from deploy.report.console import PlainConsole
 from deploy.traces.compare import require_some
+from deploy.traces.sampling import in_turn
+
+if TYPE_CHECKING:
+    from deploy.checking.coverage.result import Coverage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,8 @@ class Cover(OnRecordings):
     """Print a program's view of the result."""
 
     def execute(self) -> int:
+        from deploy.checking.coverage.measure import coverage  # --help waits for no simulator
+
         network = load_network(self.model, **self.said)
         if self.trace is not None and (self.events is not None or self.frames is not None):
             raise DeployError("--trace excludes --events and --frames; give one of them")
@@ -48,7 +52,9 @@ class Cover(OnRecordings):
             given = from_trace(self.trace, self.recordings)
         else:
             given = self.choose(network)
-        found = coverage(network, given.frames, sample=self.sample, seed=self.seed)
+        # The score by the first few recordings is that of all classes, whatever the order of the files.
+        frames = given.frames if given.labels is None else given.frames[in_turn(given.labels)]
+        found = coverage(network, frames, sample=self.sample, seed=self.seed)
         if self.json:
             print(json.dumps(found.as_dict()))
         else:
@@ -56,7 +62,10 @@ class Cover(OnRecordings):
         return 0
 
 
-def _show(found: Coverage, origin: str) -> None:
+def _show(found: "Coverage", origin: str) -> None:
+    from deploy.checking.coverage.nearest import NEAR
+    from deploy.checking.coverage.result import in_words
+
     console = PlainConsole()
     table = Table(title=f"changes by one step that {found.recordings} recordings of {origin} show")
     for heading in ("of", "step", "changes", "tried", "in a spike", "95 %", "in u or v"):

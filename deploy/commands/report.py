@@ -18,7 +18,7 @@ PAGE_RECORDINGS = 100
 class Report(OfTwoRuns):
     """Check a model and write one HTML file about it. Exit codes are those of `check`.
 
-    At most 100 recordings unless told how many.
+    100 recordings, of every class in turn, unless told how many.
 
     Example: ckd-deploy report student.nir
     """
@@ -40,15 +40,15 @@ class Report(OfTwoRuns):
         from deploy.report.page import write_report
 
         limit = recording_limit(self.recordings, self.on, self.against)
-        limit = PAGE_RECORDINGS if limit is None else limit
         checked = check(
             self.model,
             self.other,
             on=self.on,
             against=self.against,
             trace=self.trace,
-            recordings=limit,
+            recordings=PAGE_RECORDINGS if limit is None else limit,
             partial=self.partial,
+            of_every_class=limit is None,
         )
         mapping: Mapping | None = None
         network = checked.tested or checked.reference

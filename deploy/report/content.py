@@ -14,11 +14,13 @@ from deploy.checking.divergence.story import proof_in_words, recorded_in_words, 
 from deploy.mapping.layout import Mapping
 from deploy.network import Array
 from deploy.report.rasters import rasters, telling_order
+from deploy.report.telling import facts_of_spikes, next_steps
 from deploy.traces.likeness import measure
 from deploy.traces.trace import Trace
 
 INPUTS_SHOWN = 12
 PARAMETERS_SHOWN = 200
+MISTAKES_SHOWN = 5
 
 
 def content(checked: Checked, mapping: Mapping | None, name: str) -> dict[str, Any]:
@@ -32,29 +34,35 @@ def content(checked: Checked, mapping: Mapping | None, name: str) -> dict[str, A
     expected, found, verdict = checked.expected, checked.found, checked.verdict
     network = checked.tested or checked.reference
     explanation = checked.explanation
+    both = (("trained", expected), ("running", found))
+    seen = None if explanation is None or explanation.profiles else facts_of_spikes(checked)
     return {
         "name": name,
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "equal": checked.equal,
         "rounded": checked.rounded,
         "verdict": verdict,
-        "runs": [_run("trained", expected, verdict.recordings), _run("running", found, verdict.recordings)],
+        "runs": [_run(role, trace, expected.labels, verdict.recordings) for role, trace in both],
+        "rows": checked.rows,
+        "names": dict(enumerate(expected.names[: verdict.recordings])),
         "layers": _layers(checked),
         "divergences": _divergences(explanation) if explanation else [],
         "causes": [{"cause": c, "side": SIDES[c.side]} for c in explanation.causes] if explanation else [],
         "proof": proof_in_words(explanation) if explanation else "",
         "models": explanation.models if explanation else (),
-        "facts": explanation.profiles if explanation else (),
+        "facts": [{"layer": one.layer, "facts": one.facts} for one in explanation.profiles] if explanation else [],
+        "seen": seen and {"layer": seen[0], "facts": seen[1]},
+        "next_steps": next_steps(checked, name),
         "unexplained": explanation.unexplained if explanation else (),
         "story": story(explanation) if explanation else "",
         "rasters": rasters(expected, found, telling_order(expected, found)) if expected.spiking else None,
         "parameters": [change.as_dict() for change in network.report[:PARAMETERS_SHOWN]] if network else [],
-        "confusion": _confusions(expected, found),
+        "confusion": _confusions(checked),
         "mapping": mapping and _mapping(mapping),
     }
 
 
-def _run(role: str, trace: Trace, recordings: int) -> dict[str, Any]:
+def _run(role: str, trace: Trace, labels: Array | None, recordings: int) -> dict[str, Any]:
     versions = ", ".join(f"{package} {version}" for package, version in trace.versions.items())
     rate = trace.recordings * trace.steps / trace.seconds if trace.seconds else None
     return {
@@ -65,9 +73,17 @@ def _run(role: str, trace: Trace, recordings: int) -> dict[str, Any]:
         "seconds": trace.seconds,
         "rate": rate,
         "versions": versions,
-        "accuracy": trace.accuracy_over(recordings),
+        "accuracy": _accuracy(trace, labels, recordings),
         "overflows": {layer: count for layer, count in trace.overflows.items() if count},
     }
+
+
+def _accuracy(trace: Trace, labels: Array | None, recordings: int) -> float | None:
+    """The share of right predictions, by the labels of the reference: a run that was recorded elsewhere has none."""
+    said = trace.predictions[:recordings]
+    if labels is None or (said < 0).any():
+        return None
+    return float(np.mean(said == labels[:recordings]))
 
 
 def _layers(checked: Checked) -> list[dict[str, Any]]:
@@ -128,31 +144,46 @@ def _side(name: str, side: Side) -> dict[str, Any]:
     }
 
 
-def _confusions(expected: Trace, found: Trace) -> dict[str, Any] | None:
-    labels = expected.labels
-    if labels is None:
+def _confusions(checked: Checked) -> dict[str, Any] | None:
+    expected, found, recordings = checked.expected, checked.found, checked.verdict.recordings
+    if expected.labels is None:
         return None
-    recordings = min(expected.recordings, found.recordings)
-    labels = labels[:recordings]
+    labels = expected.labels[:recordings]
     predictions = [trace.predictions[:recordings] for trace in (expected, found)]
-    count = max(int(max(labels.max(), *(p.max() for p in predictions))) + 1, len(expected.classes))
-    names = list(expected.classes) or [str(i) for i in range(count)]
+    network = checked.reference or checked.tested
+    known = expected.classes or found.classes or (network.classes if network else ())
+    count = max(int(max(labels.max(), *(p.max() for p in predictions))) + 1, len(known))
+    names = [*known, *map(str, range(len(known), count))]
     tables = [_confusion(labels, p, count) for p in predictions]
-    accuracies = [float(np.mean(labels == p)) for p in predictions]
     return {
         "names": names,
         "count": count,
         "tables": [
-            {"role": role, "rows": table.tolist(), "accuracy": accuracy, "peak": int(table.max())}
-            for role, table, accuracy in zip(("trained", "running"), tables, accuracies, strict=True)
+            {
+                "role": role,
+                "rows": table.tolist(),
+                "accuracy": float(np.mean(labels == said)),
+                "peak": int(table.max()),
+                "mistakes": _mistakes(table, names),
+            }
+            for role, table, said in zip(("trained", "running"), tables, predictions, strict=True)
         ],
     }
 
 
 def _confusion(labels: Array, predictions: Array, count: int) -> Array:
-    table = np.zeros((count, count), int)
-    np.add.at(table, (labels, predictions), 1)
+    """(count, count) how often a label got a prediction; those that a run does not give are left out."""
+    table, said = np.zeros((count, count), int), predictions >= 0
+    np.add.at(table, (labels[said], predictions[said]), 1)
     return table
+
+
+def _mistakes(table: Array, names: list[str]) -> list[dict[str, Any]]:
+    """The most frequent ones, by name: a matrix of a hundred classes has no room for theirs."""
+    wrong = table * (1 - np.eye(len(table), dtype=int))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:MISTAKES_SHOWN]
+    pairs = [(int(row), int(column)) for row, column in zip(*np.unravel_index(order, wrong.shape), strict=True)]
+    return [{"label": names[a], "said": names[b], "count": int(wrong[a, b])} for a, b in pairs if wrong[a, b]]
 
 
 def _mapping(mapping: Mapping) -> dict[str, Any]:

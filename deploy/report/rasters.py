@@ -33,6 +33,7 @@ def rasters(expected: Trace, found: Trace, order: list[int]) -> dict[str, Any]:
             {
                 "name": layer,
                 "shape": list(shape),
+                "of": int(np.prod(shape)),
                 "neurons": ["/".join(map(str, row)) for row in where],
                 "differs": bool((a[order[0]] != b[order[0]]).any()),
             }

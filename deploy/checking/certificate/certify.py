@@ -16,7 +16,6 @@ from deploy.network import Network
 from deploy.runners.table import find_runner
 from deploy.traces.trace import Trace
 
-ENDING = ".certificate"
 VERSION = 1
 LARGEST_COUNT = 255
 """That frames can hold, where the model does not say it."""

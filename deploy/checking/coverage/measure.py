@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from deploy.checking.coverage.mutants import Mutants, layers_fed, mutants_of
+from deploy.checking.coverage.mutants import SAMPLE, Mutants, layers_fed, mutants_of
 from deploy.checking.coverage.nearest import Approach
 from deploy.checking.coverage.predictions import changed_predictions
 from deploy.checking.coverage.replayed import neuron_test, replayed, weight_test
@@ -17,8 +17,6 @@ from deploy.network.frames import require_frames
 from deploy.runners.integer.simulator import run
 from deploy.traces.trace import Trace
 
-SAMPLE = 400
-"""Changes tried of each parameter of each node, where there are more."""
 BATCH_VALUES = 1 << 22
 """Neuron-steps replayed together."""
 

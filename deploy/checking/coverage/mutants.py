@@ -18,6 +18,9 @@ from deploy.grid import (
 )
 from deploy.network import Array, Conv, Dense, Flatten, GridNeuron, Network, exactly
 
+SAMPLE = 400
+"""Changes tried of each parameter of each node, where there are more."""
+
 Parameter = Literal["weight", "vth", "dv", "du", "bias"]
 
 WORDS: dict[Parameter, str] = {
