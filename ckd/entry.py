@@ -15,7 +15,7 @@ def evaluate() -> int:
 
 def inspect() -> int:
     """ckd-inspect."""
-    return start("ckd.inspect")
+    return start_command("ckd.inspect")
 
 
 def compare() -> int:

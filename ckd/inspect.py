@@ -8,8 +8,14 @@ Example:
 Exit code 0: it can be trained on; 2: it cannot, and why.
 """
 
-import json
 import sys
+
+if __name__ == "__main__":  # before anything that takes time to import, and may be interrupted
+    from ckd.files import start_command
+
+    sys.exit(start_command("ckd.inspect"))
+
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -79,7 +85,3 @@ def _show(options: Options, data: Data) -> int:
     if found.refusal is not None:
         print(f"error: {found.refusal}", file=sys.stderr)
     return 0 if found.refusal is None else 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())
