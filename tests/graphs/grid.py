@@ -35,6 +35,11 @@ def cases(draw: st.DrawFn) -> tuple["GridGraph", Array]:
     return graph, (counts * (choices.rng.random(shape) < choices.one_of([0.3, 0.1, 0.02, 0.9]))).astype(np.uint8)
 
 
+def networks() -> st.SearchStrategy[tuple[Network, Array]]:
+    """The graphs of `cases` as networks, and their frames."""
+    return cases().map(lambda case: (case[0].network, case[1]))
+
+
 class GridGraph(Skeleton[Node]):
     """With weights beyond eight bits and states that wrap and saturate."""
 

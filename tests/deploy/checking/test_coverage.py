@@ -19,8 +19,8 @@ from deploy.network import Array, Delay, Dense, GridNeuron, Input, Network, Outp
 from deploy.runners.integer.simulator import run
 from deploy.traces.trace import Trace
 from tests.builders import cells, chain, even, small_frames, small_network
-from tests.deploy.runners.random_networks import cases
 from tests.equivalence.networks import convolutional, dense, frames_for
+from tests.graphs.grid import networks
 
 TRIED = 6
 """Changes of each group that are also run."""
@@ -69,7 +69,7 @@ def against_runs(network: Network, frames: Array) -> int:
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-@given(cases())
+@given(networks())
 def test_every_verdict_is_that_of_a_run(case: tuple[Network, Array]) -> None:
     network, frames = case
     assert against_runs(network, frames) > 0

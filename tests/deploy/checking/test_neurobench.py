@@ -8,10 +8,10 @@ import pytest
 pytest.importorskip("neurobench", reason="neurobench is not installed")
 
 import torch
-from neurobench.benchmarks import Benchmark
-from neurobench.metrics.static import ConnectionSparsity, Footprint
-from neurobench.metrics.workload import ActivationSparsity, SynapticOperations
-from neurobench.models import NeuroBenchModel
+from neurobench.benchmarks import Benchmark  # pyright: ignore[reportMissingImports]
+from neurobench.metrics.static import ConnectionSparsity, Footprint  # pyright: ignore[reportMissingImports]
+from neurobench.metrics.workload import ActivationSparsity, SynapticOperations  # pyright: ignore[reportMissingImports]
+from neurobench.models import NeuroBenchModel  # pyright: ignore[reportMissingImports]
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -61,7 +61,7 @@ def layers_of(network: Network) -> nn.Sequential:
             case Conv():
                 out, per_group, *kernel = node.weight.shape
                 options = {"stride": node.stride, "padding": node.padding, "dilation": node.dilation}
-                layer = nn.Conv2d(per_group * node.groups, out, kernel, groups=node.groups, bias=False, **options)
+                layer = nn.Conv2d(per_group * node.groups, out, kernel, groups=node.groups, bias=False, **options)  # pyright: ignore
             case Dense():
                 layer = nn.Linear(*node.weight.shape[::-1], bias=False)
             case SumPool():

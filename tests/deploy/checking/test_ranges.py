@@ -14,7 +14,7 @@ from deploy.runners.integer.simulator import run
 from tests.builders import cells, chain, small_network
 from tests.deploy.oracles import current, voltage
 from tests.deploy.runners.plain import after_reset
-from tests.deploy.runners.random_networks import cases
+from tests.graphs.grid import networks
 
 INPUTS, STEPS = 2, 5
 
@@ -81,7 +81,7 @@ def test_bounds_are_reached_where_no_reset_stands_in_the_way() -> None:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-@given(cases())
+@given(networks())
 def test_runs_stay_within_them(case: tuple[Network, Array]) -> None:
     network, frames = case
     trace = run(network, frames, states=len(frames))

@@ -15,15 +15,15 @@ from deploy.checking.witness.shrink import shrink
 from deploy.network import Array, Conv, Flatten, Input, Network, Output, SumPool
 from deploy.runners import integer
 from tests import builders
-from tests.deploy.runners.random_networks import cases
 from tests.deploy.runners.reference import simulate
+from tests.graphs.grid import networks
 
 
 def test_a_layer_behind_a_cut_does_what_it_does_in_the_whole_network() -> None:
     spiked, cuts = [], []
 
     @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-    @given(cases())
+    @given(networks())
     def same(case: tuple[Network, Array]) -> None:
         network, frames = case
         whole = integer.run(network, frames, states=len(frames))
@@ -48,7 +48,7 @@ def test_a_neuron_that_is_said_never_to_spike_never_does() -> None:
     never, often = [], []
 
     @settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-    @given(cases())
+    @given(networks())
     def holds(case: tuple[Network, Array]) -> None:
         network, frames = case
         can = can_spike(network, frames.shape[1], int(frames.max(initial=1)))

@@ -10,14 +10,14 @@ import deploy
 from benchmarks.mutants import mutate
 from deploy.network import Array, Network
 from tests.deploy.checking.witness.test_witness import differ
-from tests.deploy.runners.random_networks import cases
+from tests.graphs.grid import networks
 
 
 def test_what_is_found_differs_and_what_is_proven_does_not() -> None:
     ended = Counter[str]()
 
     @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-    @given(cases(), st.integers(0, 1000))
+    @given(networks(), st.integers(0, 1000))
     def holds(case: tuple[Network, Array], seed: int) -> None:
         network, frames = case
         other = mutate(network, np.random.default_rng(seed)).network
