@@ -1,6 +1,6 @@
 """Everything that decides a run: a preset file fills it, the command line overrides it."""
 
-from ckd.config.plain_yaml import read_yaml, shown
+from ckd.config.plain_yaml import read_yaml, read_yaml_file, shown
 from ckd.config.reading import (
     config_from_dict,
     config_to_dict,
@@ -37,6 +37,7 @@ __all__ = [
     "option_of",
     "preset_names",
     "read_yaml",
+    "read_yaml_file",
     "require_named",
     "shown",
 ]

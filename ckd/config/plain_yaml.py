@@ -1,11 +1,19 @@
 """YAML files of strangers: no aliases, which could make a kilobyte a gigabyte, and no deeper than ours are."""
 
 from collections.abc import Hashable
+from pathlib import Path
 from typing import Any
+
+from ckd.files import read_small
 
 DEEPEST = 10
 LONGEST = 1 << 20
-"""Levels and characters of a file; ours have three and some thousand."""
+"""Levels and bytes of a file; ours have three and some thousand."""
+
+
+def read_yaml_file(path: Path) -> Any:
+    """As `read_yaml`. Raises ValueError, and OSError where it cannot be read."""
+    return read_yaml(read_small(path, LONGEST))
 
 
 def read_yaml(text: str) -> Any:

@@ -9,7 +9,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ckd.config.factories import is_factory
-from ckd.config.plain_yaml import read_yaml, shown
+from ckd.config.plain_yaml import read_yaml_file, shown
 from ckd.config.schema import Config
 from ckd.errors import ConfigError
 
@@ -31,19 +31,16 @@ def load_preset(name: str, *, factories: Collection[str] = ()) -> Config:
         ConfigError: there is no such preset, it holds what is not allowed, or it names another factory.
     """
     if name in preset_names():
-        text = (resources.files("ckd.config") / "presets" / f"{name}.yaml").read_text()
+        file = Path(str(resources.files("ckd.config") / "presets" / f"{name}.yaml"))
     elif name.endswith((".yaml", ".yml")) and Path(name).is_file():
-        try:
-            text = Path(name).read_text()
-        except UnicodeDecodeError:
-            raise ConfigError(f"preset {name}: not a text file in UTF-8") from None
+        file = Path(name)
     else:
         raise ConfigError(
             f"--preset {name!r}: unknown; known are {', '.join(preset_names())}, or a path to a .yaml file"
         )
     try:
-        values = read_yaml(text)
-    except ValueError as error:
+        values = read_yaml_file(file)
+    except (OSError, ValueError) as error:
         raise ConfigError(f"preset {name}: not valid YAML ({error})") from None
     if not isinstance(values, dict | None):
         raise ConfigError(f"preset {name}: expected keys and values, found {shown(values)}")

@@ -119,6 +119,8 @@ class Folders(Source):
         images = np.empty((len(self._stills), 3, size, size), np.uint8)
         for row, path in enumerate(self._stills):
             try:
+                if not path.is_file():
+                    raise OSError("a folder, a device or a pipe")
                 with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
                     if image.width * image.height > MOST_PIXELS:
                         raise OSError(f"{image.width} x {image.height} pixels, more than {MOST_PIXELS:,}")

@@ -1,6 +1,8 @@
 """N-MNIST (Orchard et al. 2015): recordings of MNIST's images, and the images."""
 
 import gzip
+import zlib
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from ckd.data.filmed import recorded
 from ckd.data.survey import Survey, survey
 from ckd.errors import DatasetError
 from ckd.events import Frames, find_recordings
+from ckd.events.sizes import judge
 from ckd.events.types import Int
 
 
@@ -54,14 +57,16 @@ def _read_idx(path: Path, *, magic: int) -> NDArray[np.uint8]:
     if not path.is_file():
         raise DatasetError(f"{path}: missing; MNIST's gzip files belong there")
     try:
-        raw = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError):
+        with gzip.open(path) as file:
+            head = file.read(4 + 4 * (magic & 255))
+            if len(head) < 8 or int.from_bytes(head[:4]) != magic:
+                raise DatasetError(f"{path}: not an IDX file of MNIST (it should begin with the number {magic})")
+            shape = tuple(int.from_bytes(head[at : at + 4]) for at in range(4, len(head), 4))
+            judge(path, prod(shape))
+            raw = file.read(prod(shape) + 1)
+    except (OSError, EOFError, zlib.error):
         raise DatasetError(f"{path}: not a complete gzip file; copy it again") from None
-    if len(raw) < 8 or int.from_bytes(raw[:4]) != magic:
-        raise DatasetError(f"{path}: not an IDX file of MNIST (it should begin with the number {magic})")
-    axes = raw[3]
-    shape = tuple(int.from_bytes(raw[4 + 4 * axis : 8 + 4 * axis]) for axis in range(axes))
-    values = np.frombuffer(raw, np.uint8, offset=4 + 4 * axes)
-    if len(values) != int(np.prod(shape)):
-        raise DatasetError(f"{path}: holds {len(values)} values where its header says {shape}; copy it again")
-    return values.reshape(shape)
+    if len(raw) != prod(shape):
+        held = f"more than {prod(shape):,}" if len(raw) > prod(shape) else f"{len(raw):,}"
+        raise DatasetError(f"{path}: holds {held} values where its header says {shape}; copy it again")
+    return np.frombuffer(raw, np.uint8).reshape(shape)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ckd.errors import RecordingError
-from ckd.events.aedat4 import read_aedat4
 from ckd.events.arrays import read_npy, read_npz
+from ckd.events.decoded import read_decoded
 from ckd.events.fields import columns, field_names, polarities, whole_numbers
 from ckd.events.prophesee import prophesee_encoding
 from ckd.events.sizes import judge
@@ -52,9 +52,11 @@ def pack_events(path: Path, x: NDArray[Any], y: NDArray[Any], t: NDArray[Any], p
     for name, values, largest in (("x", x, 1 << 15), ("y", y, 1 << 15), ("t", t, 1 << 62)):
         if values.dtype.kind not in "biuf":
             raise RecordingError(f"{path}: {name} holds {values.dtype}; events are numbers")
-        if len(values) and not -largest <= values.min() <= values.max() < largest:
+        # As Python's numbers: a float16 cannot be held against 2^62.
+        low, high = (values.min().item(), values.max().item()) if len(values) else (0, 0)
+        if not -largest <= low <= high < largest:
             raise RecordingError(
-                f"{path}: {name} reaches from {values.min()} to {values.max()}; allowed are -{largest} to {largest - 1}"
+                f"{path}: {name} reaches from {low} to {high}; allowed are -{largest} to {largest - 1}"
             )
         whole_numbers(path, name, values)
         events[name] = values
@@ -81,12 +83,7 @@ def _read_npz(path: Path) -> tuple[Any, ...]:
 
 
 def _read_prophesee(path: Path) -> tuple[Any, ...]:
-    from expelliarmus import Wizard
-
-    stored = Wizard(encoding=prophesee_encoding(path)).read(str(path))
-    if stored is None:
-        raise RecordingError(f"{path}: cannot be read by expelliarmus; copy it again")
-    return tuple(stored[name] for name in "xytp")
+    return read_decoded(path, prophesee_encoding(path))
 
 
 def _read_aedat(path: Path) -> tuple[Any, ...]:
@@ -128,7 +125,7 @@ READERS: dict[str, Callable[[Path], tuple[Any, ...]]] = {
     ".dat": _read_prophesee,
     ".raw": _read_prophesee,
     ".aedat": _read_aedat,
-    ".aedat4": read_aedat4,
+    ".aedat4": lambda path: read_decoded(path, "aedat4"),
 }
 """By a file's ending, what gives its x, y, t and p."""
 

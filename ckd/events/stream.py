@@ -8,6 +8,7 @@ import numpy as np
 from ckd.errors import RecordingError
 from ckd.events.arrays import npy_header
 from ckd.events.binning import Binning
+from ckd.events.decoded import stream_decoded
 from ckd.events.fields import columns, field_names
 from ckd.events.frames import count_frames
 from ckd.events.prophesee import prophesee_encoding
@@ -117,9 +118,8 @@ def _npy(path: Path, chunk: int) -> Iterator[Events]:
 
 def _prophesee(path: Path, chunk: int) -> Iterator[Events]:
     try:
-        from expelliarmus import Wizard
-    except ImportError:
-        raise RecordingError(f"{path}: reading {path.suffix} needs expelliarmus: {how_to_install('events')}") from None
-    for part in Wizard(encoding=prophesee_encoding(path), fpath=path, chunk_size=chunk).read_chunk():
-        if len(part):
-            yield pack_events(path, *(part[name] for name in "xytp"))
+        for part in stream_decoded(path, prophesee_encoding(path), chunk):
+            if len(part[0]):
+                yield pack_events(path, *part)
+    except ImportError as error:
+        raise RecordingError(f"{path}: reading {path.suffix} needs {error.name}: {how_to_install('events')}") from None

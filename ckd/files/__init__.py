@@ -9,6 +9,7 @@ from ckd.files.distribution import DISTRIBUTION, how_to_install, missing_extra, 
 from ckd.files.full import FULL, DiskFullError, append, fill
 from ckd.files.locks import HeldError, held
 from ckd.files.names import escaped, one_line
+from ckd.files.reading import read_small
 from ckd.files.scratch import scratch_folder
 from ckd.files.writing import finish_writes, write_then_rename, write_together
 
@@ -30,6 +31,7 @@ __all__ = [
     "one_line",
     "own_version",
     "read_arguments",
+    "read_small",
     "require_own",
     "scratch_folder",
     "start_command",

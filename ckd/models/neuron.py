@@ -49,13 +49,14 @@ class LIF(Leaky):
     """
 
     def __init__(self, *, beta: float = 0.5, threshold: float = 0.5, alpha: float = 2.0) -> None:
-        super().__init__(
-            beta=beta,
-            threshold=threshold,
-            spike_grad=lambda x: Piecewise.apply(x, alpha),
-            reset_mechanism="zero",
-            reset_delay=False,
-        )
+        with torch.device("cpu"):  # snnTorch asks its own numbers, which a student of shapes alone ("meta") has none of
+            super().__init__(
+                beta=beta,
+                threshold=threshold,
+                spike_grad=lambda x: Piecewise.apply(x, alpha),
+                reset_mechanism="zero",
+                reset_delay=False,
+            )
         # snnTorch keeps every neuron ever made in a class-wide list; nobody here asks for it, and it never shrinks.
         Leaky.instances[:] = [neuron for neuron in Leaky.instances if neuron is not self]
         self.alpha = alpha

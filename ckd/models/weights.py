@@ -20,9 +20,9 @@ def read_weights(path: Path) -> dict[str, Any]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    if not path.is_file():
+        raise RunError(f"{path}: missing, or no file")
     try:
         return load_file(path)
-    except FileNotFoundError:
-        raise RunError(f"{path}: missing") from None
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, MemoryError, ValueError, KeyError, AttributeError) as error:
         raise RunError(f"{path}: damaged ({error}); train the run again") from None

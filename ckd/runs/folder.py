@@ -16,20 +16,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ckd.config import Config, config_from_dict, config_to_dict, named, read_yaml, require_named, shown
+from ckd.config import Config, config_from_dict, config_to_dict, named, read_yaml_file, require_named, shown
 from ckd.data.base import Source, binning_of
 from ckd.data.sources import open_source
 from ckd.data.split import PARTS, Split
 from ckd.errors import ConfigError, RunError
 from ckd.events import Binning, Frames
 from ckd.events.types import Int
-from ckd.files import HeldError, fill, held, write_then_rename, write_together
-from ckd.models.build import build_student
+from ckd.files import HeldError, fill, held, read_small, write_then_rename, write_together
+from ckd.models.build import build_trained
 from ckd.models.spiking import SpikingStudent
-from ckd.models.weights import read_weights
 from ckd.runs.migration import FORMAT, migrated_config
 
 CONFIG, SPLIT, SUMMARY = "config.yaml", "split.json", "summary.json"
+MOST_JSON = 1 << 28
+"""Bytes of a file of JSON: a split of a million recordings has fifty million."""
+
 LOCK = ".training"
 """Held by the process that trains into the folder."""
 
@@ -73,18 +75,7 @@ def load_run(path: Path | str, *, student: str = "student", factories: Collectio
     config, summary, split = trusted_config(path, factories), read_summary(path), read_split(path)
     binning = binning_of(config.data)
     classes = tuple(summary["classes"])
-    try:
-        built = build_student(config, classes=len(classes))
-    except (RuntimeError, MemoryError) as error:
-        reason = str(error).partition("\n")[0][:160]
-        raise RunError(f"{path}: the network that config.yaml describes cannot be built here ({reason})") from None
-    try:
-        built.network.load_state_dict(read_weights(path / f"{student}.safetensors"))
-    except RuntimeError:
-        raise RunError(
-            f"{path}: the weights in {student}.safetensors do not fit the network that config.yaml describes; "
-            "one of the two files was changed, train the run again"
-        ) from None
+    built = build_trained(config, path / f"{student}.safetensors", classes=len(classes))
     return Run(path, config, built.eval(), split, binning, classes, summary)
 
 
@@ -158,7 +149,7 @@ def refuse_taken(path: Path, *, overwrite: bool) -> None:
 def is_run(path: Path) -> bool:
     """Whether a folder is a run's, of any format: nothing else is ever replaced."""
     try:
-        values = read_yaml((path / CONFIG).read_text())
+        values = read_yaml_file(path / CONFIG)
     except (OSError, ValueError):
         return False
     return isinstance(values, dict) and {"format", "preset", "training"} <= set(values)
@@ -172,8 +163,8 @@ def read_config(path: Path) -> Config:
     if not file.is_file():
         raise RunError(f"{path}: not a run folder (it has no config.yaml)")
     try:
-        values = read_yaml(file.read_text())
-    except ValueError as error:
+        values = read_yaml_file(file)
+    except (OSError, ValueError) as error:
         raise RunError(f"{file}: cannot be read as YAML ({error}); train the run again") from None
     if not isinstance(values, dict):
         raise RunError(f"{file}: cannot be read as YAML, it holds no keys and values; train the run again")
@@ -253,10 +244,10 @@ def _write(path: Path, content: bytes) -> None:
 
 def _read_json(path: Path, *, missing: str) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(read_small(path, MOST_JSON))
     except FileNotFoundError:
         raise RunError(f"{path}: missing; {missing}") from None
-    except (ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: not valid JSON ({error}); train the run again") from None
     if not isinstance(values, dict):
         raise RunError(f"{path}: expected keys and values, found {shown(values)}; train the run again")

@@ -9,6 +9,9 @@ from typing import Any
 from ckd.files import append, fill, write_then_rename
 from ckd.runs.migration import migrated_record
 
+LONGEST = 1 << 20
+"""Characters of a record; ours have some hundred."""
+
 Record = dict[str, Any]
 
 
@@ -34,14 +37,21 @@ def metrics_log(run: Path, stage: str, *, start: int) -> Iterator[Callable[[Reco
 
 
 def _records(run: Path) -> Iterator[Record]:
-    path = run / "metrics.jsonl"
-    for line in path.read_text().splitlines() if path.is_file() else ():
+    for line in _lines(run / "metrics.jsonl"):
         with contextlib.suppress(ValueError, RecursionError):
             record = json.loads(line)
             if isinstance(record, dict):
                 record = migrated_record(record)
                 if isinstance(record.get("stage"), str) and isinstance(record.get("iteration"), int):
                     yield record
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a file one by one, those that no record has left out: longer ones, and without an end."""
+    if path.is_file():
+        with path.open(encoding="utf-8", errors="replace") as file:
+            while line := file.readline(LONGEST):
+                yield line
 
 
 def _line(record: Record) -> str:

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from deploy.errors import FramesError, RunnerError
+from deploy.errors import FramesError, RunnerError, shown
 from deploy.extras import require_onnx
 from deploy.formats.model_file import ModelFile
 from deploy.formats.onnx.graph import NEXT
+from deploy.formats.onnx.guard import judged
 from deploy.network import Array, Network
 from deploy.network.frames import MAX_COUNT, require_frames
 from deploy.traces.checksum import digest
@@ -40,11 +41,15 @@ def run(model: Network | ModelFile, frames: Array, *, states: int = 0, digests: 
     most = MAX_COUNT if model.binning is None else model.binning.max_count
     if frames.max(initial=0) > most:
         raise FramesError(f"frames hold counts up to {frames.max()}, the model's binning says at most {most}")
-    session = _session(model, frames)
-    parts = [
-        _run_batch(session, frames[i : i + batch], max(0, states - i), digests and model.on_grid)
-        for i in range(0, len(frames), batch)
-    ]
+    try:
+        source = _source(model, frames)
+        session, output = _session(source), _output_layer(source)
+        parts = [
+            _run_batch(session, output, frames[i : i + batch], max(0, states - i), digests and model.on_grid)
+            for i in range(0, len(frames), batch)
+        ]
+    except RunnerError as error:
+        raise RunnerError(f"{model.path}: {error}" if isinstance(model, ModelFile) else str(error)) from error
     return join_traces(
         parts,
         frames=frames,
@@ -57,22 +62,31 @@ def run(model: Network | ModelFile, frames: Array, *, states: int = 0, digests: 
     )
 
 
-def _session(model: Network | ModelFile, frames: Array) -> Any:
-    runtime = require_onnx("onnxruntime")
+def _source(model: Network | ModelFile, frames: Array) -> Any:
+    """The ModelProto."""
     if isinstance(model, ModelFile):
-        source: Any = str(model.path)
-    else:
-        from deploy.formats.onnx import to_onnx
+        return judged(model.path)  # again: the file may be another one by now
+    from deploy.formats.onnx import to_onnx
 
-        largest = max(1, int(frames.max(initial=0))) if model.on_grid else None
-        source = to_onnx(model, max_count=largest).SerializeToString()
+    largest = max(1, int(frames.max(initial=0))) if model.on_grid else None
+    return to_onnx(model, max_count=largest)
+
+
+def _output_layer(source: Any) -> str:
+    return next(entry.value for entry in source.metadata_props if entry.key == "output_layer")
+
+
+def _session(source: Any) -> Any:
+    runtime = require_onnx("onnxruntime")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised here; its own lines would stand beside ours
     try:
-        return runtime.InferenceSession(source, providers=["CPUExecutionProvider"])
+        return runtime.InferenceSession(source.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises many kinds
         raise RunnerError(f"onnxruntime cannot load the model ({str(error).strip().splitlines()[0]})") from error
 
 
-def _run_batch(session: Any, frames: Array, keep: int, digests: bool) -> Trace:
+def _run_batch(session: Any, output: str, frames: Array, keep: int, digests: bool) -> Trace:
     kept: dict[str, dict[str, list[Array]]] = {kind: {} for kind in ("spikes", "u", "v", "u_digest", "v_digest")}
     last: dict[str, Array] = {}
     for last in _steps(session, frames):
@@ -90,7 +104,6 @@ def _run_batch(session: Any, frames: Array, keep: int, digests: bool) -> Trace:
         kind: {layer: np.stack(steps, axis=1) for layer, steps in layers.items()} for kind, layers in kept.items()
     }
     layers = record_layers(dict.fromkeys(_layers(last), 0), joined)
-    output = session.get_modelmeta().custom_metadata_map["output_layer"]
     return Trace(layers=layers, predictions=predict(layers[output], frames.shape[1]))
 
 
@@ -106,7 +119,10 @@ def _steps(session: Any, frames: Array) -> Iterator[dict[str, Array]]:
     frame_type = _TYPES[inputs["frame"].type]
     for t in range(frames.shape[1]):
         frame = np.ascontiguousarray(frames[:, t], frame_type)
-        outputs = dict(zip(names, session.run(names, {"frame": frame, **feeds}), strict=True))
+        try:
+            outputs = dict(zip(names, session.run(names, {"frame": frame, **feeds}), strict=True))
+        except Exception as error:  # onnxruntime raises many kinds
+            raise RunnerError(f"onnxruntime cannot run the model ({shown(str(error))})") from error
         feeds = {name: outputs[name + NEXT] for name in feeds}
         yield outputs
 

@@ -5,6 +5,9 @@ integer Mod takes the sign of the divisor (ONNX, Mod-13, fmod 0), which makes bo
 negative numbers.
 """
 
+from functools import cache
+
+from deploy.extras import require_onnx
 from deploy.network import Neuron
 
 DOMAIN = "ckd"
@@ -208,6 +211,14 @@ def reset_suffix(node: Neuron) -> str:
     if node.reset_delay:
         return "LateSoft" if soft else "LateReset"
     return "Soft" if soft else ""
+
+
+@cache
+def known_functions() -> dict[str, bytes]:
+    """Every function by its name, as a file holds it."""
+    parse = require_onnx().parser.parse_function
+    found = [parse(text) for text in function_texts(set(_TEXTS))]
+    return {function.name: function.SerializeToString(deterministic=True) for function in found}
 
 
 def function_texts(used: set[str]) -> list[str]:

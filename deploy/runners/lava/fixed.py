@@ -17,6 +17,7 @@ from deploy.grid import VTH_MAX
 from deploy.network import Array, Network
 from deploy.network.frames import require_frames
 from deploy.runners.lava.delays import join_delayed
+from deploy.runners.lava.output import read_array, read_done
 from deploy.runners.lava.parts import Arrays, population, synapse
 from deploy.runners.lava.plan import connections, from_lava, lava_shape
 from deploy.runners.lava.worker import run_worker
@@ -89,7 +90,7 @@ def run_prepared(
                 ) from error
             plan = prepare(network, frames, folder, states=states, forced=True)
             run_worker(WORKER, folder, timeout=timeout)
-        return _trace(network, frames, folder, plan, time.perf_counter() - started)
+        return read_output(network, frames, folder, plan, seconds=time.perf_counter() - started)
 
 
 def prepare(
@@ -175,16 +176,25 @@ def _fit_the_chip(populations: list[dict[str, Any]], arrays: Arrays) -> None:
         arrays[spec["vth"]] = np.minimum(arrays[spec["vth"]], VTH_MAX)
 
 
-def _trace(network: Network, frames: Array, folder: Path, plan: dict[str, Any], seconds: float) -> Trace:
+def read_output(network: Network, frames: Array, folder: Path, plan: dict[str, Any], *, seconds: float) -> Trace:
+    """The trace of what the worker left in its folder.
+
+    Raises:
+        RunnerError: part of it is missing, damaged, or of another shape than the plan says.
+    """
+    read_done(folder)
     behind = offsets(network, "pipelined")
     steps = plan["steps"] + max(behind.values())
+    states = np.float64 if plan["floating"] else np.int32
     kept: dict[str, dict[str, Array]] = {"spikes": {}, "u": {}, "v": {}}
-    for i, (name, node) in enumerate(network.neurons.items()):
+    for i, (name, spec) in enumerate(zip(network.neurons, plan["populations"], strict=True)):
+        rows = {"spikes": plan["recordings"] if spec["spikes"] else 0, **spec["keep"]}
         for kind in kept:
-            file = folder / f"{kind}{i}.npy"
-            if file.exists():
-                kept[kind][name] = late(from_lava(np.load(file), node.shape), behind[name], steps)
-    layers = record_layers(behind, kept, _overflows(network, folder))
+            if rows[kind]:
+                shape = (rows[kind], plan["steps"], *spec["shape"])
+                found = read_array(folder / f"{kind}{i}.npy", shape, np.bool_ if kind == "spikes" else states)
+                kept[kind][name] = late(from_lava(found, network.neurons[name].shape), behind[name], steps)
+    layers = record_layers(behind, kept, _overflows(network, folder, plan))
     return Trace(
         layers=layers,
         predictions=predict(layers[network.output_layer], plan["steps"]),
@@ -199,10 +209,12 @@ def _trace(network: Network, frames: Array, folder: Path, plan: dict[str, Any], 
     )
 
 
-def _overflows(network: Network, folder: Path) -> dict[str, int]:
+def _overflows(network: Network, folder: Path, plan: dict[str, Any]) -> dict[str, int]:
     """By layer, what Lava's integer models counted; the chip and floats count nothing."""
+    if plan["floating"] or plan["hardware"]:
+        return {}
     files = {name: folder / f"overflows{i}.npy" for i, name in enumerate(network.neurons)}
-    return {name: int(np.load(file)[0]) for name, file in files.items() if file.exists()}
+    return {name: int(read_array(file, (1,), np.int64)[0]) for name, file in files.items()}
 
 
 def late(values: Array, offset: int, total: int) -> Array:

@@ -16,6 +16,7 @@ from deploy.network import Array, Delay, Dense, GridNeuron, Network
 from deploy.network.frames import require_frames
 from deploy.network.ops import apply
 from deploy.runners.lava.fixed import LAVA_VERSION, TIMEOUT, late
+from deploy.runners.lava.output import read_array, read_layers
 from deploy.runners.lava.worker import run_worker
 from deploy.traces.layers import record_layers
 from deploy.traces.prediction import predict
@@ -80,8 +81,8 @@ def _run_file(network: Network, path: Path, found: Runnable, frames: Array) -> T
         }
         (folder / "plan.json").write_text(json.dumps(plan))
         run_worker(WORKER, folder, timeout=TIMEOUT)
-        built = json.loads((folder / "done.json").read_text())["layers"]
-        kept = _read(network, folder, names[:built])
+        built = read_layers(folder, len(names))
+        kept = _read(network, folder, names[:built], (recordings, steps))
     kept["v"] |= {layer: _mean(network, layer, kept["spikes"]) for layer in names[built:]}
     total = steps + max(offsets.values())
     moved = {
@@ -108,11 +109,12 @@ def _entering(network: Network, frames: Array) -> Array:
     return frames.reshape(*frames.shape[:2], -1) if flat else _turned(frames)
 
 
-def _read(network: Network, folder: Path, names: list[str]) -> dict[str, dict[str, Array]]:
+def _read(network: Network, folder: Path, names: list[str], size: tuple[int, int]) -> dict[str, dict[str, Array]]:
     kept: dict[str, dict[str, Array]] = {"spikes": {}, "v": {}}
     for i, layer in enumerate(names):
-        kind = "v" if network.neurons[layer].is_readout else "spikes"
-        kept[kind][layer] = _turned(np.load(folder / f"{kind}{i}.npy"))
+        kind, dtype = ("v", np.int32) if network.neurons[layer].is_readout else ("spikes", np.bool_)
+        shape = (*size, *reversed(network.neurons[layer].shape))
+        kept[kind][layer] = _turned(read_array(folder / f"{kind}{i}.npy", shape, dtype))
     return kept
 
 

@@ -135,3 +135,58 @@ def test_whatever_a_damaged_aedat4_makes_of_its_decoder_is_an_error(tmp_path: Pa
     assert refused > 50
     path.write_bytes(whole)
     assert np.array_equal(read_recording(path), some_events())
+
+
+@pytest.mark.parametrize("version", [1, 2, 9])
+def test_a_header_that_claims_gigabytes_is_not_read(tmp_path: Path, version: int) -> None:
+    """numpy reads as much as it says before it looks; and it knows versions 1 to 3 alone."""
+    path = tmp_path / "long.npy"
+    size = (60_000).to_bytes(2, "little") if version == 1 else (1 << 31).to_bytes(4, "little")
+    path.write_bytes(b"\x93NUMPY" + bytes([version, 0]) + size + b" " * 70_000)
+    for read in (read_recording, from_frames):
+        with pytest.raises(RecordingError, match=r"long\.npy: cannot be read: not a \.npy file"):
+            read(path)
+
+
+@pytest.mark.parametrize("descr", ["[]", "'|V0'", "('<i4', (2,))", "'<U0'"])
+def test_types_of_numpy_that_are_no_numbers_are_refused(tmp_path: Path, descr: str) -> None:
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (4, 4), }}\n".encode()
+    path = tmp_path / "odd.npy"
+    path.write_bytes(b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header + bytes(128))
+    for read in (read_recording, from_frames):
+        with pytest.raises(RecordingError, match=r"odd\.npy"):
+            read(path)
+
+
+def test_half_floats_are_held_against_what_an_event_holds_without_a_warning(tmp_path: Path) -> None:
+    columns = np.zeros((3, 4), np.float16)
+    columns[:, 2] = [0, 10, 20]
+    np.save(tmp_path / "half.npy", columns)
+    assert read_recording(tmp_path / "half.npy")["t"].tolist() == [0, 10, 20]
+    columns[1, 2] = np.inf
+    np.save(tmp_path / "half.npy", columns)
+    with pytest.raises(RecordingError, match="t "):
+        read_recording(tmp_path / "half.npy")
+
+
+def test_what_a_library_says_of_a_damaged_file_is_not_seen(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """expelliarmus prints a line of its own for every word that it does not know."""
+    pytest.importorskip("expelliarmus")
+    (tmp_path / "x.raw").write_bytes(b"% evt 2.0\n% end\n" + b"\x30" * 400)
+    with pytest.raises(RecordingError, match=r"x\.raw: "):
+        read_recording(tmp_path / "x.raw")
+    with pytest.raises(RecordingError, match=r"x\.raw: "):
+        list(stream_events(tmp_path / "x.raw"))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_stream_that_nobody_reads_on_does_not_disturb_the_next(tmp_path: Path) -> None:
+    pytest.importorskip("expelliarmus")
+    words = [0x80000000, *((1 << 28) | (i % 64) << 22 | i << 11 | 3 for i in range(60))]
+    (tmp_path / "x.raw").write_bytes(b"% evt 2.0\n% end\n" + np.array(words, "<u4").tobytes())
+    stream = stream_events(tmp_path / "x.raw", chunk=7)
+    assert next(stream)["x"].tolist() == list(range(7))
+    assert read_recording(tmp_path / "x.raw")["x"].tolist() == list(range(60))
+    stream.close()
+    joined = np.concatenate(list(stream_events(tmp_path / "x.raw", chunk=7)))
+    assert joined["x"].tolist() == list(range(60))

@@ -1,19 +1,23 @@
 """Run folders and stills of strangers: small files that would become large, and fields of other types."""
 
+import gzip
 import json
+import os
+import resource
 import shutil
 import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ckd.config import config_from_dict, config_to_dict, load_preset, read_yaml
-from ckd.data import folders
-from ckd.errors import ConfigError, DatasetError, RunError
+from ckd.data import folders, nmnist
+from ckd.errors import ConfigError, DatasetError, RecordingError, RunError
 from ckd.evaluate import main as evaluate
 from ckd.runs.folder import load_run, read_config, read_split, read_summary
 from ckd.runs.metrics import read_metrics
@@ -130,7 +134,7 @@ def test_a_network_that_no_memory_holds_is_one_line(
     (run / "config.yaml").write_text(text.replace("widths: 4-AP-8-AP", "widths: 30000000-AP-30000000-AP"))
     assert evaluate([str(run)]) == 2
     error = capsys.readouterr().err
-    assert "cannot be built here" in error and error.count("\n") == 1
+    assert "do not fit the network" in error and error.count("\n") == 1
 
 
 def png_of(width: int, height: int) -> bytes:
@@ -162,3 +166,69 @@ def test_training_with_a_bomb_as_preset_is_one_line(tmp_path: Path, capsys: pyte
     assert "an alias (*a)" in capsys.readouterr().err
     with pytest.raises(RunError):
         read_config(tmp_path)
+
+
+IN_PLACE: dict[str, Callable[[Path], None]] = {
+    "a folder": Path.mkdir,
+    "a pipe": os.mkfifo,
+    "without an end": lambda path: path.symlink_to("/dev/zero"),
+    "to itself": lambda path: path.symlink_to(path.name),
+    "three gigabytes": lambda path: (path.touch(), os.truncate(path, 3 << 30))[1],
+}
+
+
+@pytest.mark.parametrize("file", ["config.yaml", "split.json", "summary.json", "student.safetensors"])
+@pytest.mark.parametrize("kind", IN_PLACE)
+def test_something_else_in_the_place_of_a_file_is_refused_at_once(
+    tiny_run: Path, tmp_path: Path, file: str, kind: str
+) -> None:
+    """Archives hold pipes and links, too: opened, a pipe waits for ever."""
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    (run / file).unlink()
+    IN_PLACE[kind](run / file)
+    with pytest.raises((RunError, OSError), match=file.partition(".")[0]):
+        load_run(run)
+
+
+def test_metrics_that_are_no_text_are_left_out(tmp_path: Path) -> None:
+    line = b'{"stage": "student", "iteration": 0}\n'
+    (tmp_path / "metrics.jsonl").write_bytes(b"\xff\xfe\n" + line + b"x" * (3 << 20) + b"\n" + line)
+    assert read_metrics(tmp_path) == {"student": [{"stage": "student", "iteration": 0}] * 2}
+
+
+def test_a_network_that_a_word_makes_wide_takes_no_memory(tiny_run: Path, tmp_path: Path) -> None:
+    """The weights are read first, and the shapes compared: 3.6 GB of weights would be drawn at random otherwise."""
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("widths: 4-AP-8-AP", "widths: 10000-AP-10000-AP"))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(RunError, match="do not fit the network"):
+        load_run(run)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+@pytest.mark.parametrize("content", ["cut", "flipped", "bomb", "no end"])
+def test_a_damaged_file_of_mnist_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "NMNIST" / "Train" / "3").mkdir(parents=True)
+    (tmp_path / "NMNIST" / "Train" / "3" / "00001.bin").write_bytes(bytes(5))
+    head = b"".join(n.to_bytes(4, "big") for n in (2051, 1 if content != "no end" else 1 << 30, 28, 28))
+    whole = gzip.compress(head + bytes(28 * 28 if content != "bomb" else 300_000_000), 1)
+    damaged = {"cut": whole[:-9], "flipped": whole[:30] + bytes(9) + whole[39:]}.get(content, whole)
+    (tmp_path / "mnist" / "train-images-idx3-ubyte.gz").write_bytes(damaged)
+    data = load_preset("nmnist").data.__class__(dataset="nmnist", data_root=str(tmp_path))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises((DatasetError, RecordingError), match=r"train-images-idx3-ubyte\.gz"):
+        nmnist.NMNIST(data).stills()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "without an end"])
+def test_a_still_that_is_no_file_is_refused(tmp_path: Path, kind: str) -> None:
+    for folder in ("recordings", "images"):
+        (tmp_path / folder / "a").mkdir(parents=True)
+    (tmp_path / "recordings" / "a" / "1.bin").write_bytes(bytes(5))
+    IN_PLACE[kind](tmp_path / "images" / "a" / "1.png")
+    data = load_preset("folder").data.__class__(dataset="folder", data_root=str(tmp_path))
+    with pytest.raises(DatasetError, match=r"1\.png: cannot be read as an image"):
+        folders.Folders(data).stills()

@@ -1,4 +1,4 @@
-"""Sound files to damage: of every kind, as h5py lays them out by default and as its latest version does."""
+"""Sound model files and traces to damage, as h5py lays them out by default and as its latest version does."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +42,7 @@ def _old_trace(path: Path) -> None:
         file.attrs["ckd_trace"] = 3
 
 
-SOUND: dict[str, tuple[str, Callable[[Path], None]]] = {
+HDF5: dict[str, tuple[str, Callable[[Path], None]]] = {
     "nir": (".nir", lambda path: deploy.save(small(), path)),
     "foreign nir": (".nir", _foreign),
     "net": (".net", lambda path: deploy.save(fit_to_netx(small_network()), path)),
@@ -52,17 +52,20 @@ SOUND: dict[str, tuple[str, Callable[[Path], None]]] = {
 }
 
 
-def write_sound(folder: Path) -> dict[str, Path]:
-    """Every kind of file in both layouts."""
-    files: dict[str, Path] = {}
-    for name, (ending, write) in SOUND.items():
-        files[name] = folder / f"{name.replace(' ', '_')}{ending}"
-        write(files[name])
-        latest = folder / f"latest_{files[name].name}"
-        with h5py.File(files[name], "r") as old, h5py.File(latest, "w", libver="latest") as new:
+def as_latest(write: Callable[[Path], None]) -> Callable[[Path], None]:
+    """What writes the same file in the latest layout."""
+
+    def write_latest(path: Path) -> None:
+        usual = path.with_name(f"usual_{path.name}")
+        write(usual)
+        with h5py.File(usual, "r") as old, h5py.File(path, "w", libver="latest") as new:
             for key in old:
                 old.copy(key, new)
             for key, value in old.attrs.items():
                 new.attrs[key] = value
-        files[f"{name}, latest layout"] = latest
-    return files
+        usual.unlink()
+
+    return write_latest
+
+
+LATEST = {f"{name}, latest layout": (ending, as_latest(write)) for name, (ending, write) in HDF5.items()}
