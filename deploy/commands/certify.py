@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.commands import CANNOT, DIFFERENT, EQUAL
-from deploy.commands.outputs import refuse_to_replace
+from deploy.commands.outputs import claimed, refuse_to_replace
 from deploy.commands.shared import Count, Model, Simulator, recording_limit
 from deploy.errors import DeployError
 from deploy.report.console import PlainConsole
@@ -36,14 +36,18 @@ class Certify:
     """Print a program's view of the result."""
 
     def execute(self) -> int:
-        from deploy.checking.certificate.certify import certify, write_certificate  # --help waits for no simulator
-
         if self.verify:
             return self._verify()
         if self.model.suffix == ENDING:
             raise DeployError(f"{self.model}: is a certificate; --verify verifies it, and a model file gets a new one")
         path = self.model.with_suffix(ENDING)
         refuse_to_replace(path, ENDING, self.model, self.model.with_suffix(".trace"))
+        with claimed(path, self.model):
+            return self._certify(path)
+
+    def _certify(self, path: Path) -> int:
+        from deploy.checking.certificate.certify import certify, write_certificate  # --help waits for no simulator
+
         certificate = certify(self.model, on=self.on, recordings=recording_limit(self.recordings, self.on))
         equal, word = certificate["verdict"]["equal"], certificate["verdict"]["word"]
         if equal:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ckd.files import HeldError, held
 from deploy.errors import DeployError
+from deploy.formats.files import FORMATS
 from deploy.hdf5 import Group, Kind, open_hdf5
 
 BEGINNINGS = {".onnx": b"\x08", ".html": b"<!doctype html>", ".certificate": b'{\n "ckd_certificate"'}
@@ -39,7 +40,7 @@ def claimed(out: Path | None, *read: Path | None) -> Iterator[None]:
 
 @contextmanager
 def _held(path: Path, doing: str, *, shared: bool) -> Iterator[None]:
-    name = path.name if path.suffix == ".html" else path.with_suffix(".trace").name
+    name = path.with_suffix(".trace").name if path.suffix in (*FORMATS, ".trace") else path.name
     try:
         with held(path.with_name(f".{name}.held"), doing=doing, shared=shared, needed=False):
             yield

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib
 import pytest
 
 from tests.ckd.conftest import TINY
@@ -39,6 +40,7 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("ends")
     with pytest.MonkeyPatch.context() as patch, ExitStack() as kept:
+        patch.setenv("MPLCONFIGDIR", matplotlib.get_cachedir())  # its list of fonts takes seconds to make
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         started = kept.enter_context(forks(folder))
         made = World(started, folder / "run", folder / "float" / "float.nir", folder / "template")
