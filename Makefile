@@ -7,7 +7,7 @@ READY := .venv/.ready
 LONG := -m "" --allowed-skips tests/allowed_skips_long.txt
 TEACHERS := tests/ckd/models/test_teacher.py
 
-.PHONY: demo test test-long lint types format bench clean
+.PHONY: demo test test-long test-lowest test-newest sbom lint types format bench clean
 
 demo: $(READY)
 	$(BIN)/python examples/01_main_job/main_job.py
@@ -18,6 +18,15 @@ test: $(READY) lint types
 test-long: .venv-long/.ready .venv-vision/.ready
 	.venv-vision/bin/python -m pytest $(LONG) $(TEACHERS)
 	.venv-long/bin/python -m pytest $(LONG) --ignore $(TEACHERS)
+
+# The oldest of everything that pyproject.toml allows, and the newest that there is.
+test-lowest test-newest: test-%: .venv-%/.ready
+	.venv-$*/bin/python -m pytest --override-ini filterwarnings=
+
+# What is installed, with versions and licenses, as CycloneDX.
+sbom: $(READY) .venv-sbom/.ready
+	mkdir -p dist
+	.venv-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-file dist/sbom.json $(BIN)/python
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -34,7 +43,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.simulators --quick
 
 clean:
-	rm -rf .venv .venv-long .venv-vision
+	rm -rf .venv .venv-*
 
 # An environment is its extras under constraints. torchvision wants a torch of its own, so it gets an environment of its own.
 .venv/.ready: EXTRAS := dev
@@ -44,6 +53,18 @@ clean:
 .venv-vision/.ready: EXTRAS := dev,vision
 .venv-vision/.ready: CONSTRAINTS := constraints-vision.txt
 CONSTRAINTS := constraints.txt
+
+.venv-lowest/.ready: RESOLUTION := lowest-direct
+.venv-newest/.ready: RESOLUTION := highest -c constraints.txt
+.venv-lowest/.ready .venv-newest/.ready: $(READY) pyproject.toml
+	$(BIN)/uv venv --quiet --no-config --clear --python $(PYTHON) $(@D)
+	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --quiet --no-config --python $(@D) --resolution $(RESOLUTION) -e '.[dev]'
+	touch $@
+
+.venv-sbom/.ready:
+	$(PYTHON) -m venv .venv-sbom
+	.venv-sbom/bin/python -m pip install --quiet 'cyclonedx-bom>=7,<8'
+	touch $@
 
 %/.ready: pyproject.toml constraints.txt constraints-vision.txt
 	$(PYTHON) -m venv $*
