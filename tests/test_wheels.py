@@ -1,4 +1,4 @@
-"""What is uploaded: a wheel and a source archive that hold every file of the three wings and nothing else, and install."""
+"""What is uploaded: a wheel and a source archive that hold the files of the three wings, and nothing else."""
 
 import configparser
 import shutil

@@ -11,7 +11,7 @@ from tests.graphs.choices import Choices, Drawn
 from tests.graphs.skeleton import Geometry, Shape, Skeleton
 
 DT = 1e-4
-ODD = 0.01
+ODD = 0.03
 """How often a node gets something that must be refused."""
 
 

@@ -46,7 +46,7 @@ class Skeleton(ABC, Generic[Node]):
 
     def __init__(self, choices: Choices, *, stages: int = 3) -> None:
         self.choices, self.rng = choices, choices.rng
-        self.simple = self.one_of(True, False, False)
+        self.simple, self.loops = self.one_of(True, False, False), self.one_of(False, True)
         flat = self.one_of(True, False)
         self.shape: Shape = (self.one_of(1, 5, 12),) if flat else (self.one_of(1, 2, 4), *self.two(3, 8))
         self.nodes: dict[str, Node] = {"input": self.input(self.shape)}
@@ -137,7 +137,7 @@ class Skeleton(ABC, Generic[Node]):
         lif = self.add("lif", self.neurons(self.shape), self.shape)
         self.edges += [(source, lif) for source in dict.fromkeys(arriving)]
         self.layers.append(lif)
-        for _ in range(0 if self.simple else self.one_of(0, 0, 0, 1, 2)):
+        for _ in range(self.one_of(0, 0, 1, 2) if self.loops and not self.simple else 0):
             self.back(lif, lif)
         self.max_count = 1
 
@@ -190,7 +190,7 @@ class Skeleton(ABC, Generic[Node]):
     def other_ways(self, before: tuple[str, Shape], skip: list[str]) -> list[str]:
         """Ways beside the synapse, from where that begins and from one layer further back."""
         found = self.second_way(*before) if self.chance(0.3) else []
-        if skip and self.chance(0.3):
+        if skip and self.chance(0.5):
             passing = self.second_way(skip[0], self.shapes[skip[0]])
             self.skipped |= {self.layers[-1]} if passing else set()
             found += passing
@@ -225,9 +225,10 @@ class Skeleton(ABC, Generic[Node]):
 
     def feedback(self) -> None:
         """From later neurons to earlier ones. A layer between that a shortcut passes leaves the cycle two entries."""
-        if self.simple or len(self.layers) < 2 or not self.chance(0.4):
+        if self.simple or len(self.layers) < 2 or not self.chance(0.5):
             return
-        first = self.one_of(*range(len(self.layers) - 1))
+        passed = [place for place, name in enumerate(self.layers[:-1]) if name in self.skipped]
+        first = self.one_of(*passed, *range(len(self.layers) - 1))
         last = self.one_of(*range(first + 1, len(self.layers)))
         odd = self.layers[first] in self.skipped
         waits = any(name.startswith(("delay", "wait")) for name in self.nodes)
