@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("setuptools.build_meta")
 ROOT = Path(__file__).resolve().parents[1]
 WINGS = ("ckd", "export", "deploy")
 BUILD = "import sys; from setuptools import build_meta as b; to = sys.argv[1]; b.build_wheel(to); b.build_sdist(to)"
