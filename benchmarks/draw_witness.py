@@ -28,7 +28,7 @@ def changed(network: Network, node: str, index: tuple[int, ...], to: int) -> Net
 def draw(network: Network, found: deploy.Witness, title: str) -> Figure:
     """The frames above, with both polarities, the potentials of both below."""
     first, frames = found.first, found.frames[0]
-    assert first.neuron is not None
+    assert first is not None and first.neuron is not None
     node = network.nodes[first.layer]
     assert isinstance(node, GridNeuron)
     figure = Figure(figsize=(10, 4.6), layout="constrained")

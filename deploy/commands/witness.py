@@ -62,7 +62,11 @@ class Witness(OnRecordings):
                 first, second, on=self.on, against=self.against, seconds=self.seconds, frames=frames, seed=self.seed
             )
         if sought.witness is not None:
-            sought.witness.expected.save(self.out)
+            try:
+                sought.witness.expected.save(self.out)
+            except OSError as error:
+                error.add_note(str(sought))  # at least the words of a long search are not lost
+                raise
         if self.json:
             print(json.dumps(sought.as_dict() | ({"trace": str(self.out)} if sought else {}), default=str))
         else:

@@ -15,6 +15,8 @@ BATCH = 48
 """Recordings that are run at once."""
 KEPT = 24
 """Recordings that are changed again."""
+SHARE_OF_STARTS = 1 / 3
+"""Of the time, at most, for recordings as they are: thousands of them must not leave none for changing them."""
 
 
 class Climb:
@@ -33,7 +35,7 @@ class Climb:
 
     def hits(self, starts: Array, until: float) -> Array | None:
         """The recordings of one batch that are hits, the fewest events first; None where time ran out."""
-        for frames in self._batches(starts):
+        for frames in self._batches(starts, time.monotonic() + (until - time.monotonic()) * SHARE_OF_STARTS):
             found = self._probe(frames)
             self.tried += len(frames)
             if found.hit.any():
@@ -44,9 +46,11 @@ class Climb:
                 return None
         raise AssertionError("batches never end")
 
-    def _batches(self, starts: Array) -> Iterator[Array]:
+    def _batches(self, starts: Array, leave: float) -> Iterator[Array]:
         for first in range(0, len(starts), BATCH):
             yield starts[first : first + BATCH]
+            if time.monotonic() > leave:
+                break
         yield self._mutations.fresh(BATCH)
         while True:
             yield np.stack([self._child(starts) for _ in range(BATCH)])

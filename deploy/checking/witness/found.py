@@ -32,11 +32,9 @@ class Witness:
         return int(self.frames.sum())
 
     @property
-    def first(self) -> Difference:
-        """The first difference that shows outside: a spike, else a readout's potential or what else differs."""
-        first = self.verdict.first_spike or self.verdict.first
-        assert first is not None
-        return first
+    def first(self) -> Difference | None:
+        """The first difference that shows outside: a spike, else u or v; None where predictions alone differ."""
+        return self.verdict.first_spike or self.verdict.first
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +73,7 @@ class Sought:
             "nearest": self.nearest,
             "proven": self.proven,
             "events": found and found.events,
-            "first": found and vars(found.first),
+            "first": found and found.first and vars(found.first),
             "verdict": found and found.verdict.as_dict(),
         }
 
@@ -83,6 +81,10 @@ class Sought:
 def _found(witness: Witness) -> str:
     first = witness.first
     many = {0: "no event at all", 1: "1 event"}.get(witness.events, f"{witness.events:,} events")
+    if first is None:
+        return (
+            f"WITNESS of {many}: the predictions differ, {witness.expected.predictions} and {witness.found.predictions}"
+        )
     where = f"layer {first.layer}, step {first.step}" + (f", neuron {first.neuron}" if first.neuron else "")
     if len(witness.frames) > 1:
         where = f"recording {first.recording} of {len(witness.frames)} that do not differ alone, {where}"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from deploy.checking.witness.climb import SHARE_OF_STARTS
 from deploy.checking.witness.mutations import Mutations
 from deploy.checking.witness.nearness import potentials
 from deploy.network import Array, GridNeuron, Network
@@ -53,9 +54,13 @@ class Roam:
             until: a monotonic time.
         """
         size, at = FIRST, 0
+        leave = time.monotonic() + (until - time.monotonic()) * SHARE_OF_STARTS
         while time.monotonic() < until:
-            frames = self._next(starts, at, size)
-            at += size
+            if at < len(starts) and time.monotonic() < leave:
+                frames = starts[at : at + size]
+                at += size
+            else:
+                frames = self._changed(starts, size)
             began = time.monotonic()
             trace, differs = both(frames)
             self.tried += len(frames)
@@ -66,9 +71,7 @@ class Roam:
             size = min(LARGEST, size * 2) if took < BRISK else max(1, size // 2) if took > 2 * BRISK else size
         return None
 
-    def _next(self, starts: Array, at: int, size: int) -> Array:
-        if at < len(starts):
-            return starts[at : at + size]
+    def _changed(self, starts: Array, size: int) -> Array:
         fresh = self._mutations.fresh(max(1, size // 8) if self._pool else size)
         if not self._pool:
             return fresh

@@ -47,7 +47,8 @@ def witness(
 ) -> Sought:
     """Search for a recording on which two models differ, or one model on two simulators.
 
-    Two models differ where a spike or a readout's potential does; one model on two simulators also in u and v.
+    Two models differ where a spike or a readout's potential does; one model on two simulators, or on a function that
+    takes the place of one, also in u and v.
 
     Args:
         first: on the grid.
@@ -80,7 +81,8 @@ def witness(
 class _Search:
     """Both sides, what there is to begin with, and what is drawn from.
 
-    pair: both networks, where both run on the integer simulator and have one structure. same: one model on both sides.
+    pair: both networks, where both run on the integer simulator and have one structure.
+    same: one model on both sides, as far as is known.
     """
 
     one: Side
@@ -175,7 +177,7 @@ def _search(one: Side, other: Side, frames: Array | None, seed: int) -> _Search:
         starts=frames,
         largest=largest,
         pair=pair,
-        same=one.network is not None and other.network is not None and targets(one.network, other.network) == [],
+        same=one.network is None or other.network is None or targets(one.network, other.network) == [],
         mutations=Mutations(rng, frames.shape[1], frames.shape[2:], largest),
         rng=rng,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deploy.errors import DeployError, UnsupportedError
+from deploy.errors import DeployError, TraceError, UnsupportedError
 from deploy.formats.files import load
 from deploy.formats.model_file import ModelFile
 from deploy.network import Array, Network
@@ -66,8 +66,16 @@ def differ(one: Trace, other: Trace, *, states: bool) -> Array:
     Args:
         one, other: of the same frames.
         states: also u and v, of the layers for which both hold them.
+
+    Raises:
+        TraceError: they are of different numbers of recordings.
     """
-    found = one.predictions != other.predictions
+    if one.recordings != other.recordings:
+        raise TraceError(
+            f"traces of {one.recordings} and {other.recordings} recordings; both are to be of all frames given"
+        )
+    a, b = one.predictions, other.predictions
+    found = np.asarray((a != b) & (a >= 0) & (b >= 0))
     for name, record in one.layers.items():
         if name not in other.layers:
             continue
@@ -80,4 +88,4 @@ def differ(one: Trace, other: Trace, *, states: bool) -> Array:
                 found[:] = True
             else:
                 found |= (a != b).reshape(len(found), -1).any(axis=1)
-    return np.asarray(found)
+    return found

@@ -30,6 +30,8 @@ def targets(one: Network, other: Network) -> list[Target] | None:
     groups = differing_groups(one, other)
     if any(group.kind in ("node", "wiring", "reset") for group in groups):
         return None
+    if any(cell.is_readout != other.neurons[name].is_readout for name, cell in one.neurons.items()):
+        return None
     layers: dict[str, list[str]] = {}
     for group in groups:
         for layer in nearest_neurons(one, group.node):
@@ -47,7 +49,7 @@ def _target(one: Network, other: Network, layer: str, nodes: list[str]) -> Targe
             apart |= _rows_of_cells(a, b)
             needs_input = False
         elif isinstance(a, Dense | Conv) and isinstance(b, Dense | Conv) and layer in one.targets(name):
-            apart |= (a.weight != b.weight).reshape(len(a.weight), -1).any(axis=1) | (a.weight_exp != b.weight_exp)
+            apart |= _weights_alone(a, b).reshape(len(a.weight), -1).any(axis=1)
             inputs |= _inputs(one, name, _columns(a, b))
         else:
             apart[:] = True
@@ -66,12 +68,19 @@ def _rows_of_cells(a: Neuron, b: Neuron) -> Array:
     return np.asarray(apart.reshape(len(apart), -1).any(axis=1))
 
 
+def _weights_alone(a: Dense | Conv, b: Dense | Conv) -> Array:
+    """Which weights differ, of the shape of those of `a`; all of them where anything else differs too."""
+    same = all(same_value(value, getattr(b, name)) for name, value in vars(a).items() if name != "weight")
+    if not same or a.weight.shape != b.weight.shape:
+        return np.ones(a.weight.shape, bool)
+    return np.asarray(a.weight != b.weight)
+
+
 def _columns(a: Dense | Conv, b: Dense | Conv) -> Array:
     """Which channels or elements of its input a synapse weighs differently: (in,) bool."""
-    if a.weight.shape != b.weight.shape or a.weight_exp != b.weight_exp or (isinstance(a, Conv) and a.groups > 1):
-        groups = a.groups if isinstance(a, Conv) else 1
-        return np.ones(a.weight.shape[1] * groups, bool)
-    apart = a.weight != b.weight
+    if isinstance(a, Conv) and a.groups > 1:
+        return np.ones(a.weight.shape[1] * a.groups, bool)
+    apart = _weights_alone(a, b)
     return np.asarray(apart.any(axis=tuple(n for n in range(apart.ndim) if n != 1)))
 
 
