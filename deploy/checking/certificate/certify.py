@@ -126,7 +126,6 @@ def _compared(checked: Checked, on: str) -> dict[str, Any]:
 def _verdict(checked: Checked) -> dict[str, Any]:
     verdict = checked.verdict
     return {
-        "equal": bool(verdict),
         "word": verdict.word,
         "sentence": verdict.sentence,
         "differing": verdict.differing,

@@ -59,9 +59,11 @@ def layers_of(network: Network) -> nn.Sequential:
         node: Any = network.nodes[name]
         match node:
             case Conv():
-                out, per_group, *kernel = node.weight.shape
-                options = {"stride": node.stride, "padding": node.padding, "dilation": node.dilation}
-                layer = nn.Conv2d(per_group * node.groups, out, kernel, groups=node.groups, bias=False, **options)  # pyright: ignore
+                out, per_group, height, width = node.weight.shape
+                options: Any = {"stride": node.stride, "padding": node.padding, "dilation": node.dilation}
+                layer = nn.Conv2d(
+                    per_group * node.groups, out, (height, width), groups=node.groups, bias=False, **options
+                )
             case Dense():
                 layer = nn.Linear(*node.weight.shape[::-1], bias=False)
             case SumPool():
