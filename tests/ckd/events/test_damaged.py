@@ -187,6 +187,6 @@ def test_a_stream_that_nobody_reads_on_does_not_disturb_the_next(tmp_path: Path)
     stream = stream_events(tmp_path / "x.raw", chunk=7)
     assert next(stream)["x"].tolist() == list(range(7))
     assert read_recording(tmp_path / "x.raw")["x"].tolist() == list(range(60))
-    stream.close()
+    del stream
     joined = np.concatenate(list(stream_events(tmp_path / "x.raw", chunk=7)))
     assert joined["x"].tolist() == list(range(60))
