@@ -4,7 +4,7 @@ An event says that at time `t` (microseconds) the light on pixel (`x`, `y`) rose
 """
 
 from ckd.errors import RecordingError
-from ckd.events.arrays import read_npy
+from ckd.events.arrays import npy_header, read_npy
 from ckd.events.binning import Binning
 from ckd.events.frames import count_frames, gather_pixels, to_frames
 from ckd.events.readers import readable_endings
@@ -22,6 +22,7 @@ __all__ = [
     "find_recordings",
     "gather_pixels",
     "load_frames",
+    "npy_header",
     "read_npy",
     "read_recording",
     "readable_endings",

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ckd.events import RecordingError
-from ckd.events.arrays import npy_header
+from ckd.events import RecordingError, npy_header
 from deploy.errors import RunnerError, shown
 from deploy.network import Array, Shape
 

@@ -119,7 +119,7 @@ def test_an_onnx_file_runs_on_onnxruntime_alone(small_network: Network, small_fr
 
 def test_the_missing_extra_is_named(small_network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(RunnerError, match=r"onnx is missing; ONNX models need it: pip install 'ckd\[onnx\]'"):
+    with pytest.raises(RunnerError, match=r"onnx is missing; ONNX models need it: pip install 'ckd-snn\[onnx\]'"):
         to_onnx(small_network)
 
 
