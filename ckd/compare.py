@@ -64,7 +64,9 @@ def compare(runs: tuple[Path, ...]) -> list[dict[str, Any]]:
         key = json.dumps({k: v for k, v in settings.items() if k != "seed" and not k.startswith("machine.")})
         groups.setdefault(key, []).append(summary)
         flat[key] = settings
-    varied = [name for name in next(iter(flat.values()), {}) if len({str(row[name]) for row in flat.values()}) > 1]
+    # Where a run computed is no part of its recipe.
+    told = [name for name in next(iter(flat.values()), {}) if not name.startswith("machine.")]
+    varied = [name for name in told if len({str(row[name]) for row in flat.values()}) > 1]
     rows = []
     for key, summaries in groups.items():
         row: dict[str, Any] = {

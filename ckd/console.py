@@ -1,7 +1,9 @@
 """What a command shows a person: progress, tables, one clear line for an error."""
 
 import sys
+import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ckd.errors import CkdError
-from ckd.files import escaped, missing_extra, one_line, until_nobody_reads
+from ckd.files import Interrupted, Interruption, escaped, missing_extra, one_line, until_nobody_reads
 
 
 def run_command(command: Callable[[], int], *also: type[Exception]) -> int:
@@ -32,9 +34,9 @@ def run_command(command: Callable[[], int], *also: type[Exception]) -> int:
             raise
         print(f"error: {missing}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as end:
         print("interrupted", file=sys.stderr)
-        return 130
+        return end.code if isinstance(end, Interrupted) else 130
 
 
 class PlainConsole(Console):
@@ -48,21 +50,36 @@ class PlainConsole(Console):
         raise  # to `until_nobody_reads`; rich ends with code 1
 
 
-class RichReporter:
-    """A progress bar a stage, on stderr. `out` is the run folder, once it is there."""
+EVERY = 30.0
+"""Seconds between two lines of a stage, where output is no terminal."""
+BESIDE_LOSSES = {"stage", "iteration", "P", "W", "lr"}
 
-    def __init__(self, *, shown: bool = True) -> None:
+
+class RichReporter:
+    """A progress bar a stage, on stderr; lines where that is no terminal. `out` is the run folder, once it is there.
+
+    Args:
+        shown: whether anything is.
+        interruption: what tells whether the user wants the command to end.
+    """
+
+    def __init__(self, *, shown: bool = True, interruption: Interruption | None = None) -> None:
         self.shown = shown
         self.out: Path | None = None
+        self._interruption = interruption
+        self._title, self._total, self._first = "", 0, 0
+        self._began = self._told = time.monotonic()
+        self._figures: dict[str, Any] = {}
         self._progress = Progress(
             TextColumn("{task.description:<22}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            console=PlainConsole(stderr=True),
-            disable=not shown,
+            console=(console := PlainConsole(stderr=True)),
+            disable=not (shown and console.is_terminal),
         )
+        self._lines = shown and not console.is_terminal
         self._task: Any = None
 
     def __enter__(self) -> Self:
@@ -84,9 +101,36 @@ class RichReporter:
         self._close()
         self._progress.start()
         self._task = self._progress.add_task(title, total=total, completed=done)
+        self._title, self._total, self._first, self._figures = title, total or 0, done, {}
+        self._began = self._told = time.monotonic()
+        if self._lines:
+            self._line(title if total is None else f"{title}: {total - done} iterations")
+
+    def figures(self, record: dict[str, Any]) -> None:
+        self._figures = record
 
     def advance(self, done: int) -> None:
         self._progress.update(self._task, completed=done)
+        if self._lines and (self._is_due() or done == self._total or "validation_accuracy" in self._figures):
+            self._line(self._so_far(done))
+
+    def deferring(self) -> AbstractContextManager[Callable[[], bool]]:
+        return nullcontext(lambda: False) if self._interruption is None else self._interruption.deferred()
+
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._told > EVERY
+
+    def _so_far(self, done: int) -> str:
+        """A line: how much of the stage is done, what its last iteration gave, and how long it still takes."""
+        seconds = time.monotonic() - self._began
+        left = seconds / max(1, done - self._first) * (self._total - done)
+        figures = {name: value for name, value in self._figures.items() if isinstance(value, float)}
+        shown = [f"{name} {value:.4g}" for name, value in figures.items() if name not in BESIDE_LOSSES]
+        return ", ".join([f"{self._title} {done}/{self._total}", *shown, f"{left:.0f} s left"])
+
+    def _line(self, text: str) -> None:
+        self._told = time.monotonic()
+        self._progress.console.print(text, soft_wrap=True, highlight=False)
 
     def _close(self) -> None:
         if self._task is not None and self._progress.tasks[-1].total is None:
@@ -97,7 +141,7 @@ def results_table(summary: dict[str, Any], out: Path) -> None:
     """The end of a run: accuracies on test recordings that nothing was trained or chosen on."""
     tested = summary["recordings"]["test"]
     table = Table(
-        title=f"{summary['preset']}, {summary['recordings']['train']} labeled recordings, seed {summary['seed']}"
+        title=f"{summary['dataset']}, {summary['recordings']['train']} labeled recordings, seed {summary['seed']}"
     )
     table.add_column("")
     table.add_column(f"accuracy on {tested} test recordings", justify="right")

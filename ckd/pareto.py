@@ -26,8 +26,7 @@ import tyro
 from ckd.config import Config
 from ckd.console import RichReporter, pareto_table, run_command
 from ckd.errors import ConfigError, RunError
-from ckd.files import write_then_rename
-from ckd.runs.folder import is_run, read_config, read_summary
+from ckd.files import read_arguments, write_then_rename
 
 if TYPE_CHECKING:
     from ckd.training.reporter import Reporter
@@ -54,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    options = tyro.cli(Options, prog="python -m ckd.pareto", description=__doc__, args=arguments)
+    options = read_arguments(Options, prog="python -m ckd.pareto", description=__doc__, args=arguments)
     with RichReporter() as reporter:
         points = pareto(options.run, options.fractions, reporter=reporter)
     if options.json:
@@ -81,6 +80,7 @@ def pareto(run: Path, fractions: Collection[float], *, reporter: "Reporter | Non
     Raises:
         ConfigError: a fraction is out of range, or the run's student is from outside. RunError: the run is unfinished.
     """
+    from ckd.runs.folder import is_run, read_config, read_summary
     from ckd.training.pipeline import resume_run, train_run
 
     summary, config = read_summary(run), read_config(run)

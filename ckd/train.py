@@ -7,6 +7,7 @@ Example:
   python -m ckd.train --resume runs/few     go on after an interruption
 """
 
+import shlex
 import sys
 
 if __name__ == "__main__":  # before anything that takes time to import, and may be interrupted
@@ -22,7 +23,7 @@ from ckd.config import Config, load_preset, named, option_of, preset_names
 from ckd.config.factories import is_factory
 from ckd.console import run_command
 from ckd.errors import ConfigError, RunError
-from ckd.files import DiskFullError, read_arguments
+from ckd.files import DiskFullError, Interrupted, Interruption, read_arguments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +52,11 @@ def _main(arguments: list[str]) -> int:
             "outside are given again"
         )
     if options.dry_run:
+        from ckd.runs.folder import refuse_taken
         from ckd.training.dry_run import describe
 
+        if options.out is not None:
+            refuse_taken(options.out, overwrite=options.overwrite)
         print(describe(config))
         return 0
     return _train(options, config, factories=_named(arguments))
@@ -100,9 +104,10 @@ def _train(options: Options, config: Config, *, factories: list[str]) -> int:
     from ckd.training.parallel import is_first_process
     from ckd.training.pipeline import resume_run, train_run
 
-    reporter = RichReporter(shown=is_first_process())
+    interruption = Interruption()
+    reporter = RichReporter(shown=is_first_process(), interruption=interruption)
     try:
-        with reporter:
+        with interruption, reporter:
             if options.resume:
                 summary = resume_run(options.resume, factories=factories, reporter=reporter)
             else:
@@ -110,12 +115,12 @@ def _train(options: Options, config: Config, *, factories: list[str]) -> int:
     except DiskFullError as error:
         if reporter.out is None:
             raise
-        raise RunError(f"{error}; then {_resuming(reporter.out)} goes on") from None
-    except KeyboardInterrupt:
-        goes_on = f"; {_resuming(reporter.out)} goes on" if reporter.out else ""
+        raise RunError(f"{error}; then continue with: {_resuming(reporter.out)}") from None
+    except KeyboardInterrupt as end:
+        goes_on = f"; continue with: {_resuming(reporter.out)}" if reporter.out else ""
         if reporter.shown:
             print(f"interrupted{goes_on}", file=sys.stderr)
-        return 130
+        return end.code if isinstance(end, Interrupted) else 130
     if reporter.shown and reporter.out:
         results_table(summary, reporter.out)
     return 0
@@ -126,4 +131,4 @@ def _resuming(out: Path) -> str:
     from ckd.runs.folder import read_config
 
     outside = [(option, name) for option, name in named(read_config(out)).items() if is_factory(name)]
-    return " ".join(["python -m ckd.train --resume", str(out), *(word for pair in outside for word in pair)])
+    return shlex.join(["python", "-m", "ckd.train", "--resume", str(out), *(word for pair in outside for word in pair)])

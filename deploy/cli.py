@@ -7,49 +7,47 @@ if __name__ == "__main__":  # before anything that takes time to import, and may
 
     sys.exit(start_command("deploy.cli"))
 
-from typing import Annotated
-
-import tyro
+from importlib import import_module
+from inspect import cleandoc
 
 from ckd.events import RecordingError
-from ckd.files import escaped, one_line, read_arguments, until_nobody_reads
+from ckd.files import DISTRIBUTION, escaped, one_line, own_version, read_arguments, until_nobody_reads
 from deploy.commands import CANNOT, INTERRUPTED
-from deploy.commands.certify import Certify
-from deploy.commands.check import Check
-from deploy.commands.compile import Compile
-from deploy.commands.coverage import Cover
-from deploy.commands.map import Map
-from deploy.commands.report import Report
-from deploy.commands.run import Run
-from deploy.commands.witness import Witness
 from deploy.errors import DeployError
-from deploy.formats.files import FORMATS
-from deploy.grid.chips import CHIPS
-from deploy.runners.table import RUNNERS
 
-Command = (
-    Annotated[Run, tyro.conf.subcommand("run", prefix_name=False)]
-    | Annotated[Check, tyro.conf.subcommand("check", prefix_name=False)]
-    | Annotated[Compile, tyro.conf.subcommand("compile", prefix_name=False)]
-    | Annotated[Report, tyro.conf.subcommand("report", prefix_name=False)]
-    | Annotated[Map, tyro.conf.subcommand("map", prefix_name=False)]
-    | Annotated[Cover, tyro.conf.subcommand("coverage", prefix_name=False)]
-    | Annotated[Witness, tyro.conf.subcommand("witness", prefix_name=False)]
-    | Annotated[Certify, tyro.conf.subcommand("certify", prefix_name=False)]
-)
+COMMANDS = {
+    "run": ("run:Run", "a model on recordings, on a simulator: accuracy, speed, spikes"),
+    "check": ("check:Check", "is what runs what was trained, spike by spike? else where and why"),
+    "compile": ("compile:Compile", "a float model onto the integer grid"),
+    "report": ("report:Report", "a check as one HTML page"),
+    "map": ("map:Map", "cores, memory and energy on a chip"),
+    "coverage": ("coverage:Cover", "how many of the smallest changes of a model would these recordings show?"),
+    "witness": ("witness:Witness", "frames on which two models, or two simulators, differ"),
+    "certify": ("certify:Certify", "a file that says what was checked, and that anyone can verify"),
+}
+"""By name, the file of `deploy.commands` and its class, and what it does. A file is imported for its command alone."""
 
-DESCRIPTION = f"""{__doc__}
+HELP = """usage: ckd-deploy COMMAND [OPTIONS]
 
-Simulators (--on): {", ".join(RUNNERS)}.
+{about}
 
-Model files: {", ".join(FORMATS)}. Chips (--chip): {", ".join(CHIPS)}."""
+{commands}
+
+Simulators (--on): {runners}. Model files: {formats}. Chips (--chip): {chips}.
+
+Exit code 0: done, and equal; 1: different; 2: could not be done. What each command takes: ckd-deploy COMMAND --help.
+
+  ckd-deploy run student.nir --on integer --events recordings/
+  ckd-deploy check student.nir --on lava
+  ckd-deploy compile other.nir --events recordings/ -o ready.nir --step-us 1000 --steps 300
+"""
 
 
 def main(args: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     try:
         with until_nobody_reads():
-            return read_arguments(Command, args=args, prog="ckd-deploy", description=DESCRIPTION).execute()
+            return _main(sys.argv[1:] if args is None else args)
     except (DeployError, RecordingError, OSError) as error:
         # OSError: a full disk, a folder that may not be written; the system's message names the path.
         print(f"error: {one_line(str(error))}", file=sys.stderr)
@@ -62,3 +60,34 @@ def main(args: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _main(args: list[str]) -> int:
+    name = args[0] if args else "--help"
+    if name in ("-h", "--help"):
+        print(_help(), end="")
+        return 0 if args else CANNOT
+    if name == "--version":
+        print(f"{DISTRIBUTION} {own_version()}")
+        return 0
+    if name not in COMMANDS:
+        raise DeployError(f"{name}: no such command; use one of {', '.join(COMMANDS)}; help: ckd-deploy --help")
+    file, _, kind = COMMANDS[name][0].partition(":")
+    command = getattr(import_module(f"deploy.commands.{file}"), kind)
+    about = cleandoc(command.__doc__)
+    return read_arguments(command, args=args[1:], prog=f"ckd-deploy {name}", description=about).execute()
+
+
+def _help() -> str:
+    from deploy.formats.files import FORMATS
+    from deploy.grid.chips import CHIPS
+    from deploy.runners.table import RUNNERS
+
+    width = max(map(len, COMMANDS))
+    return HELP.format(
+        about=__doc__,
+        commands="\n".join(f"  {name:<{width}}  {what}" for name, (_, what) in COMMANDS.items()),
+        runners=", ".join(RUNNERS),
+        formats=", ".join(FORMATS),
+        chips=", ".join(CHIPS),
+    )

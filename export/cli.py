@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -138,7 +139,7 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _main(args: list[str] | None) -> int:
-    command = read_arguments(Command, prog="ckd-export", args=args, description=Command.__doc__)
+    command = read_arguments(Command, prog="ckd-export", args=args, description=cleandoc(str(Command.__doc__)))
     # PyTorch's threads spin while they wait for each other. On a busy machine that doubles an export's time; sleeping
     # costs little on an idle one. It is read once, when PyTorch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")

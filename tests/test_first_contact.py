@@ -113,7 +113,7 @@ print(sorted({{"torch", "numba", "sklearn", "matplotlib"}} & set(sys.modules)))
 @pytest.mark.parametrize(
     ("script", "args", "said"),
     [
-        ("ckd-deploy", ["rum", "x.nir"], "run, check, compile"),
+        ("ckd-deploy", ["rum", "x.nir"], "rum: no such command; use one of run, check, compile"),
         ("ckd-deploy", ["run"], "A model file"),
         ("ckd-train", ["--heads", "three"], "'one', 'two'"),
         ("ckd-train", ["--label-per-class", "3"], "perhaps you meant --labels-per-class"),

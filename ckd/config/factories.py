@@ -66,6 +66,10 @@ def _imported(name: str, what: str) -> Callable[..., Any]:
     module_name, _, attribute = name.partition(":")
     if not all(part.isidentifier() for part in (*module_name.split("."), attribute)):
         raise ConfigError(f"{what}: expected PACKAGE.MODULE:FACTORY, for example my_package.models:make")
+    if module_name.endswith(".py"):
+        raise ConfigError(
+            f"{what}: names a file; give PACKAGE.MODULE:FACTORY, here {module_name.removesuffix('.py')}:{attribute}"
+        )
     importlib.invalidate_caches()
     here = str(Path.cwd())
     try:

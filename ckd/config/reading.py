@@ -57,12 +57,14 @@ def require_named(config: Config, factories: Collection[str], *, source: str) ->
         factories: those that the reader named.
         source: what an error message calls the file.
     """
-    for option, name in named(config).items():
-        if is_factory(name) and name not in factories:
-            raise ConfigError(
-                f"{source}: names {name}, code that is no part of ckd and would run; if you trust it, say so by "
-                f"{option} {name}"
-            )
+    outside = {option: name for option, name in named(config).items() if is_factory(name)}
+    unnamed = {option: name for option, name in outside.items() if name not in factories}
+    if unnamed:
+        said = " ".join(word for pair in outside.items() for word in pair)
+        raise ConfigError(
+            f"{source}: names {' and '.join(unnamed.values())}, code that is no part of ckd and would run; if you "
+            f"trust it, say so by {said}"
+        )
 
 
 def named(config: Config) -> dict[str, str]:

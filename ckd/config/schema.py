@@ -185,7 +185,7 @@ class Machine:
     deterministic: bool = False
     """Refuse algorithms whose result may vary from run to run."""
     checkpoint_seconds: float = bounded(60.0, least=0)
-    """How much of a student's training an interruption may cost; a teacher that is not finished starts again."""
+    """How much of a training a crash may cost; Ctrl-C, SIGTERM and SIGHUP cost nothing."""
     tensorboard: bool = False
     """Also write every number of metrics.jsonl for tensorboard, into the run folder."""
 

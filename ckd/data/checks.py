@@ -97,7 +97,7 @@ def _on_sensor(found: Survey, binning: Binning) -> list[str]:
     if min(binning.height / height, binning.width / width) > 1:
         return [
             f"frames of {binning.height} x {binning.width} pixels are larger than the sensor of {height} x {width}, so "
-            f"rows and columns stay empty; --size {max(height, width)}"
+            f"rows and columns stay empty; --size {max(16, min(height, width) // 16 * 16)}"
         ]
     if found.extent[0] >= HARDLY * height and found.extent[1] >= HARDLY * width:
         return []

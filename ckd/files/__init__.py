@@ -7,6 +7,7 @@ from ckd.files.cache import cache_folder
 from ckd.files.current_folder import away_from_current_folder
 from ckd.files.distribution import DISTRIBUTION, how_to_install, missing_extra, own_version, require_own
 from ckd.files.full import FULL, DiskFullError, append, fill
+from ckd.files.interruption import Interrupted, Interruption
 from ckd.files.locks import HeldError, held
 from ckd.files.names import escaped, one_line
 from ckd.files.reading import read_small
@@ -18,6 +19,8 @@ __all__ = [
     "FULL",
     "DiskFullError",
     "HeldError",
+    "Interrupted",
+    "Interruption",
     "append",
     "away_from_current_folder",
     "begin_command",

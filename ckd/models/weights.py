@@ -13,7 +13,7 @@ def write_weights(path: Path, state: dict[str, Any]) -> None:
     # Copies: the file keeps no two tensors in one memory, as tied weights are.
     content = save({name: value.detach().cpu().contiguous().clone() for name, value in state.items()})
     with write_then_rename(path) as temporary:
-        fill(temporary, content)
+        fill(temporary, content)  # safetensors itself would write for nobody but this user to read
 
 
 def read_weights(path: Path) -> dict[str, Any]:

@@ -39,8 +39,8 @@ def draw_curves(run: Path) -> None:
             by_layer = [record["spike_rate"][layer] for record in measured]
             rates.plot(_iterations(measured), by_layer, style, label=f"{stage}: {layer}")
     student = stages["student"]
-    for name in ("P", "W"):
-        schedules.plot(*_curve(student, name), label=name)
+    for name, what in {"P": "share of recordings in place of stills", "W": "weight of the teacher"}.items():
+        schedules.plot(*_curve(student, name), label=f"{name}: {what}")
     if "cka" in student[0]:
         mean = [sum(record["cka"]) / len(record["cka"]) for record in student]
         schedules.plot(_iterations(student), mean, label="CKA, mean over steps", lw=0.8)

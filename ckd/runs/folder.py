@@ -3,7 +3,7 @@
 config.yaml            the resolved configuration, and the folder's format version
 split.json             names of the recordings that trained, validated and tested
 student.safetensors    baseline.safetensors    teacher.safetensors
-metrics.jsonl          a line an iteration
+metrics.jsonl          a line an iteration; metrics.csv: the same as a table, curves.png as curves
 summary.json           written last: a folder without it is unfinished
 """
 
@@ -83,7 +83,7 @@ def read_summary(path: Path) -> dict[str, Any]:
     """summary.json of a finished run. Raises RunError."""
     read_config(path)
     file = path / SUMMARY
-    summary = _read_json(file, missing="the run is unfinished; continue it with python -m ckd.train --resume")
+    summary = _read_json(file, missing=f"the run is unfinished; continue it with python -m ckd.train --resume {path}")
     if not _are_names(summary.get("classes")):
         raise RunError(
             f"{file}: classes (={shown(summary.get('classes'))}) must be a list of names; train the run again"

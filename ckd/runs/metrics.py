@@ -1,6 +1,10 @@
-"""metrics.jsonl: a line an iteration, each with the stage ("student" or "baseline") and the number of the iteration."""
+"""metrics.jsonl: a line an iteration, with its number and its stage ("teacher", "student", "baseline").
+
+A run that is finished has the same as a table, metrics.csv.
+"""
 
 import contextlib
+import csv
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +38,25 @@ def metrics_log(run: Path, stage: str, *, start: int) -> Iterator[Callable[[Reco
     with write_then_rename(path) as temporary:
         fill(temporary, "".join(map(_line, kept)).encode())
     yield lambda record: append(path, _line({"stage": stage, **record}).encode())
+
+
+def write_table(run: Path) -> None:
+    """metrics.csv: the records of metrics.jsonl as rows, a column a number."""
+    rows = [{key: value for name in record for key, value in by_name(name, record[name])} for record in _records(run)]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with write_then_rename(run / "metrics.csv") as temporary, temporary.open("w", newline="") as file:
+        table = csv.DictWriter(file, columns)
+        table.writeheader()
+        table.writerows(rows)
+
+
+def by_name(name: str, value: Any) -> list[tuple[str, Any]]:
+    """A record's value as named numbers: time steps of a list and layers of a dictionary one by one."""
+    if isinstance(value, dict):
+        return [(f"{name}/{key}", part) for key, part in value.items()]
+    if isinstance(value, list):
+        return [(f"{name}/{place}", part) for place, part in enumerate(value)]
+    return [(name, value)]
 
 
 def _records(run: Path) -> Iterator[Record]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ckd.errors import ConfigError
 from ckd.files import how_to_install
+from ckd.runs.metrics import by_name
 
 
 def require_tensorboard() -> None:
@@ -26,17 +27,8 @@ def scalar_log(run: Path, stage: str) -> Iterator[Callable[[dict[str, Any]], Non
     def log(record: dict[str, Any]) -> None:
         for name, value in record.items():
             if name != "iteration":
-                for key, number in _numbers(name, value):
-                    writer.add_scalar(key, number, record["iteration"])
+                for key, number in by_name(name, value):
+                    writer.add_scalar(key, float(number), record["iteration"])
 
     with contextlib.closing(writer):
         yield log
-
-
-def _numbers(name: str, value: Any) -> list[tuple[str, float]]:
-    """A record's value as named numbers: time steps of a list and layers of a dictionary one by one."""
-    if isinstance(value, dict):
-        return [(f"{name}/{key}", float(number)) for key, number in value.items()]
-    if isinstance(value, list):
-        return [(f"{name}/{step}", float(number)) for step, number in enumerate(value)]
-    return [(name, float(value))]

@@ -10,10 +10,17 @@ from ckd.data.fitting import fitted
 from ckd.data.material import prepare
 from ckd.method.batches import BatchMaker
 from ckd.models.build import build_student
+from ckd.training.feasible import refuse_infeasible
+from ckd.training.parallel import launch_fabric
 
 
 def describe(config: Config) -> str:
-    """The configuration as YAML, the data that was found, and the shapes of a batch and its logits."""
+    """The configuration as YAML, the data that was found, and the shapes of a batch and its logits.
+
+    Raises as a run would: ConfigError, DatasetError, RecordingError.
+    """
+    launch_fabric(config.machine)
+    needed = refuse_infeasible(config)
     data, notes = fitted(config.data)
     config = replace(config, data=data)
     material = prepare(config.data, config.method, seed=config.seed)
@@ -36,5 +43,7 @@ def describe(config: Config) -> str:
     lines += [f"{name}: {tuple(value.shape)}" for name, value in shapes.items() if value is not None]
     if output.potential is None:
         lines.append("aligned potential: none, the student names no alignment_layer; only logits are distilled")
+    if needed:
+        lines.append(f"memory of an iteration: at least {needed / 1e9:.2g} GB")
     lines += [f"student parameters: {sum(p.numel() for p in student.parameters()):,}"]
     return "\n".join(lines)

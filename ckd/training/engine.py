@@ -34,6 +34,8 @@ class Progress:
     optimizer: dict[str, Any] | None = None
     precision: dict[str, Any] = field(default_factory=dict)
     """The loss scale of 16-bit training; empty in every other precision."""
+    draws: dict[str, Tensor] = field(default_factory=dict)
+    """States of the generators of a teacher's training; a student's batches depend on the iteration alone."""
     average: State | None = None
     best: State | None = None
     best_loss: float = math.inf
@@ -51,6 +53,8 @@ class Hooks:
     """Writes a checkpoint of all that `Progress` holds; None: no checkpoints."""
     due: Callable[[], bool] = lambda: False
     """Asked after every iteration: is it time for a checkpoint?"""
+    stop: Callable[[], bool] = lambda: False
+    """Asked after every iteration: is the run to end here, with a checkpoint?"""
 
 
 def train_student(
@@ -110,10 +114,13 @@ def train_student(
             record |= _validate(student, method, progress, validation)
         hooks.log(record)
         hooks.advance(progress.iteration)
-        if hooks.save is not None and hooks.due():
+        stop = hooks.stop()
+        if hooks.save is not None and (stop or hooks.due()):
             progress.model, progress.optimizer = branches.state_dict(), optimizer.state_dict()
             progress.precision = fabric.strategy.precision.state_dict()
             hooks.save(progress)
+        if stop:
+            raise KeyboardInterrupt
     # Without validation recordings nothing chooses: the last weights, or their average.
     student.load_state_dict(progress.best or progress.average or student.state_dict())
     return student.eval()

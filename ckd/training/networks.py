@@ -129,18 +129,24 @@ class RunNetworks:
         return load_teacher(self._teacher_file, self._fresh_teacher()).to(self._fabric.device)
 
     def _train_teacher(self) -> nn.Module:
-        config = self._config
-        self._reporter.stage("teacher", config.teacher.teacher_iterations)
-        return train_teacher(
-            self._fresh_teacher(),
-            self._material.stills,
-            config.teacher,
-            config.augment,
-            size=config.data.size,
-            seed=config.seed,
-            device=self._fabric.device,
-            advance=self._reporter.advance,
-        )
+        config, progress = self._config, self._progress("teacher")
+        self._reporter.stage("teacher", config.teacher.teacher_iterations, progress.iteration)
+        with self._hooks("teacher", progress.iteration) as hooks:
+            return train_teacher(
+                self._fresh_teacher(),
+                self._material.stills,
+                config.teacher,
+                config.augment,
+                size=config.data.size,
+                seed=config.seed,
+                device=self._fabric.device,
+                progress=progress,
+                hooks=hooks,
+            )
+
+    def _progress(self, stage: str) -> Progress:
+        """Where the training of a stage begins."""
+        return self._interrupted.progress if self._interrupted.stage == stage else Progress()
 
     def student(self, name: str, recipe: Config, teacher: nn.Module | None) -> SpikingStudent:
         """The student of NAME.safetensors, in eval mode: trained here by `recipe`, if the file is not there yet."""
@@ -152,7 +158,7 @@ class RunNetworks:
             precision = next(value.dtype for value in weights.values() if value.is_floating_point())
             student.to(self._fabric.device, precision).network.load_state_dict(weights)
             return student.eval()
-        progress = self._interrupted.progress if self._interrupted.stage == name else Progress()
+        progress = self._progress(name)
         title = "distilled student" if recipe.method.distill else "undistilled student"
         self._reporter.stage(title, recipe.training.iterations, progress.iteration)
         with self._hooks(name, progress.iteration) as hooks:
@@ -182,10 +188,12 @@ class RunNetworks:
                 write_checkpoint(self._out, Checkpoint(stage=stage, progress=progress, seconds=seconds))
 
         def log(record: dict[str, Any]) -> None:
+            self._reporter.figures(record)
             for write in logs:
                 write(record)
 
         with contextlib.ExitStack() as stack:
+            stop = stack.enter_context(self._reporter.deferring())
             logs = []
             if writes:
                 logs.append(stack.enter_context(metrics_log(self._out, stage, start=start)))
@@ -196,4 +204,5 @@ class RunNetworks:
                 log=log,
                 save=save,
                 due=lambda: time.monotonic() - self._last_save > machine.checkpoint_seconds,
+                stop=stop,
             )

@@ -30,8 +30,10 @@ from ckd.runs.folder import (
     write_config,
     write_summary,
 )
+from ckd.runs.metrics import write_table
 from ckd.training.checkpoint import remove_checkpoint
 from ckd.training.determinism import deterministic_algorithms
+from ckd.training.feasible import refuse_infeasible
 from ckd.training.measure import measure
 from ckd.training.memory import keep_freed_memory
 from ckd.training.networks import RunNetworks
@@ -96,6 +98,7 @@ def _carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) -
     fabric = launch_fabric(config.machine)
     # Each process may have chosen a folder for itself: that of the first counts.
     out = fabric.broadcast(out)
+    refuse_infeasible(config, taught=resume and (out / "teacher.safetensors").is_file())
     reporter.stage("reading and filming", None)
     if not resume:
         data, notes = fitted(config.data)
@@ -122,6 +125,7 @@ def _carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) -
         "seed": config.seed,
         "processes": process_count(),
         "preset": config.preset,
+        "dataset": config.data.dataset,
         "distilled": config.method.distill,
         "labels_per_class": config.data.labels_per_class,
         "recordings": {part: len(labels) for part, labels in material.labels.items()},
@@ -132,6 +136,7 @@ def _carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) -
     }  # fmt: skip
     if fabric.is_global_zero:
         draw_curves(out)
+        write_table(out)
         write_summary(out, summary)
         remove_checkpoint(out)
     return summary

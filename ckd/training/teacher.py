@@ -1,7 +1,5 @@
 """Training a teacher on stills, and how good it is."""
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -11,6 +9,7 @@ from ckd.data.base import Stills
 from ckd.method.augment import draw_geometry, move
 from ckd.method.schedule import learning_rate
 from ckd.method.static import placed
+from ckd.training.engine import Hooks, Progress
 
 WARMUP = 20
 """Iterations in which the learning rate rises."""
@@ -26,7 +25,8 @@ def train_teacher(
     size: int,
     seed: int,
     device: torch.device,
-    advance: Callable[[int], None],
+    progress: Progress,
+    hooks: Hooks,
 ) -> nn.Module:
     """Train on stills with the run's geometric augmentation; returns the teacher in eval mode.
 
@@ -38,26 +38,50 @@ def train_teacher(
         size: height and width of what the teacher sees, in pixels.
         seed: decides which stills, and how they are moved.
         device: where to train.
-        advance: called after every iteration with the number that are done.
+        progress: where to begin; fresh or from a checkpoint.
+        hooks: logging and checkpoints.
     """
     # Convolutions on a CPU are about a third faster when the channels lie innermost.
     teacher.to(device=device, memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
     optimizer = torch.optim.AdamW(teacher.parameters(), lr=plan.teacher_lr, weight_decay=WEIGHT_DECAY)
     images, labels = torch.from_numpy(stills.images), torch.from_numpy(stills.labels)
     generator = torch.Generator().manual_seed(seed * 2 + 1)
-    for iteration in range(plan.teacher_iterations):
+    _restore(teacher, optimizer, generator, progress)
+    for iteration in range(progress.iteration, plan.teacher_iterations):
         rows = torch.randint(len(images), (plan.teacher_batch,), generator=generator)
         geometry = draw_geometry(len(rows), augment, size, generator)
         rgb = move(placed(images[rows].to(device).float() / 255, size), geometry, smooth=True)
         rgb = rgb.contiguous(memory_format=torch.channels_last)
         loss = F.cross_entropy(teacher(rgb), labels[rows].to(device))
+        rate = learning_rate(iteration, plan.teacher_iterations, peak=plan.teacher_lr, warmup=WARMUP)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(iteration, plan.teacher_iterations, peak=plan.teacher_lr, warmup=WARMUP)
+            group["lr"] = rate
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        advance(iteration + 1)
+        progress.iteration = iteration + 1
+        hooks.log({"iteration": iteration, "lr": rate, "loss": loss.item()})
+        hooks.advance(progress.iteration)
+        stop = hooks.stop()
+        if hooks.save is not None and (stop or hooks.due()):
+            progress.model, progress.optimizer = teacher.state_dict(), optimizer.state_dict()
+            progress.draws = {"batches": generator.get_state(), "dropout": torch.get_rng_state()}
+            hooks.save(progress)
+        if stop:
+            raise KeyboardInterrupt
     return teacher.eval()
+
+
+def _restore(
+    teacher: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator, progress: Progress
+) -> None:
+    if progress.model is None:
+        return
+    assert progress.optimizer is not None
+    teacher.load_state_dict(progress.model)
+    optimizer.load_state_dict(progress.optimizer)
+    generator.set_state(progress.draws["batches"])
+    torch.set_rng_state(progress.draws["dropout"])
 
 
 @torch.no_grad()

@@ -23,6 +23,7 @@ class Certify:
     equal. Exit code 0: certified, or verified; 1: it differs, and what; 2: cannot be done.
 
     Example: ckd-deploy certify student.nir
+
     Example: ckd-deploy certify --verify student.certificate
     """
 

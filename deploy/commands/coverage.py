@@ -28,6 +28,7 @@ class Cover(OnRecordings):
     threshold are counted too: a small mistake there shows in no spike of these recordings.
 
     Example: ckd-deploy coverage student.nir
+
     Example: ckd-deploy coverage student.nir --events recordings/ --recordings 100
     """
 

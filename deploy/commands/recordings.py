@@ -1,5 +1,6 @@
 """Where a command's frames come from: recordings on disk, a frames file, or the trace beside the model."""
 
+import sys
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -47,7 +48,7 @@ def choose_recordings(
 
 
 def from_events(network: Network | ModelFile, folder: Path, limit: int | None = None) -> Recordings:
-    """Read recordings <class>/<file> with the model's own binning; the labels are the folder names.
+    """Read recordings <class>/<file>, whose labels are the folders' names, or one file, with the model's own binning.
 
     Raises:
         ModelError: the model does not say its binning.
@@ -56,6 +57,9 @@ def from_events(network: Network | ModelFile, folder: Path, limit: int | None = 
     """
     if network.binning is None:
         raise ModelError("this model does not say how recordings become frames; add --step-us and --steps")
+    if folder.is_file():
+        frames = load_frames([folder], network.binning)
+        return Recordings(frames, None, (folder.name,), str(folder), network.classes)
     paths, folders = find_recordings(folder)
     classes = network.classes or class_names(network, folder, folders)
     paths, folders = _every_class(paths, folders, limit)
@@ -66,7 +70,20 @@ def from_events(network: Network | ModelFile, folder: Path, limit: int | None = 
         )
     labels = np.array([classes.index(name) for name in folders])
     names = tuple(str(path.relative_to(folder)) for path in paths)
-    return Recordings(load_frames(paths, network.binning), labels, names, str(folder), classes)
+    frames = load_frames(paths, network.binning)
+    _warn_of_short(frames)
+    return Recordings(frames, labels, names, str(folder), classes)
+
+
+def _warn_of_short(frames: Array) -> None:
+    """Say on stderr where all events of most recordings fall into their first step: that wastes the others."""
+    later = frames[:, 1:].reshape(len(frames), -1).any(1)
+    if frames.shape[1] > 1 and 2 * later.sum() < len(frames):
+        print(
+            f"warning: {int((~later).sum())} of {len(frames)} recordings have all their events in the first step; are "
+            "their times in milliseconds or seconds? Microseconds are needed",
+            file=sys.stderr,
+        )
 
 
 def class_names(network: Network | ModelFile, folder: Path, folders: list[str]) -> tuple[str, ...]:
@@ -87,6 +104,8 @@ def class_names(network: Network | ModelFile, folder: Path, folders: list[str]) 
 
 def from_frames(path: Path, limit: int | None = None) -> Recordings:
     """Read a .npy of frames (R, T, *shape). Raises RecordingError or DeployError where it is none."""
+    if not path.is_file():
+        raise DeployError(f"{path}: no such file; frames are a .npy of counts (R, T, ...)")
     try:
         frames = read_npy(path)
     except OSError as error:

@@ -66,7 +66,7 @@ class OnRecordings:
     model: Model
     """A model file, or zoo:NAME for one that comes with the package."""
     events: Path | None = None
-    """Recordings, one folder per class. Default: the frames in the trace beside the model."""
+    """Recordings, one folder per class, or one file. Default: the frames in the trace beside the model."""
     frames: Path | None = None
     """Frames instead of recordings: a .npy of shape (R, T, ...)."""
     recordings: Count = None

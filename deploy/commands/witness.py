@@ -28,6 +28,7 @@ class Witness(OnRecordings):
     u and v.
 
     Example: ckd-deploy witness student.nir other.nir --seconds 30
+
     Example: ckd-deploy witness student.nir --on lava --seconds 600
     """
 

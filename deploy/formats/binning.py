@@ -18,11 +18,17 @@ def binning_of(
         step_us: the length of a step in microseconds. steps: of a recording.
 
     Raises:
-        ModelError: a number below 1.
+        ModelError: a number below 1, or another one than the file says.
     """
-    for name, value in (("--step-us", step_us), ("--steps", steps)):
+    says = (None, None) if known is None else (known.step_us, known.steps)
+    for name, value, own in (("--step-us", step_us, says[0]), ("--steps", steps, says[1])):
         if value is not None and value < 1:
             raise ModelError(f"{path}: {name} (={value}) must be at least 1")
+        if value is not None and own is not None and value != own:
+            raise ModelError(
+                f"{path}: says itself that its recordings have {says[1]} steps of {says[0]} us, so {name} {value} does "
+                "not fit; leave it out"
+            )
     step_us, steps = step_us or (known and known.step_us), steps or (known and known.steps)
     if known is not None and step_us and steps:
         return replace(known, step_us=step_us, steps=steps)

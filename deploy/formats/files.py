@@ -70,6 +70,10 @@ def load(
                 "and --reset"
             )
         said = {}
+    if path.is_dir():
+        found = next((path / f"student{ending}" for ending in FORMATS if (path / f"student{ending}").is_file()), None)
+        way_out = f"give {found}" if found else f"ckd-export --to nir {path} writes one where it is a run's"
+        raise ModelError(f"{path}: is a folder, not a model file; {way_out}")
     if not path.is_file():
         raise ModelError(f"{path}: no such model file; ckd-export --to {known.export} writes one")
     try:

@@ -21,6 +21,7 @@ from deploy.network.nodes import Delay, Input, Node, Output
 from deploy.network.parameters import ParameterChange
 from deploy.network.recurrence import recurrent_edges
 from deploy.network.shapes import output_shape
+from deploy.network.summary import table_of
 from deploy.network.types import Edge, Shape
 
 
@@ -53,6 +54,16 @@ class Network:
             names = [name for name, node in self.nodes.items() if isinstance(node, kind)]
             if len(names) != 1:
                 raise ModelError(f"a network needs exactly one {kind.__name__} node; this one has {names}")
+
+    def __repr__(self) -> str:
+        inputs, kinds = " x ".join(map(str, self.input_shape)), len(self.neurons)
+        kept = f"on the grid of {self.chip}" if self.chip else "on a grid" if self.on_grid else "floats"
+        classes = f", {len(self.classes)} classes" if self.classes else ""
+        return f"<Network of {inputs} inputs, {len(self.nodes)} nodes, {kinds} layers of neurons{classes}; {kept}>"
+
+    def summary(self) -> str:
+        """A line a node in order of execution: kind, shape of a step's output, number of parameters, sources."""
+        return table_of(self.order, self.nodes, self.shapes, self.edges)
 
     @property
     def on_grid(self) -> bool:

@@ -64,6 +64,12 @@ class Trace:
             if given is not None and len(given) != self.recordings:
                 raise TraceError(f"{len(given)} {what} of {self.recordings} predictions; give one a recording, or none")
 
+    def __repr__(self) -> str:
+        accuracy = "" if self.labels is None else f", accuracy {self.accuracy:.2%}"
+        where = f" on {self.runner}" if self.runner else ""
+        layers = ", ".join(self.layers)
+        return f"<Trace of {self.recordings} recordings, {self.steps} steps, layers {layers}{where}{accuracy}>"
+
     @property
     def recordings(self) -> int:
         return len(self.predictions)

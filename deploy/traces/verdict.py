@@ -70,6 +70,9 @@ class Verdict:
     uncompared: tuple[str, ...] = ()
     partial: bool = False
 
+    def __repr__(self) -> str:
+        return f"<Verdict {self.sentence}>"
+
     def __bool__(self) -> bool:
         return not (self.differs or self.problems) and (self.partial or not self.missing)
 

@@ -36,7 +36,7 @@ def test_a_student_from_outside_is_exported_and_proven_spike_by_spike(
     assert train([*TINY, *own, "--no-distill", "--iterations", "40", "--lr", "0.01", "--out", str(out)]) == 0
     capsys.readouterr()
     assert main([str(out)]) == 2
-    assert f"names {own[1]}, code that is no part of ckd" in capsys.readouterr().err
+    assert f"names {own[1]} and {own[3]}, code that is no part of ckd" in capsys.readouterr().err
     assert main([str(out), *own, "--finetune", "2"]) == 2
     assert f"--finetune trains students of ckd alone, not {own[1]}" in capsys.readouterr().err
     assert not (out / "student.nir").exists()

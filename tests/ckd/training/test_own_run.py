@@ -16,6 +16,7 @@ from ckd.evaluate import evaluate
 from ckd.evaluate import main as evaluate_main
 from ckd.events import write_recording
 from ckd.runs.folder import load_run
+from ckd.runs.metrics import read_metrics
 from ckd.train import main, parse
 from ckd.training.pipeline import resume_run, train_run
 from ckd.training.reporter import Silent
@@ -78,7 +79,7 @@ def test_a_student_without_batch_norm_aligns_mixes_and_averages(write: Write, tm
     out = tmp_path / "run"
     own = ["--student", f"{write(student)}:Net", *options, "--batch-norm", "joint", "--precision", "bf16-mixed"]
     assert main([*TINY, *own, "--no-baseline", "--out", str(out)]) == 0
-    records = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    records = read_metrics(out)["student"]
     assert all(len(record["cka"]) == 4 and max(record["cka"]) > 0.01 for record in records)
 
 
@@ -104,7 +105,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(stage: str, outside: lis
     with pytest.raises(KeyboardInterrupt):
         train_run(config, broken, reporter=Interrupting(stage))
     assert (broken / "checkpoint.pt").is_file() and not (broken / "summary.json").exists()
-    with pytest.raises(ConfigError, match=f"names {names[0]}, code that is no part of ckd .* --student {names[0]}"):
+    with pytest.raises(ConfigError, match=f"names {names[0]} and {names[1]}, code .* --student {names[0]} --"):
         resume_run(broken)
     resume_run(broken, factories=names)
     for name in ("student.safetensors", "baseline.safetensors", "metrics.jsonl"):
@@ -122,7 +123,7 @@ def test_the_command_says_how_an_interrupted_run_goes_on_and_it_does(
         patch.setattr("ckd.console.RichReporter.advance", interrupt)
         assert main([*TINY, *outside, "--no-distill", "--out", str(out)]) == 130
     command = f"python -m ckd.train --resume {out} {' '.join(outside)}"
-    assert f"{command} goes on" in " ".join(capsys.readouterr().err.split())
+    assert f"interrupted; continue with: {command}" in " ".join(capsys.readouterr().err.split())
     assert main(["--resume", str(out), *outside, "--seed", "1"]) == 2
     assert "no other option" in error_of(capsys)
     assert main(command.split()[3:]) == 0 and (out / "summary.json").is_file()
@@ -146,8 +147,10 @@ def test_no_code_of_a_strangers_run_is_imported_unless_it_is_named(
     student, data = outside[:2], outside[2:]
     for command, given in ((evaluate_main, []), (evaluate_main, student), (evaluate_main, data)):
         assert command([str(strange), *given]) == 2
-        missing = data if given == student else student
-        assert f"names {missing[1]}, code that is no part of ckd" in error_of(capsys)
+        missing = [data[1]] if given == student else [student[1]] if given == data else [student[1], data[1]]
+        said = error_of(capsys)
+        assert f"names {' and '.join(missing)}, code that is no part of ckd" in said
+        assert f"say so by {' '.join(outside)}" in said
     (strange / "summary.json").rename(strange / "kept")
     assert main(["--resume", str(strange)]) == 2 and "code that is no part of ckd" in error_of(capsys)
     (strange / "kept").rename(strange / "summary.json")

@@ -121,7 +121,7 @@ def test_a_dry_run_prints_shapes_and_trains_nothing(tmp_path: Path, capsys: pyte
         (["--widths", "16-MP-32"], "MP"),
         (["--max-count", "300"], "300"),
         (["--teacher", "clever"], "clever"),
-        (["--teacher-file", "/no/such.safetensors"], "missing"),
+        (["--teacher-file", "/no/such.safetensors"], "no such file"),
         (["--teacher-file", str(Path(__file__))], "damaged"),
         (["--accelerator", "cuda"], "--accelerator cuda"),
         (["--first-padding", "-1"], "first-padding"),

@@ -145,7 +145,7 @@ class Ran:
         ("{soft} --frames in.npy", "softmax cannot be followed"),
         ("{make}", "give --frames FILE.npy or --events DIR, one of them"),
         ("{make} --frames in.npy --events .", "one of them"),
-        ("{make} --frames absent.npy", "absent.npy: not a .npy file of frames"),
+        ("{make} --frames absent.npy", "absent.npy: no such file; frames are a .npy"),
         ("{make} --frames in.npy --weights absent.pt", "absent.pt: no such file of weights"),
         ("{make} --frames in.npy --weights in.npy", "in.npy: holds more than tensors"),
         ("{make} --frames in.npy --weights code.pt", "code.pt: holds more than tensors"),

@@ -1,0 +1,104 @@
+"""What cannot be run here is refused before any data is read: in a run, and in a dry run alike."""
+
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ckd.config import Config
+from ckd.config.factories import is_factory
+from ckd.errors import ConfigError
+from ckd.models.build import build_student
+from ckd.models.distributed import process_count
+from ckd.models.student import Student
+from ckd.models.teacher import build_teacher
+from ckd.runs.scalars import require_tensorboard
+from ckd.training.parallel import check_share
+
+ARRAYS = 2
+"""Arrays of a convolution's size that the way back needs of each at least: what is normalized, and the potentials."""
+GIGABYTE = 1e9
+
+
+def refuse_infeasible(config: Config, *, taught: bool = False) -> float:
+    """Refuse what this machine lacks, and what it could not hold.
+
+    Args:
+        config: the run's configuration.
+        taught: whether the run has its teacher already.
+
+    Returns:
+        how many bytes an iteration of the student takes at least; 0 of one from outside, which nobody knows.
+
+    Raises:
+        ConfigError: the message says what is missing, or how much memory would be needed.
+    """
+    check_share(config.training.batch, config.event_batch)
+    if config.machine.tensorboard:
+        require_tensorboard()
+    needed = 0.0
+    if not is_factory(config.student.student):
+        _refuse_memory(config, 16.0 * _weights_of(config.student.widths))  # before they are made
+        needed = _memory_of(config)
+        _refuse_memory(config, needed)
+    if config.needs_teacher and not taught:
+        _refuse_teacher(config)
+    return needed
+
+
+def _refuse_memory(config: Config, needed: float) -> None:
+    has, data = _memory_here(config), config.data
+    if needed > has:
+        raise ConfigError(
+            f"--batch {config.training.batch}, --time-steps {data.time_steps}, --size {data.size} and --widths "
+            f"{config.student.widths}: an iteration needs at least {needed / GIGABYTE:,.0f} GB, and here are "
+            f"{has / GIGABYTE:,.0f}; lower one of them"
+        )
+
+
+def _weights_of(widths: str) -> int:
+    """Weights of a VGG's convolutions; words that are no numbers are refused where it is built."""
+    channels = [2, *(int(word) for word in widths.split("-") if word.isdigit())]
+    return sum(9 * one * other for one, other in pairwise(channels))
+
+
+def _refuse_teacher(config: Config) -> None:
+    file = config.teacher.teacher_file
+    if file is not None and not Path(file).is_file():
+        raise ConfigError(f"--teacher-file {file}: no such file; a run's folder holds its teacher.safetensors")
+    # Classes and channels are known when the data is; a library or a name that is missing shows with any.
+    build_teacher(config.teacher.teacher, channels=3, classes=2, size=config.data.size)
+
+
+def _memory_of(config: Config) -> float:
+    """Bytes of activations of an iteration in one process, and of weights with their gradients and moments."""
+    data, training = config.data, config.training
+    student = build_student(config, classes=2)
+    assert isinstance(student, Student)
+    cells = 0.0
+    sizes = {"input": data.size}
+    nodes = dict(student.nodes.items())
+    for source, target in student.edges:
+        module, size = nodes.get(target), sizes.get(source, data.size)
+        if isinstance(module, nn.Conv2d):
+            padding, kernel, stride = (int(each[0]) for each in (module.padding, module.kernel_size, module.stride))
+            size = (size + 2 * padding - kernel) // stride + 1
+            cells += module.out_channels * size * size
+        elif isinstance(module, nn.AvgPool2d):
+            size //= 2
+        sizes[target] = size
+    parameters = sum(each.numel() for each in student.parameters())
+    branches = 2 if config.method.distill else 1
+    samples = branches * training.batch / process_count()
+    width = 8 if config.machine.precision == "64-true" else 4
+    steps = data.time_steps or 8
+    frames = samples * steps * 2 * data.size**2
+    return width * (ARRAYS * cells * steps * samples + frames + 4 * parameters)
+
+
+def _memory_here(config: Config) -> float:
+    if config.machine.accelerator != "cpu" and torch.cuda.is_available():
+        return float(torch.cuda.mem_get_info()[1])
+    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))

@@ -1,0 +1,166 @@
+"""What people mistype and misplace: one line each, with the thing, its value and the way out, and nothing is lost."""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ckd.compare
+import ckd.download
+import ckd.evaluate
+import ckd.inspect
+import ckd.train
+import deploy.cli
+import export.cli
+from tests import builders
+from tests.ckd.conftest import cache_of_the_tests, tiny_run
+from tests.ckd.data.test_checks import write_data
+
+__all__ = ["cache_of_the_tests", "tiny_run"]
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": ckd.train.main,
+    "inspect": ckd.inspect.main,
+    "evaluate": ckd.evaluate.main,
+    "compare": ckd.compare.main,
+    "download": ckd.download.main,
+    "export": export.cli.main,
+    "deploy": deploy.cli.main,
+}
+FOLDER = "train --preset folder --data-root mine"
+
+MISTAKES = [
+    # options
+    ("train --preset nmist", ["--preset 'nmist'", "known are", "nmnist"]),
+    ("train --preset mine.yml", ["mine.yml", "known are"]),
+    ("train --preset", ["--preset needs a name"]),
+    ("train --seed -1", ["--seed (=-1)", "between 0 and"]),
+    ("train --labels-per-class 0", ["--labels-per-class (=0)", "positive"]),
+    ("train --labels-per-class 1.5", ["--labels-per-class (=1.5)", "whole number"]),
+    ("train --lr 0", ["--lr (=0.0)", "positive"]),
+    ("train --lr nan", ["--lr (=nan)", "positive"]),
+    ("train --iterations 1e3", ["--iterations", "'1e3'"]),
+    ("train --widths 16,32", ["'16,32'", "AP"]),
+    ("train --size 33", ["31 x 31 pixels", "--size"]),
+    ("train --student vgg16", ["--student vgg16", "vgg, resnet18"]),
+    ("train --student my_models.py:make", ["my_models.py:make", "PACKAGE.MODULE:FACTORY"]),
+    ("train --student nowhere:make", ["there is no module nowhere", "current folder"]),
+    ("train --dataset folders", ["--dataset folders", "known are digits"]),
+    ("train --kd phases", ["'phases'", "'phased'"]),
+    ("train --teacher resnet50", ["'resnet50'", "torchvision:MODEL"]),
+    ("train --teacher-file gone.safetensors", ["gone.safetensors", "no such file"]),
+    ("train --temporal-weights", ["--temporal-weights", "--align-weight"]),
+    ("train --distil", ["--distil", "--distill"]),
+    ("train --precision fp16", ["'fp16'", "16-mixed"]),
+    ("train --accelerator gpu", ["'gpu'", "cuda"]),
+    # folders of runs
+    ("train --out taken.txt", ["--out taken.txt", "is a file; give a folder"]),
+    ("train --out mine", ["--out mine", "holds files that are no run's"]),
+    ("train --out run", ["--out run", "exists already", "--overwrite"]),
+    ("train --resume run", ["--resume run", "this run is finished"]),
+    ("train --resume rnu", ["rnu", "no such run folder"]),
+    ("train --resume mine", ["mine", "not a run folder"]),
+    ("train --resume run --lr 0.1", ["--resume takes no other option"]),
+    # data
+    ("train --preset folder", ["--data-root DIR"]),
+    ("train --preset folder --data-root mien", ["--data-root", "mien: no such folder"]),
+    ("train --preset nmnist --data-root mine", ["Train", "no such folder"]),
+    (f"{FOLDER}/recordings", ["expects a folder recordings there", "put recordings into"]),
+    (f"{FOLDER} --sensor 30 40", ["sensor of 30 x 40", "at least 60 80"]),
+    (f"{FOLDER} --sensor 60", ["--sensor"]),
+    (f"{FOLDER} --classes high tall", ["--classes tall", "there are high, wide"]),
+    (f"{FOLDER} --test-per-class 10", ["has 4 recorded images", "--test-per-class"]),
+    (f"{FOLDER} --step-us 500000 --time-steps 4", ["a step lasts 500,000 us", "--step-us"]),
+    (f"{FOLDER} --step-us 40 --time-steps 4", ["nanoseconds", "--step-us"]),
+    ("train --classes 3", ["--classes", "digits has none"]),
+    ("inspect mien", ["mien: no such folder"]),
+    ("inspect mine --dataset cifar", ["--dataset cifar", "known are"]),
+    ("download mnist data", ["mnist", "known are n-caltech101"]),
+    # evaluation and comparison
+    ("evaluate rnu", ["rnu", "no such run folder"]),
+    ("evaluate run --events mien", ["mien: no such folder"]),
+    ("evaluate run --events mine/recordings", ["'high' is none of the run's classes", "folders' names are the labels"]),
+    ("evaluate run --baseline --event mine", ["--event", "--events"]),
+    ("compare run rnu", ["rnu", "no such run folder"]),
+    # export
+    ("export rnu", ["rnu", "no such run folder"]),
+    ("export run --to nri", ["'nri'", "nir"]),
+    ("export run --chip loihi", ["'loihi'", "loihi1"]),
+    ("export run --weight-bits 9", ["--weight-bits", "9", "8"]),
+    ("export run --out taken.txt", ["taken.txt"]),
+    ("export run --frames frames.npy", ["--frames is for a module", "run is none"]),
+    ("export run --events mine", ["run", "leave out --events"]),
+    # deployment
+    ("deploy rnu model.nir", ["rnu: no such command", "run, check"]),
+    ("deploy run modle.nir", ["modle.nir", "no such model file"]),
+    ("deploy run run", ["run", "is a folder, not a model file", "ckd-export"]),
+    ("deploy run model.nir --on loihi", ["loihi", "integer"]),
+    ("deploy run model.nir --frames fames.npy", ["fames.npy", "no such file"]),
+    ("deploy run model.nir --frames floats.npy", ["floats.npy", "float64", "integers (R, T, ...)"]),
+    ("deploy run model.nir --events mien", ["mien: no such folder"]),
+    ("deploy run model.nir --events mine/recordings", ["'high' is no class of the model", "circle"]),
+    ("deploy run model.nir --step-us 77", ["--step-us 77", "leave it out"]),
+    ("deploy run model.nir --events mine --frames frames.npy", ["--events and --frames exclude each other"]),
+    ("deploy run model.nir --recordings 0", ["0"]),
+    ("deploy run model.nir --trace model.nir", ["would replace", "another name"]),
+    ("deploy check model.nir other.nri", ["other.nri", "no such"]),
+    ("deploy check taken.txt", ["taken.txt"]),
+    ("deploy report model.nir --chip tpu", ["tpu", "loihi1"]),
+    ("deploy report model.nir --out taken.txt", ["taken.txt", "not replaced"]),
+    ("deploy map model.trace", ["model.trace"]),
+    ("deploy compile model.nir -o ready.onnx", ["ready.onnx", ".nir"]),
+    ("deploy compile model.nir -o ready.nir --weight-bits 4", ["--weight-bits 4", "on the grid already"]),
+]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Path:
+    """A folder with data of one's own, a finished run, a model with its trace, and files of other kinds."""
+    folder = tmp_path_factory.mktemp("place")
+    write_data(folder / "mine")
+    shutil.copytree(tiny_run, folder / "run")
+    model = builders.write_model(folder)
+    model.rename(folder / "model.nir")
+    model.with_suffix(".trace").rename(folder / "model.trace")
+    (folder / "taken.txt").write_text("my thesis\n")
+    np.save(folder / "frames.npy", builders.small_frames())
+    np.save(folder / "floats.npy", builders.small_frames() * 0.5)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """A digest of every file below a folder, but for the cache."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def told(command: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    name, *words = command.split()
+    try:
+        code = COMMANDS[name](words)
+    except SystemExit as end:
+        code = int(str(end.code))
+    return code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("command", "parts"), MISTAKES, ids=[command for command, _ in MISTAKES])
+def test_a_mistake_is_one_line_and_loses_nothing(
+    command: str, parts: list[str], place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
+    before = contents(place)
+    code, said = told(command, capsys)
+    *notes, error = said.splitlines() or [""]
+    assert code == 2 and error.startswith("error: "), said
+    assert all(line.startswith(("note: ", "reading and filming")) for line in notes), said
+    assert [part for part in parts if part not in error] == [], error
+    assert len(error) < 500 and "Traceback" not in said
+    assert contents(place) == before
+
+
+def test_there_are_sixty_and_none_is_there_twice() -> None:
+    commands = [command for command, _ in MISTAKES]
+    assert len(set(commands)) == len(commands) >= 60
