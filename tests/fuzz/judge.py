@@ -17,7 +17,7 @@ from tests.fuzz.kinds import Kind
 ROOT = Path(__file__).parents[2]
 SECONDS = 10
 KILOBYTES = 1_000_000
-PATIENCE = 60
+PATIENCE = 300
 """Seconds by the clock after which a load that uses no processor is ended: the machine may be busy."""
 
 AT_ONCE = 16
