@@ -40,7 +40,8 @@ def refuse_infeasible(config: Config, *, taught: bool = False) -> float:
         require_tensorboard()
     needed = 0.0
     if not is_factory(config.student.student):
-        _refuse_memory(config, 16.0 * _weights_of(config.student.widths))  # before they are made
+        if config.student.student == "vgg":
+            _refuse_memory(config, _at_first_sight(config))  # before it is built
         needed = _memory_of(config)
         _refuse_memory(config, needed)
     if config.needs_teacher and not taught:
@@ -58,10 +59,13 @@ def _refuse_memory(config: Config, needed: float) -> None:
         )
 
 
-def _weights_of(widths: str) -> int:
-    """Weights of a VGG's convolutions; words that are no numbers are refused where it is built."""
+def _at_first_sight(config: Config) -> float:
+    """Bytes that a VGG's weights and its first layer take at least; words that are no numbers are refused later."""
+    widths, data = config.student.widths, config.data
     channels = [2, *(int(word) for word in widths.split("-") if word.isdigit())]
-    return sum(9 * one * other for one, other in pairwise(channels))
+    weights = sum(9 * one * other for one, other in pairwise(channels))
+    cells = channels[min(1, len(channels) - 1)] * data.size**2 * (data.time_steps or 1) * config.training.batch
+    return 4.0 * (4 * weights + ARRAYS * cells / process_count())
 
 
 def _refuse_teacher(config: Config) -> None:
