@@ -20,8 +20,9 @@ POOL = 256
 """Recordings that are changed again; beyond it an old one goes."""
 FIRST, LARGEST = 4, 128
 """Recordings in a batch, at first and at most."""
-BRISK = 1.5
-"""Seconds: a batch that takes less is followed by a larger one, one that takes twice as long by a smaller one."""
+BRISK, BATCHES = 1.5, 20
+"""Seconds, and batches in all: one that takes less than the seconds, or than its share, is followed by a larger one, as
+what starts a process each time runs many recordings as fast as few. One that takes twice as long, by a smaller one."""
 
 
 class Roam:
@@ -54,7 +55,9 @@ class Roam:
             until: a monotonic time.
         """
         size, at = FIRST, 0
-        leave = time.monotonic() + (until - time.monotonic()) * SHARE_OF_STARTS
+        whole = until - time.monotonic()
+        leave = time.monotonic() + whole * SHARE_OF_STARTS
+        brisk = max(BRISK, whole / BATCHES)
         while time.monotonic() < until:
             if at < len(starts) and time.monotonic() < leave:
                 frames = starts[at : at + size]
@@ -68,7 +71,7 @@ class Roam:
                 return frames, differs
             self._keep(frames, trace)
             took = time.monotonic() - began
-            size = min(LARGEST, size * 2) if took < BRISK else max(1, size // 2) if took > 2 * BRISK else size
+            size = min(LARGEST, size * 2) if took < brisk else max(1, size // 2) if took > 2 * brisk else size
         return None
 
     def _changed(self, starts: Array, size: int) -> Array:
