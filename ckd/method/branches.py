@@ -46,12 +46,13 @@ class Branches(nn.Module):
             if self.meter is not None and name in self.meter.layers:
                 spikes[name] = output[:, : event.shape[1]]
 
-        event_output, mixed_output = self._outputs(event, mixed, watch)
+        # Unobserved, a student is free to compute several nodes at once.
+        event_output, mixed_output = self._outputs(event, mixed, None if self.meter is None else watch)
         spent = None if self.meter is None else self.meter(event, spikes)
         return BranchOutputs(event_output, mixed_output, spent)
 
     def _outputs(
-        self, event: Tensor, mixed: Tensor | None, watch: Callable[[str, Tensor], None]
+        self, event: Tensor, mixed: Tensor | None, watch: Callable[[str, Tensor], None] | None
     ) -> tuple[StudentOutput, StudentOutput | None]:
         if mixed is None:
             return self.student(event, observe=watch), None

@@ -4,15 +4,11 @@ Arrays are (T, M) float32, contiguous. The arithmetic is that of torch's separat
 (numba contracts no multiply-add unless told to), so both give the same bits.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-
 import numba
 import numpy as np
-import torch
 
 from ckd.events.types import Float
+from ckd.models.threads import share
 
 CHUNK = 2048
 """Neurons that are taken through all steps together: their state stays in the first-level cache."""
@@ -22,7 +18,7 @@ def forward(current: Float, beta: float, threshold: float) -> tuple[Float, Float
     """Spikes and potential before the reset, (T, M) each."""
     spikes, potential = np.empty_like(current), np.empty_like(current)
     beta32, threshold32 = np.float32(beta), np.float32(threshold)
-    _split(_forward, current.shape[1], current, beta32, threshold32, spikes, potential)
+    share(_forward, current.shape[1], current, beta32, threshold32, spikes, potential, least=8 * CHUNK)
     return spikes, potential
 
 
@@ -34,21 +30,8 @@ def backward(
     has = potential_grad is not None
     direct = potential_grad if potential_grad is not None else potential[:0]
     constants = (np.float32(beta), np.float32(threshold), np.float32(alpha), np.float32(alpha * alpha))
-    _split(_backward, potential.shape[1], potential, spikes_grad, direct, has, *constants, grad)
+    share(_backward, potential.shape[1], potential, spikes_grad, direct, has, *constants, grad, least=8 * CHUNK)
     return grad
-
-
-def _split(kernel: Callable[..., None], size: int, *arguments: Any) -> None:
-    """Run a kernel over [begin, end) parts of the neurons, one part a torch thread."""
-    threads = min(torch.get_num_threads(), max(1, size // (8 * CHUNK)))
-    bounds = [size * i // threads for i in range(threads + 1)]
-    if threads == 1:
-        kernel(0, size, *arguments)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        parts = [pool.submit(kernel, bounds[i], bounds[i + 1], *arguments) for i in range(threads)]
-    for part in parts:
-        part.result()
 
 
 @numba.njit(nogil=True, cache=True, boundscheck=False)

@@ -1,6 +1,6 @@
 """The spiking student as a graph, so that exporting it is reading it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -8,12 +8,21 @@ import torch
 from torch import Tensor, nn
 
 from ckd.errors import ConfigError
+from ckd.models.block import can_fuse, normed_spikes
 from ckd.models.distributed import BatchNorm
 from ckd.models.neuron import LIF
 from ckd.models.precision import at_least_float32
+from ckd.models.sparse import convolve
 from ckd.models.spiking import SpikingStudent, StudentOutput
 
 Edge = tuple[str, str]
+
+
+class Block(NamedTuple):
+    """What follows a batch norm: its neurons, and the pooling after them ("" if there is none)."""
+
+    lif: str
+    pool: str
 
 
 class Student(SpikingStudent):
@@ -31,6 +40,7 @@ class Student(SpikingStudent):
         names = list(nodes)
         conv_lifs = [name for name in names[: names.index("flatten")] if isinstance(nodes[name], LIF)]
         self._aligned = conv_lifs[-1]
+        self._blocks = dict(self._find_blocks())
 
     def forward(
         self,
@@ -46,15 +56,28 @@ class Student(SpikingStudent):
             folded = folded.contiguous(memory_format=torch.channels_last)
         values = {"input": folded}
         potential = frames
+        done: set[str] = set()
         for name, module in self.nodes.items():
+            if name in done:
+                continue
             x = self._sum(values, name)
-            if isinstance(module, LIF):
+            block = self._blocks.get(name) if observe is None else None
+            pool = self.nodes[block.pool] if block is not None and block.pool else None
+            if block is not None and can_fuse(x, module, self.nodes[block.lif], pool):
+                aligned = block.lif == self._aligned
+                given = normed_spikes(x, module, self.nodes[block.lif], steps, bool(block.pool), aligned)
+                values[block.pool or block.lif], h = given
+                potential = potential if h is None else h
+                done |= {block.lif, block.pool}
+            elif isinstance(module, LIF):
                 spikes, h = module.sequence(x.unflatten(0, (steps, batch)))
                 values[name] = spikes.flatten(0, 1)
                 if name == self._aligned:
                     potential = h
             elif name == "classifier" and classifier is not None:
                 values[name] = classifier(x)
+            elif observe is None:
+                values[name] = convolve(x, module)
             else:
                 values[name] = module(x)
             if observe is not None:
@@ -64,6 +87,19 @@ class Student(SpikingStudent):
                     del values[source]
         logits = self._sum(values, "output").unflatten(0, (steps, batch))
         return StudentOutput(at_least_float32(logits), potential)
+
+    def _find_blocks(self) -> Iterator[tuple[str, Block]]:
+        """By the name of their batch norm, where it feeds neurons and nothing else, and they see nothing else."""
+        targets = {name: [b for a, b in self.edges if a == name] for name in self.nodes}
+
+        def only(name: str, kind: type[nn.Module]) -> str:
+            """The node that `name` alone feeds and that feeds on it alone, if it is of this kind."""
+            alone = len(targets[name]) == 1 and self._sources[targets[name][0]] == [name]
+            return targets[name][0] if alone and isinstance(self.nodes._modules.get(targets[name][0]), kind) else ""
+
+        for name, module in self.nodes.items():
+            if isinstance(module, nn.BatchNorm2d) and (lif := only(name, LIF)):
+                yield name, Block(lif, only(lif, nn.AvgPool2d))
 
     def _sum(self, values: dict[str, Tensor], name: str) -> Tensor:
         first, *rest = (values[source] for source in self._sources[name])
