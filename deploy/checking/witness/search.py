@@ -28,8 +28,9 @@ from deploy.traces.verdict import Difference
 
 STEPS = 16
 """Of the frames that are made where neither recordings nor the model say how many steps there are."""
-SHRINKING = 5.0
-"""Seconds that a found witness is shrunk for at least; else half the time of the search. At the end as long again."""
+SHRINKING = 1.0
+"""Seconds that a found witness has at least to lose events, and as long again to be left with none in vain; else half
+the time of the search, each."""
 
 Given = Network | ModelFile | Path | str | Run
 """A model, its file, or a function of frames (R, T, *input_shape) that gives a trace: a chip of one's own, say."""
@@ -55,7 +56,7 @@ def witness(
         second: what is held against it; default the same model.
         on: the simulator of `second`.
         against: the simulator of `first`.
-        seconds: how long to search; shrinking what was found takes at most half as long again, and 5 to 10 s.
+        seconds: how long to search; shrinking what was found takes at most as long again, or 2 s.
         frames: (R, T, *input_shape) recordings to begin with. Candidates have as many steps, and counts as large.
         seed: of what is drawn by chance.
 
@@ -124,9 +125,10 @@ class _Search:
     def _shrunk(self, hits: Array, judge: Callable[[Array], Array], tried: int, began: float, until: float) -> Sought:
         """The witness of the fewest events; the seconds are those until it was found."""
         found = time.monotonic()
-        end = found + max(SHRINKING, (until - began) / 2)
+        most = max(SHRINKING, (until - began) / 2)
+        end = found + most
         fewer = polish(shrink(hits[0], judge, end), judge, self.rng, end)
-        shrunk = shrink(fewer, judge, time.monotonic() + SHRINKING)[None]
+        shrunk = shrink(fewer, judge, time.monotonic() + most)[None]
         if not self._differ(shrunk)[0]:
             shrunk = hits[:1]
         return Sought(witness=self._witness(shrunk), seconds=found - began, tried=tried)
