@@ -127,7 +127,7 @@ CELLS = [
         K,
         "snnTorch pull request 379",
         "n2",
-        (cell(only("n2", 5), reset="subtract"), "subtract", ("n2",)),
+        (cell(only("n2", 5), reset="subtract"), "subtract|takes the threshold off", ("n2",)),
     ),
     fault(
         "leaks round to nearest in one layer",
@@ -162,7 +162,7 @@ CELLS = [
         K,
         SOFT,
         "n2",
-        (cell(only("n2", (1, 2, slice(3, 6))), no_leak=True), r"leak|\bdv\b", ("n2",)),
+        (cell(only("n2", (1, 2, slice(3, 6))), no_leak=True), r"leak|\bdv\b|not decay", ("n2",)),
     ),
     fault(
         "eight neurons dead from step 5",
@@ -455,7 +455,7 @@ INPUTS = [
         L,
         "sPyNNaker issue 347",
         None,
-        (s.frames_of(put(0, slice(5, None))), "empty|no events|lost|silent|without|missing", FIRST),
+        (s.frames_of(put(0, slice(5, None))), "empty|no events|lost|silent|without|missing|nothing arrives", FIRST),
     ),
     fault(
         "the source runs dry",

@@ -11,7 +11,7 @@ from ckd.files import finish_writes
 from deploy.checking.divergence.evidence import RoundedSpike, as_scheduled, contradictions
 from deploy.checking.divergence.explain import Explanation, explain
 from deploy.checking.divergence.models import difference
-from deploy.checking.divergence.replay import Setup
+from deploy.checking.divergence.setup import Setup
 from deploy.errors import DeployError, RunnerError
 from deploy.formats.files import load
 from deploy.formats.model_file import ModelFile
@@ -117,7 +117,7 @@ def check(
             "the other; check two of a kind, or judge by likeness with --statistical"
         )
     # Simulators that keep no u and v are asked for none; a trace of elsewhere has to hold what the reference holds.
-    asked = not ran or any("v" in layer or "v_digest" in layer for layer in found.spiking.values())
+    asked = None if ran else True
     with told_apart(reference, tested):
         verdict = compare(expected, found, recordings=recordings, partial=partial, every_state=asked)
     if partial:

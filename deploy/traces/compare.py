@@ -25,7 +25,7 @@ def compare(
     *,
     recordings: int | None = None,
     partial: bool = False,
-    every_state: bool = False,
+    every_state: bool | None = None,
 ) -> Verdict:
     """Compare two traces of the same recordings, each layer by its own offset.
 
@@ -35,7 +35,7 @@ def compare(
         recordings: how many are compared, the first ones; None: all of the reference.
         partial: be content with the layers, recordings and steps that both hold.
         every_state: count u and v of spiking layers that only the reference holds as missing; else they are compared
-            where both hold them.
+            where both hold them. None: where `found` holds any, and so could have held all.
 
     Raises:
         TraceError: the traces are not of the same network and recordings, or, with `partial`, share nothing.
@@ -45,6 +45,8 @@ def compare(
     if partial:
         expected, found = in_common(expected, found)
     _check_comparable(expected, found)
+    if every_state is None:
+        every_state = any("v" in layer or "v_digest" in layer for layer in found.spiking.values())
     both, steps = min(expected.recordings, found.recordings), expected.steps
     recordings = both if recordings is None else min(recordings, both)
     layers, differences, lacking = [], [], []

@@ -1,13 +1,13 @@
 """A mistake confined to some neurons, recordings or steps: where it holds, and the run that it then predicts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from deploy.checking.divergence.places import neurons_in_words, recordings_in_words, steps_in_words
-from deploy.checking.divergence.replay import Setup
 from deploy.checking.divergence.rules import RIGHT, Rules
+from deploy.checking.divergence.setup import Setup
 from deploy.network import Array, Conv, Dense, Neuron
 
 SPARSE = 8
@@ -26,34 +26,47 @@ class Place:
     words: str
 
 
-def places(wrong: Array, broken: Array, numbers: Array) -> Iterator[Place]:
-    """Where a mistake may be confined to.
+def place_of(wrong: Array, left: Array, numbers: Array) -> Place | None:
+    """The neurons and recordings in which a mistake explains all; None where no such set does.
+
+    What one neuron does in one recording depends, along recorded spikes, on no other: no run is needed.
 
     Args:
         wrong: (R, T, ...) where what was recorded is not what is due.
-        broken: the same with the mistake made everywhere.
+        left: the same with the mistake made everywhere.
         numbers: of the recordings.
     """
-    steps = wrong.shape[1]
     guilty: Array = np.asarray(wrong.any(axis=(0, 1)))
-    innocent: Array = ~np.asarray(broken.any(axis=(0, 1)))
     rows = wrong.reshape(len(wrong), -1).any(axis=1)
-    block = None
+    innocent: Array = np.asarray(~left.any(axis=(0, 1)))
     if not (guilty & ~innocent).any() and not guilty.all():
         block = tidy(guilty, innocent)
-        yield Place(where=block, words=f"in {neurons_in_words(block)}")
-    if not rows.all():
-        chosen = numbers[rows].tolist()
-        yield Place(recordings=tuple(chosen), words=recordings_in_words(chosen, int(numbers.max()) + 1))
-    shown = np.flatnonzero(wrong.any(axis=(0, *range(2, wrong.ndim))))
-    first, last = int(shown[0]), int(shown[-1])
-    block = tidy(guilty, np.ones_like(guilty)) if block is None and not guilty.all() else block
-    for start in range(first, max(first - BACK, 0), -1):
-        for stop in dict.fromkeys((steps, last + 1, start + 1)):
-            words = steps_in_words(list(range(start, stop)), steps)
-            yield Place(steps=(start, stop), words=words)
-            if block is not None:
-                yield Place(where=block, steps=(start, stop), words=f"in {neurons_in_words(block)}, {words}")
+        return Place(where=block, words=f"in {neurons_in_words(block)}")
+    if rows.all():
+        return None
+    chosen = numbers[rows].tolist()
+    words = recordings_in_words(chosen, int(numbers.max()) + 1)
+    if not left[rows].any():
+        return Place(recordings=tuple(chosen), words=words)
+    innocent = np.asarray(~left[rows].any(axis=(0, 1)))
+    if not (guilty & ~innocent).any():
+        block = tidy(guilty, innocent)
+        return Place(where=block, recordings=tuple(chosen), words=f"in {neurons_in_words(block)}, {words}")
+    return None
+
+
+def shown_in(wrong: Array) -> tuple[int, int]:
+    """The first step in which anything is wrong, and the one after the last."""
+    steps = np.flatnonzero(wrong.any(axis=(0, *range(2, wrong.ndim))))
+    return int(steps[0]), int(steps[-1]) + 1
+
+
+def from_step(first: int, stop: int, steps: int, also: Place | None = None) -> Place:
+    """Some steps, of the neurons and recordings of another place."""
+    words = steps_in_words(list(range(first, stop)), steps)
+    if also is None:
+        return Place(steps=(first, stop), words=words)
+    return replace(also, steps=(first, stop), words=f"{also.words}, {words}")
 
 
 def tidy(guilty: Array, allowed: Array) -> Array:
@@ -93,11 +106,7 @@ def confined(base: Setup, made: Setup, layer: str, place: Place) -> Setup | None
         return None
     rules = made.rules.get(layer) != base.rules.get(layer)
     if made.view is not base.view:
-        return (
-            None
-            if nodes or rules or place.where is not None or place.steps is not None
-            else _of_frames(base, made, place)
-        )
+        return None if nodes or rules or place.where is not None else _of_frames(base, made, place)
     where = {"where": place.where, "recordings": place.recordings, "steps": place.steps}
     if rules and not nodes:
         return base.with_part(layer, replace(made.rules[layer][0], **where))
@@ -112,13 +121,17 @@ def confined(base: Setup, made: Setup, layer: str, place: Place) -> Setup | None
 
 
 def _of_frames(base: Setup, made: Setup, place: Place) -> Setup:
-    see, before, chosen_ones = made.view, base.view, place.recordings
-    assert see is not None and chosen_ones is not None
+    see, before = made.view, base.view
+    assert see is not None
 
     def view(frames: Array, numbers: Array) -> Array:
         old = frames if before is None else before(frames, numbers)
-        chosen = np.isin(numbers, chosen_ones).reshape(-1, *(1,) * (frames.ndim - 1))
-        return np.where(chosen, see(frames, numbers), old)
+        chosen = np.ones(frames.shape[:2], bool)
+        if place.recordings is not None:
+            chosen &= np.isin(numbers, place.recordings)[:, None]
+        if place.steps is not None:
+            chosen[:, : place.steps[0]], chosen[:, place.steps[1] :] = False, False
+        return np.where(chosen.reshape(*chosen.shape, *(1,) * (frames.ndim - 2)), see(frames, numbers), old)
 
     return replace(base, view=view)
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from deploy.checking.divergence.arriving import Input, inputs_of
 from deploy.checking.divergence.evidence import as_scheduled
-from deploy.checking.divergence.replay import Setup, replay
+from deploy.checking.divergence.replay import replay
+from deploy.checking.divergence.setup import Setup
 from deploy.network import Array, GridNeuron, Network
 from deploy.traces.trace import Trace
 from deploy.traces.verdict import Difference

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from deploy.checking.divergence.replay import Replay, Setup, replay
+from deploy.checking.divergence.replay import Replay, replay
+from deploy.checking.divergence.setup import Setup
 from deploy.errors import DeployError, TraceError
 from deploy.network import Array, GridNeuron, Network
 from deploy.runners.walk import offsets

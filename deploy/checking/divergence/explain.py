@@ -16,8 +16,9 @@ from deploy.checking.divergence.models import BROKEN, difference
 from deploy.checking.divergence.patterns import describe, likeness
 from deploy.checking.divergence.profile import Profile, profiles
 from deploy.checking.divergence.proof import Proof, gives, prove
-from deploy.checking.divergence.replay import Setup
+from deploy.checking.divergence.records import as_sent
 from deploy.checking.divergence.search import explain_runner
+from deploy.checking.divergence.setup import Setup
 from deploy.errors import DeployError
 from deploy.network import Array, Network
 from deploy.traces.compare import compare
@@ -162,20 +163,28 @@ def _blame(
     few = [whole[list(rows)] for whole in frames]
     numbers = np.array(rows)
     runs = Setup(network=tested, frames=few[1], schedule=other.schedule, rows=numbers, whole=frames[1])
+    held = found.take(range(len(frames[1])))
+    found, written = as_sent(runs, other, held)
+    other = found.take(rows) if written else other
+    runs = Setup(network=tested, frames=few[1], schedule=other.schedule, rows=numbers, whole=frames[1], recorded=found)
     ran = _Blamed(runs, other, "runner")
-    causes = [*_input_causes(*frames), *ran.causes]
-    setup = Setup(network=known, frames=frames[0], schedule=one.schedule, whole=frames[0])
-    shown = profiles(replace(runs, frames=frames[1], rows=None), found, ran.guilty)
+    causes = [*_input_causes(*frames), *written, *ran.causes]
+    setup = Setup(network=known, frames=frames[0], schedule=one.schedule, whole=frames[0], recorded=expected)
+    whole = replace(runs, frames=frames[1], rows=None)
+    shown = profiles(whole, held, [cause.where[0] for cause in written]) + profiles(whole, found, ran.guilty)
     unexplained = list(ran.left)
     if reference is not None and reference is not tested:
         mended, blamed = _model_causes(reference, tested, replace(setup, frames=few[0], rows=numbers), one)
         causes += blamed
         setup = replace(setup, network=mended)
-    if reference is not None and not ran.causes:
+    if reference is not None and not ran.causes and not written:
         trace_side = _Blamed(replace(setup, network=reference, frames=few[0], rows=numbers), one, "trace")
         shown = shown or profiles(replace(setup, network=reference), expected, trace_side.guilty)
         causes += trace_side.causes
         unexplained += trace_side.left
+        if not ran.guilty and trace_side.left and len(trace_side.left) * 2 > len(reference.neurons):
+            text = f"it contradicts {len(trace_side.left)} of its {len(reference.neurons)} layers; export it again"
+            causes.append(Cause(kind="other-model", where=tuple(trace_side.left), text=text, side="trace"))
         if trace_side.causes:
             setup = trace_side.over(frames[0])
     proof = prove(setup, ran.over(frames[1]), expected, found)
@@ -214,6 +223,8 @@ def _rows(expected: Trace, found: Trace, verdict: Verdict) -> tuple[int, ...]:
     order = [int(r) for r in np.argsort(earliest, kind="stable") if earliest[r] < expected.steps]
     each = max(1, sum(prod(layer.shape[2:]) for layer in expected.layers.values()) * expected.steps)
     count = min(MOST_RECORDINGS, max(LEAST_RECORDINGS, NEURON_STEPS // each))
+    if verdict.recordings <= count:
+        return tuple(range(verdict.recordings))
     chosen = {*range(min(count * 2 // 3, verdict.recordings)), *order[: count // 3]}
     if verdict.first is not None:
         chosen.add(verdict.first.recording)

@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from deploy.checking.divergence.groups import differing_groups, same_value
+from deploy.checking.divergence.groups import FIELDS, differing_groups, same_value
 from deploy.checking.divergence.orders import factor, order_in_words, permutation
 from deploy.checking.divergence.patterns import describe, likeness, named
 from deploy.errors import DeployError, shown
@@ -70,6 +70,10 @@ def _structure(one: Network, other: Network) -> Iterator[str]:
             yield f"{name} is {named(b)} instead of {named(a)}"
         elif isinstance(a, Neuron) and isinstance(b, Neuron) and a.shape != b.shape:
             yield f"{name} has neurons of shape {b.shape} instead of {a.shape}"
+        elif type(a) not in FIELDS and not isinstance(a, Neuron):
+            for field, value in vars(a).items():
+                if not same_value(value, getattr(b, field)):
+                    yield f"{name}, {named(a)}: {field} is {getattr(b, field)} instead of {value}"
     gone = {name for name in (*one.nodes, *other.nodes) if name not in one.nodes or name not in other.nodes}
     for first, second, word in ((one, other, "is missing"), (other, one, "is there and should not be")):
         for edge in sorted(set(first.edges) - set(second.edges)):

@@ -135,6 +135,9 @@ def _constants(kind: str, one: Neuron, other: Neuron) -> tuple[str, str]:
     same = bool(np.all(b - a == by))
     if same:
         return kind, f"{field} is {b[first]:g} instead of {a[first]:g} (off by {by:+g})"
+    order = permutation(a, b, 0) if a.ndim and count > 2 else None
+    if order is not None and len(np.unique(a)) > 2:
+        return kind, f"{field}: its {order_in_words('channel' if a.ndim == 3 else 'neuron', order)}"
     off = f", all off by {by:+g}" if count > 1 and np.all((b - a)[apart] == by) else ""
     return (
         kind,

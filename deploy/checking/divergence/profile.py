@@ -7,7 +7,7 @@ import numpy as np
 
 from deploy.checking.divergence.evidence import Wrong, wrongs
 from deploy.checking.divergence.places import neurons_in_words, recordings_in_words, steps_in_words
-from deploy.checking.divergence.replay import Setup
+from deploy.checking.divergence.setup import Setup
 from deploy.errors import DeployError
 from deploy.network import Array
 from deploy.traces.trace import Trace

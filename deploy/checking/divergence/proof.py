@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deploy.checking.divergence.evidence import contradictions
-from deploy.checking.divergence.replay import Setup, replay
+from deploy.checking.divergence.evidence import contradictions, wrongs
+from deploy.checking.divergence.replay import replay
+from deploy.checking.divergence.setup import Setup
 from deploy.errors import DeployError, UnsupportedError
 from deploy.network import Array
 from deploy.runners.integer import run as run_integer
@@ -65,8 +66,10 @@ def prove(reference: Setup, tested: Setup, expected: Trace, found: Trace) -> Pro
             exact &= same
             counts += _count(held, made, spikes)
     except UnsupportedError:
-        exact = all(_agrees(setup, trace) for setup, trace in zip((reference, tested), traces, strict=True))
+        sides = list(zip((reference, tested), traces, strict=True))
+        exact = all(_agrees(setup, trace) for setup, trace in sides)
         counts = np.array([1, exact, 0]) * _apart(*traces, spikes=spikes)
+        left += [] if exact else [r for r in range(recordings) if not all(_agrees_in(*side, r) for side in sides)]
     except DeployError:
         return None
     differing, explained, wrong = (int(n) for n in counts)
@@ -86,6 +89,16 @@ def _agrees(setup: Setup, trace: Trace) -> bool:
         return all(own.agrees for own in contradictions(setup, trace).values())
     except DeployError:
         return False
+
+
+def _agrees_in(setup: Setup, trace: Trace, row: int) -> bool:
+    """Whether one recording does, the one before it beside it, from which it may inherit a state."""
+    rows = np.arange(max(row - 1, 0), row + 1)
+    try:
+        found = wrongs(setup.take(rows), trace.take(rows.tolist()))
+    except DeployError:
+        return False
+    return not any((own.output | own.states)[-1].any() for own in found.values())
 
 
 def gives(setup: Setup, trace: Trace) -> bool:

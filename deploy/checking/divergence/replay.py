@@ -5,12 +5,14 @@ layer then calls for depends on nothing but its own rule and its recorded past: 
 what merely follows from a difference elsewhere does not show.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from deploy.checking.divergence.rules import RIGHT, Rules, merged, step
+from deploy.checking.divergence.setup import Setup
 from deploy.errors import UnsupportedError
 from deploy.grid import shift_weighted_sum
 from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network, Neuron, exactly
@@ -18,53 +20,6 @@ from deploy.network.ops import apply
 from deploy.network.state import State
 from deploy.runners.walk import ArrayArithmetic, Walk, offsets
 from deploy.traces.trace import Trace
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setup:
-    """One way to run a network: what a runner did, or what it would have done had one thing been otherwise.
-
-    frames: (R, T, *input_shape); rules by layer, `RIGHT` where none is named: the first of them everywhere, the others
-    where they are confined to. rows: the numbers of the recordings, where they are not the first ones.
-    view: what a runner makes of frames, given them and their numbers. whole: the frames of all recordings.
-    """
-
-    network: Network
-    frames: Array
-    rules: Mapping[str, tuple[Rules, ...]] = field(default_factory=dict)
-    schedule: str = "synchronous"
-    rows: Array | None = None
-    view: Callable[[Array, Array], Array] | None = None
-    whole: Array | None = None
-
-    @property
-    def seen(self) -> Array:
-        """The frames as the runner sees them."""
-        return self.frames if self.view is None else self.view(self.frames, self.numbers)
-
-    @property
-    def numbers(self) -> Array:
-        """The numbers of the recordings, (R,)."""
-        return np.arange(len(self.frames)) if self.rows is None else self.rows
-
-    def take(self, rows: slice | Array) -> "Setup":
-        """The same for some of its recordings."""
-        return replace(self, frames=self.frames[rows], rows=self.numbers[rows])
-
-    def with_rules(self, layer: str, **changes: object) -> "Setup":
-        """The same with other rules in one layer, wherever they are not confined."""
-        first, *others = self.rules.get(layer, (RIGHT,))
-        changed = replace(first, **changes)  # pyright: ignore[reportArgumentType]
-        return replace(self, rules={**self.rules, layer: (changed, *others)})
-
-    def with_part(self, layer: str, part: Rules) -> "Setup":
-        """The same with other rules in a part of one layer."""
-        return replace(self, rules={**self.rules, layer: (*self.rules.get(layer, (RIGHT,)), part)})
-
-    def with_node(self, name: str, **changes: object) -> "Setup":
-        """The same with other parameters in one node."""
-        node = replace(self.network.nodes[name], **changes)  # pyright: ignore[reportArgumentType]
-        return replace(self, network=self.network.replace(nodes={**self.network.nodes, name: node}))
 
 
 @dataclass(frozen=True)
@@ -90,21 +45,36 @@ def replay(setup: Setup, *, along: Trace | None = None, only: frozenset[str] | N
         along: a trace of the same recordings, whose spikes are fed to every layer; None: free.
         only: the layers that are computed; needs `along`, which stands in for the others.
     """
-    frames, later = setup.seen, max(offsets(setup.network, setup.schedule).values())
-    after = np.zeros((len(frames), later, *frames.shape[2:]), frames.dtype)
-    arithmetic = _Exact(setup, len(frames), along, only)
-    whole = np.concatenate([frames, after], axis=1)
-    Walk(setup.network, arithmetic, setup.schedule).advance(whole, whole.shape[1])
+    arithmetic = _Exact(setup, len(setup.frames), along, only)
+    key = arithmetic.heard_by(along, only)
+    if key is None or not arithmetic.hear(key):
+        _walk(setup, arithmetic)
+        arithmetic.remember(key)
     arithmetic.finish()
     kept = {
         kind: {name: np.concatenate(parts, axis=1) for name, parts in layers.items()}
         for kind, layers in arithmetic.kept.items()
     }
+    # A walk asks once more, and first, what a recurrent synapse gives at rest.
+    steps = setup.frames.shape[1] + max(offsets(setup.network, setup.schedule).values())
+    kept["arriving"] = {name: x[:, -steps:] for name, x in kept["arriving"].items()}
     return Replay(**kept)
+
+
+def _walk(setup: Setup, arithmetic: "_Exact") -> None:
+    frames, later = setup.seen, max(offsets(setup.network, setup.schedule).values())
+    after = np.zeros((len(frames), later, *frames.shape[2:]), frames.dtype)
+    whole = np.concatenate([frames, after], axis=1)
+    Walk(setup.network, arithmetic, setup.schedule).advance(whole, whole.shape[1])
 
 
 KEPT = ("spikes", "sums", "u", "potential", "v")
 """What is kept of a layer, in the order of `_walk_layer`."""
+
+
+HEARD_MOST, HEARD_SIZE = 6, 1 << 21
+"""What the last few layers were fed, of so many numbers at most: most hypotheses change nothing of it."""
+_HEARD: OrderedDict[tuple[object, ...], tuple[dict[str, list[Array]], dict[str, list[Array]], object]] = OrderedDict()
 
 
 class _Exact(ArrayArithmetic):
@@ -113,7 +83,7 @@ class _Exact(ArrayArithmetic):
     dtype = np.uint8
 
     def __init__(self, setup: Setup, recordings: int, along: Trace | None, only: frozenset[str] | None) -> None:
-        self._setup, self._recordings = setup, recordings
+        self._setup, self._recordings, self._alive = setup, recordings, along
         self._recorded = {} if along is None else {name: layer.output for name, layer in along.spiking.items()}
         self._only = None if only is None else _with_unrecorded(setup.network, only, self._recorded)
         self._needed = None if self._only is None else _feeding(setup.network, self._only)
@@ -125,6 +95,33 @@ class _Exact(ArrayArithmetic):
         self._came: dict[str, list[Array]] = {}
         self.kept: dict[str, dict[str, list[Array]]] = {kind: {} for kind in (*KEPT, "arriving")}
 
+    def heard_by(self, along: Trace | None, only: frozenset[str] | None) -> tuple[object, ...] | None:
+        """All that decides what the one layer of `only` is fed along a trace; None where more than that is computed."""
+        if along is None or only is None or len(only) != 1 or self._only != only or not only <= along.layers.keys():
+            return None
+        setup, (layer,) = self._setup, only
+        nodes = tuple(id(setup.network.nodes[name]) for name in sorted(self._needed or ()))
+        rows = None if setup.rows is None else setup.rows.tobytes()
+        return (layer, id(along), id(setup.frames), id(setup.view), rows, setup.schedule, setup.network.edges, nodes)
+
+    def hear(self, key: tuple[object, ...]) -> bool:
+        """Take what the layer is fed from the last time that it was asked for."""
+        found = _HEARD.get(key)
+        if found is None:
+            return False
+        _HEARD.move_to_end(key)
+        self._waiting, self.kept["arriving"], _ = found
+        return True
+
+    def remember(self, key: tuple[object, ...] | None) -> None:
+        if key is None or sum(x.size for parts in self._waiting.values() for x in parts) > HEARD_SIZE:
+            return
+        # With all whose identity is in the key, so that it stays theirs.
+        alive = (self._setup, tuple(self._recorded.values()), self._alive)
+        _HEARD[key] = (self._waiting, self.kept["arriving"], alive)
+        if len(_HEARD) > HEARD_MOST:
+            _HEARD.popitem(last=False)
+
     def enter(self, frames: Array) -> Array:
         return frames
 
@@ -134,16 +131,7 @@ class _Exact(ArrayArithmetic):
             return np.broadcast_to(np.uint8(0), (*x.shape[:2], *network.shapes[name]))
         if self._needed is not None:
             self.kept["arriving"].setdefault(name, []).append(x)
-        node = network.nodes[name]
-        flat = x.reshape(-1, *x.shape[2:])
-        if not network.on_grid:
-            out = apply(node, flat.astype(np.float32))  # pyright: ignore[reportArgumentType]
-        else:
-            exact = replace(node, weight=node.weight.astype(np.float64)) if isinstance(node, Dense | Conv) else node
-            out = apply(exact, flat.astype(np.float64)).astype(np.int64)  # pyright: ignore[reportArgumentType]
-            if isinstance(node, Dense | Conv):
-                out = shift_weighted_sum(out, node.weight_exp)
-        return out.reshape(*x.shape[:2], *out.shape[1:])
+        return sums_of(network, name, x)
 
     def neurons(self, name: str, x: Array) -> Array:
         steps, start = x.shape[1], self._steps[name]
@@ -181,6 +169,9 @@ class _Exact(ArrayArithmetic):
         past.append(x)
         inputs = [_late(np.concatenate(past, axis=1) if part.late else x, x.shape[1], part.late) for part in parts]
         numbers, at = self._setup.numbers, first - self._offsets[name]
+        inputs = [
+            a if part.adds is None else _added(a, part.adds(numbers), at) for part, a in zip(parts, inputs, strict=True)
+        ]
         if any(part.carries for part in parts):
             if x.shape[1] != self._setup.frames.shape[1]:
                 raise UnsupportedError(f"{name}: a state carried over recordings is only followed layer by layer")
@@ -202,12 +193,35 @@ class _Exact(ArrayArithmetic):
         return sum((value.astype(dtype) for value in values[1:]), start=values[0].astype(dtype))
 
 
+def sums_of(network: Network, name: str, x: Array) -> Array:
+    """What a synapse makes of x (R, T, ...): exact sums in int64, or float32."""
+    node = network.nodes[name]
+    flat = x.reshape(-1, *x.shape[2:])
+    if not network.on_grid:
+        out = apply(node, flat.astype(np.float32))  # pyright: ignore[reportArgumentType]
+    else:
+        exact = replace(node, weight=node.weight.astype(np.float64)) if isinstance(node, Dense | Conv) else node
+        out = apply(exact, flat.astype(np.float64)).astype(np.int64)  # pyright: ignore[reportArgumentType]
+        if isinstance(node, Dense | Conv):
+            out = shift_weighted_sum(out, node.weight_exp)
+    return out.reshape(*x.shape[:2], *out.shape[1:])
+
+
 def _late(x: Array, steps: int, by: int) -> Array:
     """The last `steps` steps of x, `by` steps late."""
     if not by:
         return x[:, x.shape[1] - steps :]
     moved = np.concatenate([np.zeros_like(x[:, :by]), x[:, :-by]], axis=1) if by < x.shape[1] else np.zeros_like(x)
     return moved[:, x.shape[1] - steps :]
+
+
+def _added(a: Array, more: Array, first: int) -> Array:
+    """Sums of inputs whose first step is `first`, with what else arrives from step 0 on."""
+    begin, stop = max(first, 0), min(first + a.shape[1], more.shape[1])
+    if begin < stop:
+        a = a.copy()
+        a[:, begin - first : stop - first] += more[:, begin:stop]
+    return a
 
 
 def _start(node: Neuron, parts: tuple[Rules, ...], numbers: Array) -> State:

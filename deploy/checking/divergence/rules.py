@@ -3,6 +3,7 @@
 The first lines of each function are `deploy.grid`; every switch is a mistake that a real simulator makes or made.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,10 +20,13 @@ Rounding = Literal["zero", "floor", "nearest"]
 class Rules:
     """How neurons of one layer are stepped; the defaults are right.
 
-    rounding: of the leak: toward zero, down, or to the nearest. potential_bits: at which v saturates.
+    rounding: of the leak: toward zero, down, or to the nearest. potential_bits: at which v saturates, or wraps; floor:
+    below which it does not fall. current_bits, saturates: at which u wraps, or is cut off.
     refractory: steps without a spike after one; holds: in which nothing is integrated.
     mute: spikes reset the neuron and are not sent; stuck: one is sent at every step.
-    late: steps by which sums come late. sums_between, sums_bits: where sums are cut off, low bits that they lose.
+    late: steps by which sums come late. adds: what else arrives, (R, T, ...) by the numbers of the recordings.
+    sums_between, sums_wrap, sums_bits: where sums are cut off, at how many bits they wrap, low bits that they lose.
+    gain: of sums as they enter the current, over 4096.
     current_before: v takes the current of the step before. node: other parameters. start: v before the first step.
     carries: which of u and v are kept from one recording to the next. early_steps: steps that the layer took before its
         first input arrived (biases skew its start).
@@ -36,7 +40,11 @@ class Rules:
     leak_last: bool = False
     saturate: bool = True
     potential_bits: int = 24
-    never_negative: bool = False
+    potential_wraps: bool = False
+    floor: int | None = None
+    current_bits: int = 24
+    current_saturates: bool = False
+    gain: int | None = None
     current_convention: int = 1
     current_before: bool = False
     reset_current: bool = False
@@ -45,6 +53,8 @@ class Rules:
     mute: bool = False
     stuck: bool = False
     late: int = 0
+    adds: Callable[[Array], Array] | None = None
+    sums_wrap: int = 0
     sums_between: tuple[int, int] | None = None
     sums_bits: int = 0
     node: Neuron | None = None
@@ -85,6 +95,8 @@ def step(node: Neuron, rules: Rules, state: State, a: Array, recorded: Array | N
         a = a >> rules.sums_bits << rules.sums_bits
     if rules.sums_between is not None:
         a = a.clip(*rules.sums_between)
+    if rules.sums_wrap:
+        a = wrapped(a, rules.sums_wrap)
     u = _current(node, rules, state, a)
     v = _potential(node, rules, state, state.u if rules.current_before else u)
     threshold = node.firing_potential
@@ -119,7 +131,12 @@ def _current(node: Neuron, rules: Rules, state: State, a: Array) -> Array:
         return node.current(state, a)
     assert isinstance(node, GridNeuron)
     kept = grid.DECAY_ONE - rules.current_convention - np.asarray(node.du, np.int64)
-    return grid.wrap24(_shift(state.u * kept, rules) + a.astype(np.int64) * (1 << grid.STATE_BITS))
+    arriving = a.astype(np.int64) * (1 << grid.STATE_BITS)
+    u = _shift(state.u * kept, rules) + (arriving if rules.gain is None else arriving * rules.gain >> grid.DECAY_BITS)
+    if rules.current_saturates:
+        top = 1 << (rules.current_bits - 1)
+        u = u.clip(-top, top - 1)
+    return wrapped(u, rules.current_bits)
 
 
 def _potential(node: Neuron, rules: Rules, state: State, u: Array) -> Array:
@@ -132,10 +149,18 @@ def _potential(node: Neuron, rules: Rules, state: State, u: Array) -> Array:
         _shift((state.v + arriving) * kept, rules) if rules.leak_last else _shift(state.v * kept, rules) + arriving
     )
     potential = node.late_reset(state, potential)
-    if rules.saturate:
+    if rules.potential_wraps:
+        potential = wrapped(potential, rules.potential_bits)
+    elif rules.saturate:
         top = (1 << (rules.potential_bits - 1)) - 1
         potential = potential.clip(-top, top)
-    return potential.clip(0) if rules.never_negative else potential
+    return potential if rules.floor is None else potential.clip(rules.floor)
+
+
+def wrapped(x: Array, bits: int) -> Array:
+    """What a register of so many bits holds of x."""
+    half = 1 << (bits - 1)
+    return ((x + half) & (2 * half - 1)) - half
 
 
 def _shift(x: Array, rules: Rules) -> Array:

@@ -7,25 +7,25 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from deploy.checking.divergence.causes import Cause
-from deploy.checking.divergence.confine import Place, confined, places
+from deploy.checking.divergence.confine import BACK, Place, confined, from_step, place_of, shown_in
 from deploy.checking.divergence.evidence import left_wrong
 from deploy.checking.divergence.hypotheses import HYPOTHESES, Candidate
-from deploy.checking.divergence.replay import Setup
+from deploy.checking.divergence.places import recordings_in_words
+from deploy.checking.divergence.setup import Setup
 from deploy.errors import DeployError
 from deploy.network import Array
 from deploy.traces.trace import Trace
 
 CLOSEST = 4
 """Hypotheses that come closest, with each of which all others are tried where no single one explains a layer."""
-FEW = 3
-"""Recordings on which such pairs are tried first."""
-MOST_PARTS = 3
-"""Mistakes in different neurons of one layer that are pursued."""
+MOST_PARTS, MOST_MENDS = 3, 12
+"""Mistakes in different neurons of one layer that are pursued, and hypotheses that are looked at for each."""
 
-
-VAGUE = frozenset({"start"})
+VAGUE = frozenset({"start", "lost-at-random"})
 """Kinds that say how something is and not why: named where nothing else is."""
-PARTIAL = VAGUE | {"dead-neuron", "silent", "stuck", "bias", "threshold"}
+PARTIAL = VAGUE | {"dead-neuron", "silent", "stuck", "bias", "threshold", "starts", "floor", "sums", "potential-decay"}
+PARTIAL |= {"current-decay", "inputs-lost", "weight-small", "weight-large", "weight-clipped", "silent-inputs"}
+PARTIAL |= {"lost-at-random", "lost", "extra", "moved", "congestion"}
 """Kinds of which one number, or one set of neurons, is solved from what was recorded."""
 
 
@@ -65,7 +65,13 @@ def explain_runner(setup: Setup, trace: Trace, guilty: list[str], side: str) -> 
         guilty: the layers that contradict the setup by themselves.
         side: what the causes are said to lie in.
     """
-    hits = {layer: _hits(setup, trace, layer) for layer in guilty}
+    hits: dict[str, list[Hit]] = {}
+    for layer in guilty:
+        hits[layer] = _hits(setup, trace, layer, deep=side != "trace")
+        if side == "trace" and not hits[layer] and _of_another(setup, guilty):
+            # A trace of another model contradicts this one everywhere: what its first layer does tells as much.
+            break
+    guilty = [layer for layer in guilty if layer in hits]
     causes, current = [], setup
     waiting = [layer for layer in guilty if hits[layer]]
     while waiting:
@@ -99,6 +105,11 @@ def explain_runner(setup: Setup, trace: Trace, guilty: list[str], side: str) -> 
     return causes, current
 
 
+def _of_another(setup: Setup, guilty: list[str]) -> bool:
+    """Whether so many layers contradict a model that its trace must be of another one."""
+    return len(guilty) > 1 and len(guilty) * 2 > len(setup.network.neurons)
+
+
 def _widest(hits: dict[str, list[Hit]], waiting: list[str]) -> str:
     """The kind that explains most layers; among equals the one that was registered first."""
     reach: dict[str, set[str]] = defaultdict(set)
@@ -108,8 +119,8 @@ def _widest(hits: dict[str, list[Hit]], waiting: list[str]) -> str:
     return max(reach, key=lambda kind: len(reach[kind]))
 
 
-def _hits(setup: Setup, trace: Trace, layer: str) -> list[Hit]:
-    """The hypotheses that explain one layer: single ones, else confined ones, else several, the simplest first."""
+def _hits(setup: Setup, trace: Trace, layer: str, *, deep: bool) -> list[Hit]:
+    """The hypotheses that explain one layer: single ones, else confined ones, else, deep, several; simplest first."""
     wrong = left_wrong(setup, trace, layer)
     if wrong is None or not wrong.any():
         return []
@@ -117,18 +128,22 @@ def _hits(setup: Setup, trace: Trace, layer: str) -> list[Hit]:
     exact = [one for one in tried if not one.left.any()]
     if all(one.kind in PARTIAL for one in exact):
         # A number of its own for some neurons fits much; what goes wrong in one place by a rule is told beside it.
-        more = [found for one in tried if (found := _confined(setup, trace, layer, wrong, one)) is not None]
+        found = (_confined(setup, trace, layer, wrong, one) for one in tried if one.left.any())
+        more = [one for one in found if one is not None]
         exact = [*(one for one in exact if one.kind not in VAGUE), *more] or exact
-    if not exact:
+    exact = [one for one in exact if one.kind not in VAGUE] or exact
+    if not exact and deep:
         exact = list(_pursued(setup, trace, layer, wrong, tried))
-    if not exact:
+    if not exact and deep:
         exact = list(_together(setup, trace, layer, tried))
     return [_hit(one, layer, setup) for one in exact]
 
 
-def _try(setup: Setup, trace: Trace, layer: str) -> Iterator[_Tried]:
-    """Every hypothesis, made everywhere."""
+def _try(setup: Setup, trace: Trace, layer: str, *, searching: bool = True) -> Iterator[_Tried]:
+    """Every hypothesis, made everywhere; those that search for something only if asked."""
     for guess in HYPOTHESES:
+        if guess.searches and not searching:
+            continue
         try:
             candidates = list(guess.propose(setup, layer, trace))
         except DeployError:
@@ -146,14 +161,52 @@ def _named(kind: str, candidate: Candidate) -> tuple[str, str]:
 
 
 def _confined(setup: Setup, trace: Trace, layer: str, wrong: Array, one: _Tried) -> _Tried | None:
-    """The hypothesis in the first place in which it explains everything."""
+    """The hypothesis in the first place in which it explains everything: neurons, recordings, then steps as well."""
     if one.left.any() and np.array_equal(one.left, wrong):
         return None  # it changes nothing here
-    for place in places(wrong, one.left, setup.numbers):
+    carried = any(part.carries for part in one.setup.rules.get(layer, ()))
+    rows = wrong.reshape(len(wrong), -1).any(axis=1)
+    place = place_of(wrong, one.left, setup.numbers)
+    if carried and not rows.all():
+        # What a recording inherits depends on the one before it: no run of all of them tells of one alone.
+        chosen = setup.numbers[rows].tolist()
+        place = place or Place(
+            recordings=tuple(chosen), words=recordings_in_words(chosen, int(setup.numbers.max()) + 1)
+        )
+    if place is not None:
         made = _at(setup, trace, layer, one, place)
         if made is not None and not made.left.any():
             return made
+    first, last = shown_in(wrong)
+    for start in range(first, max(first - BACK, -1), -1):
+        made = _between(setup, trace, layer, wrong, one, (start, wrong.shape[1]))
+        if made is None or not made.left.any():
+            return made
+        held = _holds_until(wrong, made.left)
+        for stop in dict.fromkeys((last, held, start + 1) if held > first else ()):
+            ended = _between(setup, trace, layer, wrong, one, (start, stop)) if stop > start else None
+            if ended is not None and not ended.left.any():
+                return ended
     return None
+
+
+def _holds_until(wrong: Array, left: Array) -> int:
+    """The first step in which something is left, in the neurons and recordings in question."""
+    rows = wrong.reshape(len(wrong), -1).any(axis=1)
+    here = left[rows][:, :, wrong.any(axis=(0, 1))]
+    return shown_in(here)[0] if here.any() else wrong.shape[1]
+
+
+def _between(
+    setup: Setup, trace: Trace, layer: str, wrong: Array, one: _Tried, steps: tuple[int, int]
+) -> _Tried | None:
+    """The hypothesis between two steps, in those neurons and recordings in which that explains everything."""
+    everywhere = _at(setup, trace, layer, one, from_step(*steps, wrong.shape[1]))
+    if everywhere is None or not everywhere.left.any():
+        return everywhere
+    also = place_of(wrong, everywhere.left, setup.numbers)
+    made = None if also is None else _at(setup, trace, layer, one, from_step(*steps, wrong.shape[1], also))
+    return made if made is not None and not made.left.any() else everywhere
 
 
 def _at(setup: Setup, trace: Trace, layer: str, one: _Tried, place: Place) -> _Tried | None:
@@ -169,17 +222,8 @@ def _pursued(setup: Setup, trace: Trace, layer: str, wrong: Array, tried: list[_
     current, made = setup, []
     for _ in range(MOST_PARTS):
         guilty = wrong.any(axis=(0, 1))
-        best, mended = None, 0
-        for one in tried:
-            right = guilty & ~one.left.any(axis=(0, 1))
-            if right.sum() <= mended:
-                continue
-            only = wrong & right
-            for place in places(only, np.where(right, one.left, wrong), current.numbers):
-                part = _at(current, trace, layer, one, place)
-                if part is not None and not (part.left & ~wrong).any() and part.left.sum() < wrong.sum():
-                    best, mended = part, int(right.sum())
-                    break
+        mends = sorted(tried, key=lambda one: -int((guilty & ~one.left.any(axis=(0, 1))).sum()))
+        best = next(filter(None, (_mended(current, trace, layer, wrong, one) for one in mends[:MOST_MENDS])), None)
         if best is None:
             return
         made.append(best)
@@ -194,23 +238,33 @@ def _pursued(setup: Setup, trace: Trace, layer: str, wrong: Array, tried: list[_
             return
 
 
+def _mended(setup: Setup, trace: Trace, layer: str, wrong: Array, one: _Tried) -> _Tried | None:
+    """The hypothesis in the neurons of which it explains everything, where it breaks nothing."""
+    right = wrong.any(axis=(0, 1)) & ~one.left.any(axis=(0, 1))
+    if not right.any():
+        return None
+    place = place_of(wrong & right, np.where(right, one.left, wrong), setup.numbers)
+    part = None if place is None else _at(setup, trace, layer, one, place)
+    return part if part is not None and not (part.left & ~wrong).any() and part.left.sum() < wrong.sum() else None
+
+
 def _together(setup: Setup, trace: Trace, layer: str, tried: list[_Tried]) -> Iterator[_Tried]:
-    """Two mistakes in the same neurons: each of those that come closest, and on top of it every other."""
-    wrong = left_wrong(setup, trace, layer)
-    assert wrong is not None
-    rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))[:FEW]
-    few = trace.take(rows.tolist())
+    """Two mistakes in the same neurons: each of those that come closest, and on top of it every other, in its place."""
     kinds: dict[str, _Tried] = {}
     for one in sorted(tried, key=lambda one: int(one.left.sum())):
         kinds.setdefault(one.text, one)
     for one in list(kinds.values())[:CLOSEST]:
-        for other in _try(one.setup.take(rows), few, layer):
-            if other.left.any() or other.kind == one.kind:
+        if not one.left.any():
+            continue
+        for other in _try(one.setup, trace, layer, searching=False):
+            if other.kind == one.kind:
                 continue
-            whole = replace(other.setup, frames=setup.frames, rows=setup.rows)
-            left = left_wrong(whole, trace, layer)
-            if left is not None and not left.any():
-                yield _joined([one, other], whole, left)
+            place = None if not other.left.any() else place_of(one.left, other.left, setup.numbers)
+            found = other if not other.left.any() else None
+            if place is not None:
+                found = _at(one.setup, trace, layer, other, place)
+            if found is not None and not found.left.any():
+                yield _joined([one, found], found.setup, found.left)
 
 
 def _joined(parts: list[_Tried], setup: Setup, left: Array) -> _Tried:

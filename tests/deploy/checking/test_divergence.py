@@ -14,7 +14,8 @@ from deploy.checking.check import check
 from deploy.checking.divergence.bisect import bisect
 from deploy.checking.divergence.evidence import contradictions
 from deploy.checking.divergence.explain import Explanation, explain
-from deploy.checking.divergence.replay import Setup, replay
+from deploy.checking.divergence.replay import replay
+from deploy.checking.divergence.setup import Setup
 from deploy.checking.divergence.story import story
 from deploy.cli import main
 from deploy.formats.nir import write_nir

@@ -10,7 +10,8 @@ import pytest
 
 from deploy.checking.divergence.groups import differing_groups
 from deploy.checking.divergence.patterns import describe
-from deploy.checking.divergence.replay import Setup, replay
+from deploy.checking.divergence.replay import replay
+from deploy.checking.divergence.setup import Setup
 from deploy.errors import UnsupportedError
 from deploy.formats.netx import fit_to_netx, write_netx
 from deploy.formats.nir import write_nir

@@ -4,12 +4,18 @@ A hypothesis is the cause when the run that it predicts is, bit for bit, the one
 """
 
 from deploy.checking.divergence.hypotheses import (
+    arrived,
     by_spikes,
     constants,
     inputs,
+    links,
     neuron,
     pictures,
+    registers,
     sending,
+    shaped,
+    silenced,
+    streams,
     synapse,
     timing,
     weights,
@@ -18,7 +24,10 @@ from deploy.checking.divergence.hypotheses.registry import HYPOTHESES, Candidate
 
 __all__ = ["HYPOTHESES", "Candidate"]
 
-TRIED = (inputs, neuron, constants, weights, synapse, timing, sending, by_spikes, pictures)
+TRIED = (
+    *(inputs, neuron, constants, weights, synapse, shaped, timing, sending, registers, links, by_spikes, pictures),
+    *(streams, silenced, arrived),
+)
 """Each module registers its own; the simpler ones are tried, and named, first."""
 
 _RANK = {module.__name__: rank for rank, module in enumerate(TRIED)}

@@ -14,7 +14,7 @@ from deploy.checking.divergence.hypotheses.states import Seen, look
 from deploy.checking.divergence.hypotheses.synapse import synapses
 from deploy.checking.divergence.hypotheses.weights import patches
 from deploy.checking.divergence.places import neurons_in_words
-from deploy.checking.divergence.replay import Setup
+from deploy.checking.divergence.setup import Setup
 from deploy.network import Array
 from deploy.traces.trace import Trace
 

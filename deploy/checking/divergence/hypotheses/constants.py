@@ -9,8 +9,8 @@ from deploy import grid
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.hypotheses.states import Seen, before, look, transitions
 from deploy.checking.divergence.places import neurons_in_words, recordings_in_words
-from deploy.checking.divergence.replay import Setup
 from deploy.checking.divergence.rules import RIGHT, Rules
+from deploy.checking.divergence.setup import Setup
 from deploy.network import Array
 from deploy.traces.trace import Trace
 
@@ -52,23 +52,23 @@ def solved_current_decay(setup: Setup, layer: str, trace: Trace) -> Iterator[Can
 
 
 def _decay(old: Array, new: Array, known: Array, here: Array, plus: int) -> Array | None:
-    """The one decay of the neurons that do not follow theirs; None where there is none, or all follow theirs."""
+    """The one decay of most neurons that do not follow theirs; None where no one has any, or all follow theirs."""
     due = grid.toward_zero(old * (grid.DECAY_ONE - plus - here), grid.DECAY_BITS)
     wrong = known & (due != new)
     guilty = np.argwhere(wrong.any(axis=(0, 1)))
-    if not len(guilty):
-        return None
-    possible = np.ones(grid.DECAY_ONE + 1 - plus, bool)
-    decays = np.arange(len(possible))
-    for at in guilty[:MOST_NEURONS]:
+    decays = np.arange(grid.DECAY_ONE + 1 - plus)
+    possible = np.zeros((len(guilty[:MOST_NEURONS]), len(decays)), bool)
+    for row, at in zip(possible, guilty, strict=False):
         index = (slice(None), slice(None), *at)
         a, b = old[index][known[index]], new[index][known[index]]
         chosen = np.argsort(-np.abs(a))[:MOST_STEPS]
-        kept = grid.DECAY_ONE - plus - decays[possible]
-        possible[possible] = (grid.toward_zero(a[chosen] * kept[:, None], grid.DECAY_BITS) == b[chosen]).all(axis=1)
-        if not possible.any():
-            return None
-    solved = np.where(wrong.any(axis=(0, 1)), int(decays[possible][0]), here)
+        kept = grid.DECAY_ONE - plus - decays
+        row[:] = (grid.toward_zero(a[chosen] * kept[:, None], grid.DECAY_BITS) == b[chosen]).all(axis=1)
+    if not possible.any():
+        return None
+    value = int(possible.sum(axis=0).argmax())
+    fits = grid.toward_zero(old * (grid.DECAY_ONE - plus - value), grid.DECAY_BITS) == new
+    solved = np.where(wrong.any(axis=(0, 1)) & (fits | ~known).all(axis=(0, 1)), value, here)
     return None if np.array_equal(solved, here) else solved
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
-from deploy.checking.divergence.replay import Setup
+from deploy.checking.divergence.setup import Setup
 from deploy.network import Array
 from deploy.traces.trace import Trace
 
@@ -22,6 +22,15 @@ def later(frames: Array, steps: int) -> Array:
     else:
         moved[:, :steps] = frames[:, -steps:]
     return moved
+
+
+def moved(x: Array, by: int, axis: int) -> Array:
+    """A map moved by pixels; 0 comes in from outside."""
+    out = np.roll(x, by, axis)
+    edge: list[slice] = [slice(None)] * x.ndim
+    edge[axis] = slice(0, by) if by > 0 else slice(by, None)
+    out[tuple(edge)] = 0
+    return out
 
 
 def frame_variants(frames: Array) -> Iterator[tuple[str, str, Array]]:
@@ -44,14 +53,25 @@ def _variants(frames: Array) -> Iterator[tuple[str, str, Array]]:
             only = np.zeros_like(frames)
             only[:, :, channel] = frames[:, :, channel]
             yield "polarity", f"only polarity {channel} arrives", only
+            counted = np.zeros_like(frames)
+            counted[:, :, channel] = both[:, :, 0]
+            yield "polarity", f"events of every polarity are counted in polarity {channel}", counted
+        if frames.shape[-1] != frames.shape[-2]:
+            down = np.ascontiguousarray(frames.swapaxes(-1, -2)).reshape(frames.shape)
+            yield "input-axes", "addresses run down the columns: x and y are swapped", down
+            square = frames.reshape(*frames.shape[:3], frames.shape[4], frames.shape[3]).swapaxes(-1, -2)
+            yield "input-axes", "addresses are read down the columns: x and y are swapped", square
         for axis, way in ((-1, "x"), (-2, "y")):
             for by in (1, -1):
                 yield "input-shifted", f"the picture is shifted by {by:+d} pixel in {way}", np.roll(frames, by, axis)
+                text = f"the picture is shifted by {by:+d} pixel in {way}, and what leaves it is lost: other padding"
+                yield "input-shifted", text, moved(frames, by, axis)
     for steps in (1, -1, 2, -2):
         way = "late" if steps > 0 else "early"
         yield "input-step", f"the frames come {abs(steps)} step(s) {way}", later(frames, steps)
     yield "input-counts", "counts are cut to 0 and 1", frames.clip(0, 1)
     yield "input-order", "the steps run backwards", frames[:, ::-1]
+    yield "input-silent", "no event arrives: the frames are empty", np.zeros_like(frames)
     first = frames.copy()
     first[:, 0] = 0
     yield "input-step", "the first step is missing", first

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
-from deploy.checking.divergence.replay import Setup, replay
+from deploy.checking.divergence.replay import replay
+from deploy.checking.divergence.setup import Setup
 from deploy.grid import UNREACHABLE
 from deploy.network import Array, FloatNeuron, GridNeuron, Neuron, ResetMechanism, reset_in_words
 from deploy.traces.trace import Trace
@@ -18,7 +19,7 @@ RULES: dict[str, tuple[str, dict[str, Any]]] = {
     "leak-nearest": ("the leak rounds to the nearest instead of toward zero", {"rounding": "nearest"}),
     "leak-order": ("the leak is applied after the input instead of before it", {"leak_last": True}),
     "no-saturation": ("the potential does not saturate at 24 bits", {"saturate": False}),
-    "never-negative": ("the potential is kept from falling below 0", {"never_negative": True}),
+    "never-negative": ("the potential is kept from falling below 0", {"floor": 0}),
     "current-convention": ("the current keeps 4096 - du instead of 4096 - (du + 1)", {"current_convention": 0}),
     "state-carried-over": ("the state is not reset between recordings", {"carries": "uv"}),
 }

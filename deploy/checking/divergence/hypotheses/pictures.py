@@ -9,7 +9,7 @@ from deploy.checking.divergence.evidence import left_wrong
 from deploy.checking.divergence.hypotheses.inputs import reads_input
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.places import numbers as listed
-from deploy.checking.divergence.replay import Setup
+from deploy.checking.divergence.setup import Setup
 from deploy.network import Array
 from deploy.traces.trace import Trace
 

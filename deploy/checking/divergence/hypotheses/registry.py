@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from deploy.checking.divergence.replay import Setup
+from deploy.checking.divergence.setup import Setup
 from deploy.traces.trace import Trace
 
 
@@ -22,21 +22,25 @@ Propose = Callable[[Setup, str, Trace], Iterator[Candidate]]
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A mistake by its name, its family (neuron, synapse, input or timing), and how to make it."""
+    """A mistake by its name, its family (neuron, synapse, input or timing), and how to make it.
+
+    searches: looks for a number or a set, and so takes many runs.
+    """
 
     kind: str
     family: str
     propose: Propose
+    searches: bool = False
 
 
 HYPOTHESES: list[Hypothesis] = []
 
 
-def hypothesis(kind: str, family: str) -> Callable[[Propose], Propose]:
+def hypothesis(kind: str, family: str, *, searches: bool = False) -> Callable[[Propose], Propose]:
     """Register a function that proposes runs."""
 
     def register(propose: Propose) -> Propose:
-        HYPOTHESES.append(Hypothesis(kind, family, propose))
+        HYPOTHESES.append(Hypothesis(kind, family, propose, searches))
         return propose
 
     return register

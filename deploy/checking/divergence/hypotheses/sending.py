@@ -8,8 +8,8 @@ from deploy.checking.divergence.confine import BACK, tidy
 from deploy.checking.divergence.evidence import wrongs
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.places import neurons_in_words, steps_in_words
-from deploy.checking.divergence.replay import Setup
 from deploy.checking.divergence.rules import RIGHT, Rules
+from deploy.checking.divergence.setup import Setup
 from deploy.network import Array, GridNeuron
 from deploy.traces.trace import Trace
 
@@ -18,6 +18,9 @@ from deploy.traces.trace import Trace
 def mute(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """Spikes that reset their neuron and are not sent, from some step on."""
     yield from _sent(setup, layer, trace, False, "silent: spikes reset them and are not sent", {"mute": True})
+    if trace.layers[layer].spikes is not None and isinstance(setup.network.neurons[layer], GridNeuron):
+        text = "the layer is silent: spikes reset their neurons and are not sent"
+        yield Candidate(text, setup.with_rules(layer, mute=True))
 
 
 @hypothesis("stuck", "neuron")

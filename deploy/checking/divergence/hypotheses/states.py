@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from deploy import grid
-from deploy.checking.divergence.replay import Replay, Setup, replay
+from deploy.checking.divergence.replay import Replay, replay
+from deploy.checking.divergence.setup import Setup
 from deploy.network import Array, GridNeuron
 from deploy.traces.trace import Trace
 

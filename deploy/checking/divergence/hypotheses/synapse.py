@@ -7,7 +7,7 @@ import numpy as np
 
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.orders import turned
-from deploy.checking.divergence.replay import Setup
+from deploy.checking.divergence.setup import Setup
 from deploy.errors import DeployError
 from deploy.network import Array, Conv, Dense, Flatten, Network, Shape
 from deploy.traces.trace import Trace

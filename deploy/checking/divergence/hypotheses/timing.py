@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
-from deploy.checking.divergence.replay import Setup
+from deploy.checking.divergence.setup import Setup
 from deploy.network import Delay, Network
 from deploy.traces.trace import Trace
 
@@ -18,7 +18,7 @@ def late_input(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
         for name in [source, *before]:
             node = network.nodes[name]
             if isinstance(node, Delay):
-                for steps in {0, node.steps - 1, node.steps + 1} - {node.steps, -1}:
+                for steps in (n for n in range(node.steps + 3) if n != node.steps):
                     yield Candidate(
                         f"{name}: delays by {steps} instead of {node.steps} steps", setup.with_node(name, steps=steps)
                     )

@@ -1,0 +1,130 @@
+"""Inputs of a layer that bring nothing, found one after the other by what silencing each of them mends."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from deploy.checking.divergence.confine import shown_in
+from deploy.checking.divergence.evidence import left_wrong
+from deploy.checking.divergence.hypotheses.inputs import reads_input
+from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
+from deploy.checking.divergence.paths import Way, changed, entering, ways
+from deploy.checking.divergence.places import neurons_in_words
+from deploy.checking.divergence.setup import Setup
+from deploy.network import Array, GridNeuron
+from deploy.traces.trace import Trace
+
+MOST, LOOKED_AT = 20, 8
+"""Sets of inputs that are silenced together, and those that are tried for each of them, the likeliest."""
+MOST_UNITS = 1500
+
+
+@hypothesis("silent-inputs", "synapse", searches=True)
+def silent_inputs(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
+    """Neurons that spike and send nothing on one way."""
+    if setup.schedule != "synchronous" or not isinstance(setup.network.nodes[layer], GridNeuron):
+        return
+    for way in ways(setup.network, layer):
+        if way.source == setup.network.input or len(way.nodes) > 1:
+            continue
+        x = entering(setup, way, trace)
+
+        def without(where: Array, way: Way = way) -> Setup:
+            return changed(setup, way, trace, lambda entered, numbers: np.where(where, 0, entered))
+
+        for where in _sets(setup, layer, trace, x, without):
+            told = f"of what {way.source} sends into {way.name}, {neurons_in_words(where)} bring nothing"
+            yield Candidate(told, without(where))
+
+
+@hypothesis("input-region", "input", searches=True)
+def silent_pixels(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
+    """Pixels, rows, columns or channels of the frames in which no event arrives."""
+    if not reads_input(setup, layer):
+        return
+    before = setup.view
+
+    def without(where: Array) -> Setup:
+        def view(frames: Array, numbers: Array) -> Array:
+            return np.where(where, 0, frames if before is None else before(frames, numbers))
+
+        return replace(setup, view=view)
+
+    for where in _sets(setup, layer, trace, setup.seen, without):
+        yield Candidate(f"no event arrives from {_pixels(where)}", without(where))
+
+
+def _pixels(where: Array) -> str:
+    if where.ndim == 3 and (where == where[:1]).all():
+        at = where[0]
+        if at.all(axis=1).sum() * at.shape[1] != at.sum() and at.all(axis=0).sum() * at.shape[0] != at.sum():
+            listed = ", ".join(f"({y}, {x})" for y, x in np.argwhere(at)[:6].tolist())
+            return f"{int(at.sum())} pixel(s), of both polarities: {listed}{', ...' if at.sum() > 6 else ''}"
+    return neurons_in_words(where).replace("neurons", "inputs").replace("neuron", "input")
+
+
+def _sets(setup: Setup, layer: str, trace: Trace, x: Array, without: Callable[[Array], Setup]) -> Iterator[Array]:
+    """Sets of inputs, bool of their shape: what mends most over all steps, and what mends most of the first ones."""
+    wrong = left_wrong(setup, trace, layer)
+    if wrong is None or not wrong.any():
+        return
+    first, _ = shown_in(wrong)
+    seen: set[bytes] = set()
+    for stop in (wrong.shape[1], first + 1, first + 2):
+        where = _greedy(setup, layer, trace, x, without, wrong[:, :stop])
+        if where is not None and where.tobytes() not in seen:
+            seen.add(where.tobytes())
+            yield where
+
+
+def _greedy(
+    setup: Setup, layer: str, trace: Trace, x: Array, without: Callable[[Array], Setup], wrong: Array
+) -> Array | None:
+    units = _units(x.shape[2:])
+    if len(units) > MOST_UNITS:
+        return None
+    stop = wrong.shape[1]
+    active = np.stack([(x[:, :stop] * unit).reshape(*wrong.shape[:2], -1).any(axis=2) for unit in units])
+    chosen, left = np.zeros(x.shape[2:], bool), int(wrong.sum())
+    apart = wrong
+    for _ in range(MOST if left else 0):
+        best = None
+        for i in _likeliest(active, apart):
+            if (units[i] & ~chosen).any():
+                made = left_wrong(without(chosen | units[i]), trace, layer)
+                if made is not None and (best is None or made[:, :stop].sum() < best[0]):
+                    best = int(made[:, :stop].sum()), units[i], made[:, :stop]
+        if best is None or best[0] >= left:
+            break
+        left, apart = best[0], best[2]
+        chosen = chosen | best[1]
+        if not left:
+            break
+    return chosen if chosen.any() and not chosen.all() else None
+
+
+def _likeliest(active: Array, wrong: Array) -> list[int]:
+    """The units whose activity goes best with what is wrong in that step or the next."""
+    at = wrong.reshape(*wrong.shape[:2], -1).sum(axis=2).astype(np.float64)
+    near = at.copy()
+    near[:, :-1] += 0.5 * at[:, 1:]
+    near -= near.mean()
+    of = active - active.mean(axis=(1, 2), keepdims=True)
+    size = np.sqrt((of**2).sum(axis=(1, 2)))
+    score = np.where(size > 0, (of * near).sum(axis=(1, 2)) / np.maximum(size, 1e-9), -np.inf)
+    return [int(i) for i in np.argsort(-score)[:LOOKED_AT] if score[i] > -np.inf]
+
+
+def _units(shape: tuple[int, ...]) -> list[Array]:
+    """Every input by itself; of maps every channel, row, column, and place over all channels as well."""
+    units = []
+    index = np.indices(shape)
+    if len(shape) == 3:
+        for axis in range(3):
+            units += [index[axis] == i for i in range(shape[axis])]
+        units += [(index[1] == y) & (index[2] == x) for y in range(shape[1]) for x in range(shape[2])]
+    size = int(np.prod(shape))
+    if size <= MOST_UNITS - len(units):
+        units += [(np.arange(size) == k).reshape(shape) for k in range(size)]
+    return units

@@ -1,0 +1,123 @@
+"""Layers that were written down otherwise than they spiked: the run is right, and its record is not.
+
+Such a layer contradicts its own record, and so does everything that it feeds; with the spikes that are due in place of
+the recorded ones, both agree.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from deploy.checking.divergence.causes import Cause
+from deploy.checking.divergence.evidence import contradictions
+from deploy.checking.divergence.hypotheses.arrived import in_words
+from deploy.checking.divergence.hypotheses.inputs import frame_variants
+from deploy.checking.divergence.replay import replay
+from deploy.checking.divergence.setup import Setup
+from deploy.errors import DeployError
+from deploy.network import Array, GridNeuron
+from deploy.traces.layers import LayerRecord
+from deploy.traces.trace import Trace
+
+BATCH = 64
+
+
+def as_sent(setup: Setup, few: Trace, whole: Trace) -> tuple[Trace, list[Cause]]:
+    """The trace with what its layers sent in place of what was written of them, and how that differs.
+
+    Args:
+        setup: what ran, on the recordings of `few`; it holds the frames of all.
+        few: some of the recordings. whole: all of them.
+    """
+    causes: list[Cause] = []
+    for layer in few.spiking:
+        try:
+            sent = _sent(setup, few, layer)
+            if sent is None:
+                continue
+            true = _with_spikes(few, layer, sent)
+            if not _better(setup, few, true, layer):
+                continue
+            due = _sent_by_all(setup, whole, layer)
+        except DeployError:
+            continue
+        written = whole.output(layer)[: len(due)]
+        cause = _cause(layer, due, written)
+        if cause is None:
+            continue
+        causes.append(cause)
+        whole, few = _with_spikes(whole, layer, due), true
+    return whole, causes
+
+
+def _sent(setup: Setup, trace: Trace, layer: str) -> Array | None:
+    """What the layer sends by its own rule, fed what was recorded of the others; None where that was recorded."""
+    if not isinstance(setup.network.nodes[layer], GridNeuron):
+        return None
+    layers = {name: record for name, record in trace.layers.items() if name != layer}
+    due = replay(setup, along=replace(trace, layers=layers), only=frozenset([layer])).spikes[layer]
+    offset = trace.layers[layer].offset
+    due = due[:, offset : offset + trace.steps]
+    return None if np.array_equal(due, trace.output(layer)) else due
+
+
+def _better(setup: Setup, written: Trace, true: Trace, layer: str) -> bool:
+    """Whether the layer, and all that it feeds, follow from what it sent, and did not from what was written."""
+    before, after = contradictions(setup, written), contradictions(setup, true)
+    if not after[layer].agrees or before[layer].agrees:
+        return False
+    fed = [name for name in after if name != layer and layer in _feeds(setup, name)]
+    if any(not after[name].agrees for name in fed):
+        return False
+    told = any(not before[name].agrees for name in fed)
+    return told or bool(before[layer].states)
+
+
+def _feeds(setup: Setup, layer: str) -> set[str]:
+    waiting, found = list(setup.network.sources(layer)), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += [] if name in setup.network.neurons else setup.network.sources(name)
+    return found
+
+
+def _sent_by_all(setup: Setup, whole: Trace, layer: str) -> Array:
+    assert setup.whole is not None
+    parts = []
+    for start in range(0, len(setup.whole), BATCH):
+        rows = np.arange(start, min(start + BATCH, len(setup.whole)))
+        one, trace = replace(setup, frames=setup.whole[rows], rows=rows), whole.take(rows.tolist())
+        sent = _sent(one, trace, layer)
+        parts.append(trace.output(layer) if sent is None else sent)
+    return np.concatenate(parts)
+
+
+def _with_spikes(trace: Trace, layer: str, spikes: Array) -> Trace:
+    record = trace.layers[layer]
+    late = np.zeros((len(spikes), record.offset, *spikes.shape[2:]), bool)
+    made = LayerRecord(
+        spikes=np.concatenate([late, spikes.astype(bool)], axis=1),
+        u=record.get("u"),
+        v=record.get("v"),
+        offset=record.offset,
+    )
+    return replace(trace, layers={**trace.layers, layer: made})
+
+
+def _cause(layer: str, due: Array, written: Array) -> Cause | None:
+    """None where some spikes are lost and others come from nowhere in no order: that has no name."""
+    for _, text, variant in frame_variants(due):
+        if np.array_equal(variant, written):
+            words = text
+            break
+    else:
+        kind, words = in_words(due.astype(np.int64), written.astype(np.int64) - due.astype(np.int64))
+        if kind == "moved":
+            return None
+    words = words.replace("events", "spikes").replace("event", "spike").replace("inputs", "neurons")
+    if words.startswith("every") and f"in all {due.shape[1]} steps" in words:
+        words += "; these are silent in the record"
+    text = f"the layer sends what is due, and is recorded otherwise than it was sent: {words}"
+    return Cause(kind="recorded-otherwise", where=(layer,), text=text, side="runner")
