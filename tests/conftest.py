@@ -4,6 +4,7 @@ tests/allowed_skips.txt holds what a machine may lack under `make test`, tests/a
 under `make test-long`; a reason is allowed where it begins with a line of the list. Any other skip is a failure.
 """
 
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -19,6 +20,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="the reasons, one a line, for which a test may be skipped",
     )
+
+
+def pytest_configure() -> None:
+    # Whoever starts the tests in the background, or under nohup, has these ignored, and programs inherit that.
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.hookimpl(wrapper=True)

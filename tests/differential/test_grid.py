@@ -48,7 +48,7 @@ def property_test(examples: int) -> Callable[[], None]:
 
         equal()
         print(f"{len(spiking)} networks on the grid\n{tally}")
-        assert np.mean(spiking) > 0.5 and np.mean(overflowing) > 0.05
+        assert np.mean(spiking) > 0.4 and np.mean(overflowing) > 0
         assert kinds >= (LAYOUTS if examples > 1000 else LAYOUTS - {"wide", "reads SumPool"}), kinds
         for route, share in LEAST.items():
             assert tally.share(route) >= share, f"{route} claims too little:\n{tally}"

@@ -8,7 +8,7 @@ import pytest
 from tests.fuzz.judge import Case, Judge, fuzz
 from tests.fuzz.kinds import GROUPS, write_sound
 
-FEW = {"nir": 100, "net": 100, "trace": 100, "recordings": 250, "run": 60}
+FEW = {"nir": 100, "net": 100, "trace": 100, "recordings": 250, "run": 20}
 """How many of a group `make test` damages; of the others `SOME`."""
 SOME = 150
 

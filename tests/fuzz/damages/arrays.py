@@ -4,6 +4,7 @@ import io
 import json
 import random
 import struct
+import warnings
 import zipfile
 from typing import Any
 
@@ -123,7 +124,8 @@ def _archive(content: bytearray, rng: random.Random) -> str:
             packing = zipfile.ZIP_DEFLATED
             inside += bytes(rng.choice((1 << 16, 1 << 22)))
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", packing) as archive:
+    # The same name twice is one of the damages.
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(out, "w", packing) as archive:
         for name, inside in members:
             archive.writestr(zipfile.ZipInfo(name), bytes(inside), packing)
     content[:] = out.getvalue()
