@@ -50,9 +50,9 @@ def prove(reference: Setup, tested: Setup, expected: Trace, found: Trace) -> Pro
     A state that a recurrent layer keeps from one recording to the next cannot be run freely here. Such a side is
     stepped along its recorded run: where every layer gives what was recorded at every step, so does a free run.
     """
-    exact, counts, spikes = True, np.zeros(3, np.int64), bool(_apart(expected, found, spikes=True))
     recordings, left = len(reference.frames), list[int]()
     traces = expected.take(range(recordings)), found.take(range(recordings))
+    exact, counts, spikes = True, np.zeros(3, np.int64), bool(_apart(*traces, spikes=True))
     try:
         for rows in _batches(recordings, reference, tested):
             made = [free_run(setup.take(rows)) for setup in (reference, tested)]
@@ -151,7 +151,7 @@ def _same_in(held: list[Trace], made: list[Trace], row: int) -> bool:
 
 def _apart(one: Trace, other: Trace, *, spikes: bool) -> int:
     shared = [name for name in one.layers if name in other.layers and one.layers[name].is_readout != spikes]
-    return sum(int((one.output(name) != other.output(name)[: one.recordings]).sum()) for name in shared)
+    return sum(int((one.output(name) != other.output(name)).sum()) for name in shared)
 
 
 def _count(held: list[Trace], made: list[Trace], spikes: bool) -> Array:

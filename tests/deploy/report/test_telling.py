@@ -1,5 +1,6 @@
 """What the page says where no cause has a name, of which recordings, and where each thing stands."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,15 +46,20 @@ def dead(spikes: Array) -> Array:
     return out
 
 
-def with_a_dead_block(trace: Trace) -> Trace:
-    """As a chip gives it: spikes alone, in which a block is dead, without labels and frames."""
+def scattered(spikes: Array) -> Array:
+    """One value in fifty is the other one, whatever anybody computed: no cause to name."""
+    return spikes ^ (np.random.default_rng(0).random(spikes.shape) < 0.02)
+
+
+def of_a_chip(trace: Trace, wrong: Callable[[Array], Array]) -> Trace:
+    """As a chip gives it: spikes alone, wrong in one layer, without labels and frames."""
     layers = {
         name: layer.take(range(trace.recordings)).replace(u=None, v=None, u_digest=None, v_digest=None)
         if not layer.is_readout
         else layer.take(range(trace.recordings))
         for name, layer in trace.layers.items()
     }
-    layers["lif2"] = layers["lif2"].replace(spikes=dead(layers["lif2"].output))
+    layers["lif2"] = layers["lif2"].replace(spikes=wrong(layers["lif2"].output))
     return Trace(layers=layers, predictions=trace.predictions)
 
 
@@ -64,7 +70,7 @@ def test_a_dead_block_is_told_by_why(student: Path, tmp_path: Path, with_model: 
     folder = tmp_path / "alone"
     folder.mkdir()
     trace = load_trace(student.with_suffix(".trace"))
-    with_a_dead_block(trace).save(folder / "chip.trace")
+    of_a_chip(trace, dead).save(folder / "chip.trace")
     reference = student
     if not with_model:
         reference = folder / "student.trace"
@@ -76,7 +82,9 @@ def test_a_dead_block_is_told_by_why(student: Path, tmp_path: Path, with_model: 
     why = page[page.index("<h2>Why") : page.index("<h2>Where it first differs")]
     assert "<code>lif2</code>" in why and "channel 2" in why and "from step 3 on" in why
     assert "silent" in why if with_model else "never spike" in why
-    assert "What to do next" in why and "Hold the code that steps lif2" in why
+    # With the model it has a name and a proof, and nothing is left to do but mend it.
+    assert ("every spike, and every u and v that was recorded, of all 100 recordings" in why) == with_model
+    assert ("What to do next" in why and "Hold the code that steps lif2" in why) != with_model
     assert ("No cause was looked for" in why) != with_model
     # Its labels are the reference's: the trace of a chip has none.
     header = page[: page.index("<h2>Why")]
@@ -87,11 +95,11 @@ def test_a_dead_block_is_told_by_why(student: Path, tmp_path: Path, with_model: 
 def test_what_lacks_is_asked_for(student: Path, tmp_path: Path) -> None:
     from deploy.traces.trace import load_trace
 
-    with_a_dead_block(load_trace(student.with_suffix(".trace"))).save(tmp_path / "chip.trace")
+    of_a_chip(load_trace(student.with_suffix(".trace")), scattered).save(tmp_path / "chip.trace")
     checked = check(student, tmp_path / "chip.trace", partial=True, recordings=20)
     assert any(step.startswith("Record u and v of lif2") for step in next_steps(checked, "student.nir"))
     seen = facts_of_spikes(checked)
-    assert seen is not None and seen[0] == "lif2" and "from step 3 on these never spike" in seen[1][-1]
+    assert seen is not None and seen[0] == "lif2" and "are missing" in seen[1][0]
 
 
 def test_an_equal_run_and_a_proven_cause_need_no_next_step(student: Path) -> None:
@@ -139,7 +147,7 @@ def test_energy_and_parameters_are_folded_below_a_failure(student: Path, tmp_pat
     assert '<details class="fold" open>' in equal.read_text()
     from deploy.traces.trace import load_trace
 
-    with_a_dead_block(load_trace(student.with_suffix(".trace"))).save(tmp_path / "chip.trace")
+    of_a_chip(load_trace(student.with_suffix(".trace")), scattered).save(tmp_path / "chip.trace")
     command = ["report", str(student), str(tmp_path / "chip.trace"), "--out", str(differs), "--partial"]
     assert main([*command, "--recordings", "8"]) == 1
     page = differs.read_text()
