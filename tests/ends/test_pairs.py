@@ -100,7 +100,8 @@ def test_two_commands_at_once_never_mix(pair: str, world: World, filled: Callabl
 def stop_when_it_holds(process: int, folder: Path) -> None:
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        for lock in (*folder.rglob(".*.held"), *folder.rglob(".training")):
+        # A report holds its page first, and what it reads behind that.
+        for lock in (*folder.rglob(".*.trace.held"), *folder.rglob(".training")):
             if f"process {process} " in lock.read_text():
                 os.kill(process, signal.SIGSTOP)
                 return
