@@ -109,17 +109,19 @@ def test_a_training_that_is_killed_again_and_again_ends_as_if_it_had_not_been(wo
     out, kills, chain = tmp_path / "run", 0, 0
     while kills < TRAININGS:
         shutil.rmtree(out, ignore_errors=True)
+        code = 0
         for number in range(RESUMED):
             at = 1 + (kills * 7 + number) % 80
             ended = world.forks.run(_training(out), folder=out, kill_at=at)
-            kills += ended.code == -signal.SIGKILL
-            assert ended.code in (0, -signal.SIGKILL), ended.stderr
-            if ended.code == 0:
+            code = ended.code
+            kills += code == -signal.SIGKILL
+            assert code in (0, -signal.SIGKILL), ended.stderr
+            if code == 0:
                 break
         if not (out / "summary.json").is_file():
             ended = world.forks.run(_training(out), folder=out)
             assert ended.code == 0, ended.stderr
-        elif ended.code:  # killed behind its last rename: what it left is cleared by the next command there
+        elif code:  # killed behind its last rename: what it left is cleared by the next command there
             assert world.forks.run(["export.cli", str(out)], folder=out).code == 0
         chain += 1
         assert hidden(out) == []

@@ -46,6 +46,9 @@ def _metadata(path: Path, model: Any) -> dict[str, Any]:
     """The metadata as `to_metadata` made them; all of them are strings in ONNX."""
     values: dict[str, Any] = {entry.key: entry.value for entry in model.metadata_props}
     try:
+        # What is no UTF-8 comes as bytes.
+        if not all(isinstance(text, str) for entry in values.items() for text in entry):
+            raise ValueError("no text")
         return {**values, "ckd_version": from_json(values["ckd_version"])}
     except ValueError as error:
         raise ModelError(f"{path}: its metadata are damaged ({error}); export it again") from error

@@ -139,3 +139,13 @@ def test_metadata_that_are_no_text_are_one_line(small_network: Network, tmp_path
     command = [sys.executable, "-m", "deploy.cli", "run", str(path), "--on", "onnx", "--frames", str(frames)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_a_version_that_is_no_text_is_damage(small_network: Network, tmp_path: Path) -> None:
+    path = tmp_path / "student.onnx"
+    save(small_network, path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b'"', content.index(b"ckd_version")) + 1] = 0xFF
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="metadata are damaged"):
+        load(path)
