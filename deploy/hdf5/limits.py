@@ -23,7 +23,7 @@ MAX_CARRIED = 256 << 20
 """Bytes of the arrays that only the library can unpack, all together."""
 
 MAX_ANSWER = 1 << 30
-SECONDS = 10
+SECONDS = 8
 """Of processor time for one file."""
 
 MEMORY = 1 << 30
