@@ -108,7 +108,7 @@ def with_sums(setup: Setup, layer: str, adds: Callable[[Array], Array]) -> Setup
 
 def of_recordings(setup: Setup, way: Way, trace: Trace, numbers: Array) -> Array:
     """What enters a way in any recordings, by the whole trace where these are not the setup's."""
-    if np.array_equal(numbers, setup.numbers) or setup.recorded is None or setup.whole is None:
-        return entering(setup, way, trace)
+    if np.isin(numbers, setup.numbers).all() or setup.recorded is None or setup.whole is None:
+        return entering(setup, way, trace)[np.searchsorted(setup.numbers, numbers)]
     one = replace(setup, frames=setup.whole[numbers], rows=numbers, rules={})
     return entering(one, way, setup.recorded.take(numbers.tolist()))

@@ -231,7 +231,7 @@ def _pursued(setup: Setup, trace: Trace, layer: str, wrong: Array, tried: list[_
         if not wrong.any():
             yield _joined(made, current, wrong)
             return
-        tried = list(_try(current, trace, layer))
+        tried = list(_try(current, trace, layer, searching=False))
         exact = [one for one in tried if not one.left.any()]
         if exact:
             yield from (_joined([*made, one], one.setup, one.left) for one in exact)

@@ -1,16 +1,35 @@
 """A number on which a mistake depends, looked for: from coarse to fine where the least is left wrong."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from deploy.checking.divergence.evidence import left_wrong
 from deploy.checking.divergence.hypotheses.registry import Candidate
 from deploy.checking.divergence.setup import Setup
+from deploy.network import Array
 from deploy.traces.trace import Trace
 
 POINTS, ROUNDS = 9, 8
 """Values a round, each round between the neighbors of the best one."""
+LOOKED_AT = 300_000
+"""Neuron-steps on which something is looked for, whole recordings; what is found is held against all."""
+
+
+class Few:
+    """Some of the recordings in which a layer is wrong, on which many setups are tried."""
+
+    def __init__(self, setup: Setup, trace: Trace, layer: str, wrong: Array) -> None:
+        guilty = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
+        self.rows = guilty[: max(1, LOOKED_AT // max(1, wrong[0].size))]
+        self.wrong = wrong[self.rows]
+        self._some, self._trace, self._layer = setup.take(self.rows), trace.take(self.rows.tolist()), layer
+
+    def left(self, made: Setup) -> Array | None:
+        """What a setup of all recordings leaves wrong in these."""
+        some = replace(made, frames=self._some.frames, rows=self._some.rows)
+        return left_wrong(some, self._trace, self._layer)
 
 
 def fitted(
@@ -32,12 +51,14 @@ def fitted(
     low, high = between
     if wrong is None or not wrong.any() or low > high:
         return
+    few = Few(setup, trace, layer, wrong)
+    wrong = few.wrong
     guilty = wrong.any(axis=(0, 1))
     known: dict[int, int] = {}
 
     def cost(value: int) -> int:
         if value not in known:
-            left = left_wrong(make(value), trace, layer)
+            left = few.left(make(value))
             known[value] = wrong.size if left is None else int(left[:, :, guilty].sum())
         return known[value]
 

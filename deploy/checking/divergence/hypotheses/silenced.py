@@ -7,6 +7,7 @@ import numpy as np
 
 from deploy.checking.divergence.confine import shown_in
 from deploy.checking.divergence.evidence import left_wrong
+from deploy.checking.divergence.hypotheses.fitted import Few
 from deploy.checking.divergence.hypotheses.inputs import reads_input
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.paths import Way, changed, entering, ways
@@ -69,18 +70,17 @@ def _sets(setup: Setup, layer: str, trace: Trace, x: Array, without: Callable[[A
     wrong = left_wrong(setup, trace, layer)
     if wrong is None or not wrong.any():
         return
-    first, _ = shown_in(wrong)
+    few = Few(setup, trace, layer, wrong)
+    x, (first, _) = x[few.rows], shown_in(few.wrong)
     seen: set[bytes] = set()
     for stop in (wrong.shape[1], first + 1, first + 2):
-        where = _greedy(setup, layer, trace, x, without, wrong[:, :stop])
+        where = _greedy(few, x, without, few.wrong[:, :stop])
         if where is not None and where.tobytes() not in seen:
             seen.add(where.tobytes())
             yield where
 
 
-def _greedy(
-    setup: Setup, layer: str, trace: Trace, x: Array, without: Callable[[Array], Setup], wrong: Array
-) -> Array | None:
+def _greedy(few: Few, x: Array, without: Callable[[Array], Setup], wrong: Array) -> Array | None:
     units = _units(x.shape[2:])
     if len(units) > MOST_UNITS:
         return None
@@ -92,7 +92,7 @@ def _greedy(
         best = None
         for i in _likeliest(active, apart):
             if (units[i] & ~chosen).any():
-                made = left_wrong(without(chosen | units[i]), trace, layer)
+                made = few.left(without(chosen | units[i]))
                 if made is not None and (best is None or made[:, :stop].sum() < best[0]):
                     best = int(made[:, :stop].sum()), units[i], made[:, :stop]
         if best is None or best[0] >= left:
