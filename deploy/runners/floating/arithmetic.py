@@ -13,7 +13,7 @@ from deploy.network import Array, Conv, Dense, FloatNeuron, Network, Scale, Shap
 from deploy.runners.floating.cells import Cells, Stepped
 from deploy.runners.floating.kernels import sums_of
 from deploy.runners.floating.synapses import Synapse
-from deploy.runners.integer.layouts import channels_last, sum_windows
+from deploy.runners.integer.layouts import channel_first, channel_last, counts_channel_last, sum_windows
 from deploy.runners.integer.prepared import flattens_in_place
 from deploy.runners.integer.threads import for_slices
 from deploy.runners.walk import ArrayArithmetic
@@ -44,15 +44,8 @@ class FloatArithmetic(ArrayArithmetic):
 
     def enter(self, frames: Array) -> Array:
         if frames.dtype not in (np.uint8, np.bool_):
-            return _channel_last(frames.astype(np.float32))
-        counts = np.ascontiguousarray(frames).view(np.uint8)
-        recordings, steps, channels, *size = counts.shape
-        if not size:
-            return counts
-        planes = counts.reshape(recordings, steps, channels, prod(size))
-        out = np.empty((recordings, steps, prod(size), channels), np.uint8)
-        for_slices(lambda r: channels_last(planes[r], out[r]), recordings)
-        return out.reshape(recordings, steps, *size, channels)
+            return channel_last(frames.astype(np.float32))
+        return counts_channel_last(np.ascontiguousarray(frames).view(np.uint8))
 
     def synapse(self, name: str, x: Array) -> Array:
         node, shape = self._network.nodes[name], self._network.shapes[name]
@@ -80,15 +73,15 @@ class FloatArithmetic(ArrayArithmetic):
         assert isinstance(node, FloatNeuron)
         out, u, v = layer(x, self._keep)
         if not node.is_readout:
-            self._take("spikes", name, _channel_first(out.view(bool)))
+            self._take("spikes", name, channel_first(out.view(bool)))
         if self._keep:
-            self._take("u", name, _channel_first(u))
+            self._take("u", name, channel_first(u))
         if self._keep or node.is_readout:
-            self._take("v", name, _channel_first(out if node.is_readout else v))
+            self._take("v", name, channel_first(out if node.is_readout else v))
         return out
 
     def flatten(self, x: Array) -> Array:
-        ordered = x if self._in_place else _channel_first(x)
+        ordered = x if self._in_place else channel_first(x)
         return ordered.reshape(*x.shape[:2], -1)
 
     def zeros(self, shape: Shape, like: Array, steps: int) -> Array:
@@ -103,12 +96,3 @@ class FloatArithmetic(ArrayArithmetic):
 
     def _take(self, kind: str, name: str, values: Array) -> None:
         self.kept[kind].setdefault(name, []).append(values)
-
-
-def _channel_last(x: Array) -> Array:
-    return np.ascontiguousarray(np.moveaxis(x, 2, -1))
-
-
-def _channel_first(x: Array) -> Array:
-    """(R, T, ..., C) to (R, T, C, ...), a view."""
-    return np.moveaxis(x, -1, 2)

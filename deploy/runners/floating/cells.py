@@ -8,6 +8,7 @@ import numpy as np
 from deploy.network import Array, FloatNeuron
 from deploy.network.state import State
 from deploy.runners.floating.kernels import Float, step_neurons
+from deploy.runners.integer.layouts import channel_first, channel_last
 from deploy.runners.integer.threads import for_slices
 
 Given = tuple[Array, Array, Array]
@@ -77,9 +78,9 @@ class Stepped:
         self.state = self.node.rest(self.recordings)
 
     def __call__(self, x: Array, keep: int) -> Given:
-        steps, given = self.node.run(self.state, np.moveaxis(x, -1, 2))
+        steps, given = self.node.run(self.state, channel_first(x))
         self.state = steps[-1].state
-        last = {kind: np.ascontiguousarray(np.moveaxis(values, 2, -1)) for kind, values in given.items()}
+        last = {kind: channel_last(values) for kind, values in given.items()}
         out = last["v"] if self.node.is_readout else last["spikes"].view(np.uint8)
         return out, last["u"][:keep], last["v"][:keep]
 

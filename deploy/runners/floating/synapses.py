@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deploy.network import Array, Conv, Dense, Flatten, Network, Shape
+from deploy.network import Array, Conv, Dense, Network, Shape
 from deploy.runners.floating.kernels import LANES, Float, Geometry
+from deploy.runners.integer.prepared import in_order_of_places, three_axes
 
 FEW = 2
 """Inputs a place of the output (of a kernel as wide as its stride) up to which going through the inputs was faster."""
@@ -30,15 +31,12 @@ class Synapse:
     @classmethod
     def of(cls, name: str, network: Network, in_place: bool) -> "Synapse":
         """`in_place`: whether what was flattened keeps its channels innermost."""
-        node, (source, *_) = network.nodes[name], network.sources(name)
+        node, source = network.nodes[name], network.sources(name)[0]
         assert isinstance(node, Dense | Conv)
         if isinstance(node, Dense):
-            weight = node.weight
-            if in_place and isinstance(network.nodes[source], Flatten):
-                shape = _three(network.shapes[network.sources(source)[0]])
-                weight = weight.reshape(-1, *shape).transpose(0, 2, 3, 1).reshape(len(weight), -1)
+            weight = in_order_of_places(name, node, network) if in_place else node.weight
             node = Conv(weight=weight[:, :, None, None], bias=node.bias)
-        geometry = _geometry(node, _three(network.shapes[source]), _three(network.shapes[name]))
+        geometry = _geometry(node, three_axes(network.shapes[source]), three_axes(network.shapes[name]))
         outputs, per_group, kh, kw = node.weight.shape
         weight = node.weight.transpose(0, 2, 3, 1).reshape(outputs, kh * kw * per_group)
         blocked = _blocks(weight, node.groups)
@@ -74,7 +72,3 @@ def _blocks(values: Array, groups: int) -> Float:
     padded = np.zeros((groups, -(-columns // lanes) * lanes, rows), np.float32)
     padded[:, :columns] = values.reshape(groups, columns, rows)
     return np.ascontiguousarray(padded.reshape(-1, lanes, rows).transpose(0, 2, 1))
-
-
-def _three(shape: Shape) -> Shape:
-    return (*shape, *(1,) * (3 - len(shape)))

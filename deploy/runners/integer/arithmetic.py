@@ -19,7 +19,7 @@ from deploy.network.state import State
 from deploy.runners.integer.bounds import arriving, largest_values, stays_within
 from deploy.runners.integer.kernels import SUM_LIMIT, step_layer
 from deploy.runners.integer.layer_data import Synapse
-from deploy.runners.integer.layouts import channels_last, sum_windows
+from deploy.runners.integer.layouts import channel_first, channel_last, counts_channel_last, sum_windows
 from deploy.runners.integer.prepared import NO_CELLS, Layer, Prepared
 from deploy.runners.integer.scattered import NO_SCATTER
 from deploy.runners.integer.threads import for_slices
@@ -94,7 +94,7 @@ class IntegerArithmetic:
         for_slices(step, recordings)
         spikes = spikes.reshape(recordings, steps, *node.shape[1:], channels)
         if not readout:
-            self._keep("spikes", name, _channel_first(spikes.view(bool)))
+            self._keep("spikes", name, channel_first(spikes.view(bool)))
         if self._states:
             self._keep("u", name, u.reshape(recordings, steps, *node.shape))
         if self._states or readout:
@@ -107,7 +107,7 @@ class IntegerArithmetic:
 
     def flatten(self, x: Values) -> Array:
         settled = self._settled(x)
-        ordered = settled if self._prepared.in_place else np.ascontiguousarray(_channel_first(settled))
+        ordered = settled if self._prepared.in_place else np.ascontiguousarray(channel_first(settled))
         return ordered.reshape(*settled.shape[:2], -1)
 
     def zeros(self, shape: Shape, like: Values, steps: int) -> Array:
@@ -130,7 +130,7 @@ class IntegerArithmetic:
 
     def _step_by_step(self, name: str, node: GridNeuron, x: Values) -> Array:
         """Neurons of a kind that the kernels do not know: their own steps, in numpy."""
-        sums = _channel_first(self._settled(x))
+        sums = channel_first(self._settled(x))
         steps, given = node.run(self._stepped.get(name) or node.rest(len(sums)), sums)
         self._stepped[name] = steps[-1].state
         self.layers[name].overflow[0, 0] += sum(step.overflows for step in steps)
@@ -139,7 +139,7 @@ class IntegerArithmetic:
         for kind in ("u", "v"):
             if self._states or (kind == "v" and node.is_readout):
                 self._keep(kind, name, given[kind].astype(np.int32))
-        return _channel_last(given["spikes"].view(np.uint8))
+        return channel_last(given["spikes"].view(np.uint8))
 
     def _keep(self, kind: str, name: str, values: Array) -> None:
         self._kept[kind].setdefault(name, []).append(values)
@@ -195,7 +195,7 @@ class IntegerArithmetic:
     def _sums(self, name: str, x: Values) -> Array:
         """What a synapse, pooling or input gives (R, T, H, W, C), sums in int32 where they are proven to fit."""
         if isinstance(self._network.nodes[name], Input):
-            return self._entered(_as_counts(self._settled(x)))
+            return counts_channel_last(_as_counts(self._settled(x)))
         if isinstance(self._network.nodes[name], SumPool):
             return self._pooled(name, _as_counts(self._settled(x)))
         if self._prepared.synapses[name] is None or self.bounds[name] >= INT32_LIMIT:
@@ -213,15 +213,6 @@ class IntegerArithmetic:
         for_slices(step, size[0])
         return out.reshape(*size, *shape[1:], shape[0])
 
-    def _entered(self, counts: Array) -> Array:
-        recordings, steps, channels, *size = counts.shape
-        if not size:
-            return counts
-        planes = counts.reshape(recordings, steps, channels, prod(size))
-        out = np.empty((recordings, steps, prod(size), channels), np.uint8)
-        for_slices(lambda r: channels_last(planes[r], out[r]), recordings)
-        return out.reshape(recordings, steps, *size, channels)
-
     def _pooled(self, name: str, x: Array) -> Array:
         node, (channels, *size) = self._network.nodes[name], self._network.shapes[name]
         assert isinstance(node, SumPool)
@@ -235,11 +226,11 @@ class IntegerArithmetic:
         assert isinstance(node, Dense | Conv)
         if self._prepared.in_place and isinstance(network.nodes[source], Flatten):
             channels, *size = network.shapes[network.sources(source)[0]]
-            x = _channel_first(x.reshape(*x.shape[:2], *size, channels)).reshape(*x.shape[:2], -1)
+            x = channel_first(x.reshape(*x.shape[:2], *size, channels)).reshape(*x.shape[:2], -1)
         wide = replace(node, weight=node.weight.astype(np.int64))
-        counts = np.ascontiguousarray(_channel_first(x), np.int64)
+        counts = np.ascontiguousarray(channel_first(x), np.int64)
         sums = apply(wide, counts.reshape(-1, *counts.shape[2:])).reshape(*x.shape[:2], *network.shapes[name])
-        return _channel_last(shift_weighted_sum(sums, node.weight_exp))
+        return channel_last(shift_weighted_sum(sums, node.weight_exp))
 
 
 def narrow(sums: Array) -> Array:
@@ -256,16 +247,6 @@ def narrow(sums: Array) -> Array:
 
 def _flat(x: Array) -> Array:
     return np.ascontiguousarray(x.reshape(*x.shape[:2], -1))
-
-
-def _channel_last(x: Array) -> Array:
-    """(R, T, C, ...) to (R, T, ..., C), contiguous."""
-    return np.ascontiguousarray(np.moveaxis(x, 2, -1))
-
-
-def _channel_first(x: Array) -> Array:
-    """(R, T, ..., C) to (R, T, C, ...), a view."""
-    return np.moveaxis(x, -1, 2)
 
 
 def _as_counts(x: Array) -> Array:

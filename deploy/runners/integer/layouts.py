@@ -1,10 +1,13 @@
-"""Compiled loops over whole arrays: pooling, and channels brought innermost."""
+"""Loops over whole arrays, for both runners: pooling, and channels brought innermost and back."""
 
+from math import prod
 from typing import Any
 
 import numba
+import numpy as np
 
 from deploy.network import Array
+from deploy.runners.integer.threads import for_slices
 from deploy.runners.integer.vectors import view
 
 _compile = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
@@ -28,8 +31,29 @@ def sum_windows(x: Array, kernel: Any, stride: Any, padding: Any, out: Array) ->
                             total[c] += seen[c]
 
 
+def channel_last(x: Array) -> Array:
+    """(R, T, C, ...) to (R, T, ..., C), contiguous."""
+    return np.ascontiguousarray(np.moveaxis(x, 2, -1))
+
+
+def channel_first(x: Array) -> Array:
+    """(R, T, ..., C) to (R, T, C, ...), a view."""
+    return np.moveaxis(x, -1, 2)
+
+
+def counts_channel_last(counts: Array) -> Array:
+    """`channel_last` of contiguous uint8, on all threads."""
+    recordings, steps, channels, *size = counts.shape
+    if not size:
+        return counts
+    planes = counts.reshape(recordings, steps, channels, prod(size))
+    out = np.empty((recordings, steps, prod(size), channels), np.uint8)
+    for_slices(lambda r: _channels_last(planes[r], out[r]), recordings)
+    return out.reshape(recordings, steps, *size, channels)
+
+
 @_compile
-def channels_last(x: Array, out: Array) -> None:
+def _channels_last(x: Array, out: Array) -> None:
     """out (R, T, places, C) = x (R, T, C, places), both uint8."""
     recordings, steps, channels, places = x.shape
     for step in range(recordings * steps):

@@ -86,6 +86,15 @@ def flattens_in_place(network: Network) -> bool:
     )
 
 
+def in_order_of_places(name: str, node: Dense, network: Network) -> Array:
+    """The weight of a dense layer whose inputs come with their channels innermost where a Flatten gives them."""
+    source = network.sources(name)[0]
+    if not isinstance(network.nodes[source], Flatten):
+        return node.weight
+    shape = three_axes(network.shapes[network.sources(source)[0]])
+    return node.weight.reshape(-1, *shape).transpose(0, 2, 3, 1).reshape(len(node.weight), -1)
+
+
 def without_inputs(out_channels: int) -> Synapse:
     """A synapse that brings nothing, for neurons whose sums come from elsewhere."""
     lanes = _lanes(out_channels, LANES[-1])
@@ -101,10 +110,7 @@ def silenced(synapse: Synapse) -> Synapse:
 def _as_convolution(name: str, node: Dense | Conv, network: Network, in_place: bool) -> Conv:
     """A dense layer is a convolution of an image of one place; powers of two go from the weights to the exponent."""
     if isinstance(node, Dense):
-        weight, source = node.weight, network.sources(name)[0]
-        if in_place and isinstance(network.nodes[source], Flatten):
-            channels, height, width = _three(network.shapes[network.sources(source)[0]])
-            weight = weight.reshape(-1, channels, height, width).transpose(0, 2, 3, 1).reshape(len(weight), -1)
+        weight = in_order_of_places(name, node, network) if in_place else node.weight
         node = Conv(weight=weight[:, :, None, None], weight_exp=node.weight_exp)
     weight = node.weight.astype(np.int64)
     common = int(np.bitwise_or.reduce(weight, axis=None))
@@ -178,11 +184,12 @@ def _lanes(channels: int, most: int) -> int:
 
 def _places(shape: Shape) -> Shape:
     """(height, width, channels) of (C, H, W), or of (n,): one place of n channels."""
-    channels, height, width = _three(shape)
+    channels, height, width = three_axes(shape)
     return height, width, channels
 
 
-def _three(shape: Shape) -> Shape:
+def three_axes(shape: Shape) -> Shape:
+    """(C, H, W) of a layer of fewer axes, ones behind those that it has."""
     return (*shape, *(1,) * (3 - len(shape)))
 
 
@@ -221,7 +228,7 @@ class Layer:
 
 def _cells(node: GridNeuron, synapse: Synapse) -> Cells:
     lanes, groups = synapse.weight.shape[2], synapse.groups
-    shape = _three(node.shape)
+    shape = three_axes(node.shape)
 
     def places_last(value: Array) -> Array:
         """(C, places)"""
