@@ -8,22 +8,16 @@
     def test_my_simulator(witness):
         witness("student.nir", my_simulator, seconds=10)
 
-It is of the deploy wing, and lies here because a project may have a folder `deploy` of its own: pytest must start
-there. Simulators and readers are imported when a fixture is used; the start of pytest pays the import of `ckd` alone.
+It lies here and not in `deploy`, of which the checks are, because a project may have a folder `deploy` of its own:
+pytest must start there. What is of that wing is asked for by name when it is used; the start of pytest pays `ckd` alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-
-if TYPE_CHECKING:
-    from deploy.checking.witness.search import Given
-    from deploy.network import Network
-    from deploy.traces.trace import Trace
 
 AssertSame = Callable[..., None]
 
@@ -44,25 +38,35 @@ def pytest_configure(config: pytest.Config) -> None:
         if name is not None and not Path(name).is_file():
             raise pytest.UsageError(f"{option} {name}: no such file")
     if config.getoption("--ckd-on") != "integer":
-        another = _another_deploy()
-        if another is not None:
-            raise pytest.UsageError(another)
-        from deploy.runners.table import RUNNERS
-
-        unknown = [name for name in _runners(config) if name not in RUNNERS]
+        try:
+            known = _of_deploy("deploy.runners.table").RUNNERS
+        except ImportError as error:
+            raise pytest.UsageError(str(error)) from None
+        unknown = [name for name in _runners(config) if name not in known]
         if unknown:
-            raise pytest.UsageError(f"--ckd-on {unknown[0]}: not known; use some of {', '.join(RUNNERS)}")
+            raise pytest.UsageError(f"--ckd-on {unknown[0]}: not known; use some of {', '.join(known)}")
 
 
-def _another_deploy() -> str | None:
-    """What is wrong where `deploy` means a package of the user's project; a check needs ours."""
+def _of_deploy(module: str) -> Any:
+    """A module of the wing; ImportError where `deploy` means a package of the user's project."""
     from ckd.files import require_own
 
-    try:
-        require_own("deploy")
-    except ImportError as error:
-        return str(error)
-    return None
+    require_own("deploy")
+    return import_module(module)
+
+
+def _check(name: str) -> Callable[..., None]:
+    """A check of `deploy.pytest_checks`, which is imported when it is called."""
+
+    def check(*given: Any, **options: Any) -> None:
+        __tracebackhide__ = True
+        try:
+            checks = _of_deploy("deploy.pytest_checks")
+        except ImportError as error:
+            pytest.fail(str(error), pytrace=False)
+        getattr(checks, name)(*given, **options)
+
+    return check
 
 
 def _runners(config: pytest.Config) -> list[str]:
@@ -97,7 +101,7 @@ def assert_same_spikes() -> AssertSame:
     assert_same_spikes(expected, found, model=None, tested=None, partial=False): with the model of the first (and, where
     it is another, of the second) the story names the cause; `partial` compares what both hold.
     """
-    return same_spikes
+    return _check("same_spikes")
 
 
 @pytest.fixture(scope="session")
@@ -107,61 +111,4 @@ def witness() -> Callable[..., None]:
     witness(first, second=None, on="integer", against="integer", seconds=30.0, frames=None, seed=0, save=None): `save`
     is where the frames go that were found, as a trace.
     """
-    return no_witness
-
-
-def no_witness(first: Given, second: Given | None = None, *, save: Path | str | None = None, **options: Any) -> None:
-    """Fail the test where a witness is found; its message says what differs there. Options are `deploy.witness`'s."""
-    __tracebackhide__ = True
-    from deploy.checking.witness.search import witness as search
-
-    sought = search(first, second, **options)
-    if sought.witness is None:
-        return
-    if save is not None:
-        sought.witness.expected.save(save)
-    kept = "" if save is None else f"\nits frames are in {save}"
-    pytest.fail(f"{sought}{kept}", pytrace=False)
-
-
-def same_spikes(
-    expected: Trace | Path | str,
-    found: Trace | Path | str,
-    *,
-    model: Network | Path | str | None = None,
-    tested: Network | Path | str | None = None,
-    partial: bool = False,
-) -> None:
-    """Fail the test where two traces differ; its message says where, when and why.
-
-    u and v of spiking layers are compared where both hold them; `partial`: so are layers, recordings and steps.
-    """
-    __tracebackhide__ = True
-    another = _another_deploy()
-    if another is not None:
-        pytest.fail(another, pytrace=False)
-    from deploy.checking.divergence.explain import explain
-    from deploy.checking.divergence.story import story
-    from deploy.traces.common import in_common
-    from deploy.traces.compare import compare
-
-    one, other = _trace(expected), _trace(found)
-    verdict = compare(one, other, partial=partial)
-    if verdict:
-        return
-    if partial:
-        one, other = in_common(one, other)
-    told = story(explain(one, other, verdict=verdict, reference=_network(model), tested=_network(tested)))
-    pytest.fail(f"{verdict.sentence}\n{told}", pytrace=False)
-
-
-def _trace(given: Trace | Path | str) -> Trace:
-    from deploy.traces.trace import load_trace
-
-    return load_trace(given) if isinstance(given, str | Path) else given
-
-
-def _network(given: Network | Path | str | None) -> Network | None:
-    from deploy.formats.files import load_network
-
-    return load_network(given) if isinstance(given, str | Path) else given
+    return _check("no_witness")

@@ -1,3 +1,3 @@
-"""Where the plugin of pytest was before: an environment installed then names this file. See ckd.pytest_plugin."""
+"""Where the plugin of pytest was before: an environment installed then names this file."""
 
-from ckd.pytest_plugin import *  # noqa: F403
+pytest_plugins = ["ckd.pytest_plugin"]
