@@ -26,8 +26,8 @@ from benchmarks.few_labels import RECIPES, changes_of, with_values
 from ckd.config import Config, load_preset
 from ckd.console import run_command
 from ckd.errors import RunError
-from ckd.runs.folder import is_run, read_summary
-from ckd.training.pipeline import resume_run
+from ckd.runs.folder import read_summary
+from ckd.training.pipeline import finish_run
 
 PAPER = {
     "undistilled": RECIPES["undistilled"],
@@ -97,10 +97,7 @@ def _rows(options: Options) -> Iterator[Row]:
 def _finish(config: Config, out: Path) -> None:
     """Train what is not trained yet, unless another process is at it."""
     try:
-        if not is_run(out):
-            ckd.train_run(config, out)
-        elif not (out / "summary.json").is_file():
-            resume_run(out)
+        finish_run(config, out)
     except RunError as error:
         print(f"{out}: left out: {error}", file=sys.stderr)
 

@@ -80,8 +80,8 @@ def pareto(run: Path, fractions: Collection[float], *, reporter: "Reporter | Non
     Raises:
         ConfigError: a fraction is out of range, or the run's student is from outside. RunError: the run is unfinished.
     """
-    from ckd.runs.folder import is_run, read_config, read_summary
-    from ckd.training.pipeline import resume_run, train_run
+    from ckd.runs.folder import read_config, read_summary
+    from ckd.training.pipeline import finish_run
 
     summary, config = read_summary(run), read_config(run)
     if "activity" not in summary:
@@ -92,12 +92,8 @@ def pareto(run: Path, fractions: Collection[float], *, reporter: "Reporter | Non
     points = [_point(run, 1.0, summary)]
     for fraction in sorted(fractions, reverse=True):
         folder = run / "pareto" / f"{fraction:g}"
-        if not is_run(folder):
-            budget = fraction * summary["synaptic_operations"]
-            train_run(_within(config, budget, run), folder, reporter=reporter)
-        elif not (folder / "summary.json").is_file():
-            resume_run(folder, reporter=reporter)
-        points.append(_point(folder, fraction, read_summary(folder)))
+        within = _within(config, fraction * summary["synaptic_operations"], run)
+        points.append(_point(folder, fraction, finish_run(within, folder, reporter=reporter)))
     with write_then_rename(run / "pareto.json") as temporary:
         temporary.write_text(json.dumps(points, indent=2) + "\n")
     with write_then_rename(run / "pareto.png") as temporary:

@@ -9,7 +9,7 @@
         witness("student.nir", my_simulator, seconds=10)
 
 It lies here and not in `deploy`, of which the checks are, because a project may have a folder `deploy` of its own:
-pytest must start there. What is of that wing is asked for by name when it is used; the start of pytest pays `ckd` alone.
+pytest must start there. What is of that wing is asked for by name when it is used; the start pays for `ckd` alone.
 """
 
 from collections.abc import Callable

@@ -24,7 +24,9 @@ from ckd.runs.folder import (
     claim_folder,
     create_run,
     free_folder,
+    is_run,
     read_split,
+    read_summary,
     refuse_taken,
     trusted_config,
     write_config,
@@ -90,6 +92,19 @@ def resume_run(out: Path, *, factories: Collection[str] = (), reporter: Reporter
         raise RunError(f"--resume {out}: this run is finished")
     with claim_folder(out) if is_first_process() else nullcontext():
         return _carry_out(config, out, reporter or Silent(), resume=True)
+
+
+def finish_run(config: Config, out: Path, *, reporter: Reporter | None = None) -> dict[str, Any]:
+    """The summary of the run in a folder: trained where nothing is there yet, gone on with where it was interrupted.
+
+    Raises:
+        ConfigError, DatasetError, RecordingError, RunError: as `train_run` and `resume_run`.
+    """
+    if not is_run(out):
+        return train_run(config, out, reporter=reporter)
+    if not (out / SUMMARY).is_file():
+        return resume_run(out, reporter=reporter)
+    return read_summary(out)
 
 
 def _carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) -> dict[str, Any]:

@@ -7,19 +7,15 @@ from deploy.network import (
     RESET_MECHANISMS,
     Array,
     Conv,
-    Delay,
     Dense,
-    Flatten,
     FloatNeuron,
-    Input,
     Network,
     Node,
-    Output,
     Scale,
-    SumPool,
 )
 from tests.graphs.choices import Drawn
-from tests.graphs.skeleton import Geometry, Shape, Skeleton
+from tests.graphs.networks import NetworkGraph
+from tests.graphs.skeleton import Geometry, Shape
 
 
 @st.composite
@@ -33,27 +29,12 @@ def float_cases(draw: st.DrawFn) -> tuple[Network, Array]:
     return Network(nodes=graph.nodes, edges=tuple(graph.edges)), frames
 
 
-class FloatGraph(Skeleton[Node]):
+class FloatGraph(NetworkGraph):
     """Neurons of any leak, current, gain, bias and reset, or as snnTorch's own have it."""
-
-    def input(self, shape: Shape) -> Node:
-        return Input(shape=shape)
-
-    def output(self, shape: Shape) -> Node:
-        return Output()
-
-    def flatten(self, shape: Shape) -> Node:
-        return Flatten()
-
-    def delay(self, steps: int, shape: Shape) -> Node:
-        return Delay(steps=steps)
 
     def factor(self, shape: Shape) -> Node:
         factor = self.rng.choice([0.5, 1, 2, 0.25], self.one_of((), shape))
         return Scale(factor=np.asarray(factor, np.float32))
-
-    def pooling(self, geometry: Geometry) -> list[Node]:
-        return [SumPool(kernel=geometry.kernel, stride=geometry.stride, padding=geometry.padding)]
 
     def dense(self, outputs: int, inputs: int) -> Node:
         return Dense(weight=self.eighths(outputs, inputs), bias=self.bias(outputs))

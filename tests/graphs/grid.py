@@ -9,20 +9,16 @@ from deploy.network import (
     RESET_MECHANISMS,
     Array,
     Conv,
-    Delay,
     Dense,
-    Flatten,
     GridNeuron,
-    Input,
     Network,
     Node,
-    Output,
-    SumPool,
 )
 from tests.builders import even, events
 from tests.deploy.runners.reference import simulate
 from tests.graphs.choices import Choices, Drawn, Seeded
-from tests.graphs.skeleton import Edge, Geometry, Shape, Skeleton
+from tests.graphs.networks import NetworkGraph
+from tests.graphs.skeleton import Edge, Geometry, Shape
 
 
 @st.composite
@@ -40,7 +36,7 @@ def networks() -> st.SearchStrategy[tuple[Network, Array]]:
     return cases().map(lambda case: (case[0].network, case[1]))
 
 
-class GridGraph(Skeleton[Node]):
+class GridGraph(NetworkGraph):
     """With weights beyond eight bits and states that wrap and saturate."""
 
     def __init__(self, choices: Choices, *, stages: int = 3) -> None:
@@ -48,21 +44,6 @@ class GridGraph(Skeleton[Node]):
         super().__init__(choices, stages=stages)
         scales = {name: self.one_of(0, 6, -2) for name, node in self.nodes.items() if isinstance(node, GridNeuron)}
         self.network = Network(nodes=self.nodes, edges=tuple(self.edges), scale_bits=scales)
-
-    def input(self, shape: Shape) -> Node:
-        return Input(shape=shape)
-
-    def output(self, shape: Shape) -> Node:
-        return Output()
-
-    def flatten(self, shape: Shape) -> Node:
-        return Flatten()
-
-    def delay(self, steps: int, shape: Shape) -> Node:
-        return Delay(steps=steps)
-
-    def pooling(self, geometry: Geometry) -> list[Node]:
-        return [SumPool(kernel=geometry.kernel, stride=geometry.stride, padding=geometry.padding)]
 
     def dense(self, outputs: int, inputs: int) -> Node:
         return Dense(weight=self.weights(outputs, inputs), weight_exp=self.exponent())
