@@ -1,6 +1,5 @@
 """How recordings become frames for a model: what its file says, and what its user says in its place."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from ckd.events import Binning
@@ -11,7 +10,7 @@ from deploy.network import Shape
 def binning_of(
     path: Path, known: Binning | None, shape: Shape, step_us: int | None, steps: int | None
 ) -> Binning | None:
-    """The file's binning with what the user says of it; without one, that of frames (2, H, W) in as many steps.
+    """The file's binning; without one, that of frames (2, H, W) in as many steps.
 
     Args:
         path: of the model. known: what it says. shape: of its input.
@@ -29,9 +28,8 @@ def binning_of(
                 f"{path}: says itself that its recordings have {says[1]} steps of {says[0]} us, so {name} {value} does "
                 "not fit; leave it out"
             )
-    step_us, steps = step_us or (known and known.step_us), steps or (known and known.steps)
-    if known is not None and step_us and steps:
-        return replace(known, step_us=step_us, steps=steps)
+    if known is not None:
+        return known
     if step_us is None or steps is None:
         return None
     if len(shape) != 3 or shape[0] != 2:

@@ -3,7 +3,7 @@
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -186,8 +186,10 @@ def _concatenated(values: Sequence[Array | None]) -> Array | None:
     return np.concatenate(there) if len(there) == len(values) else None
 
 
+@cache
 def software_versions(*packages: str) -> dict[str, str]:
     """Python's version, ours and those of `packages`, for a trace's metadata."""
+    # Looked up once: that takes as long as some thousand steps of a small network.
     from importlib.metadata import version
 
     own = {"python": platform.python_version(), DISTRIBUTION: own_version()}

@@ -60,11 +60,19 @@ def follow(
 
 
 def assert_trace(trace: Trace, wanted: Reference) -> None:
-    """Every spike, current and potential, and how often they overflowed."""
+    """Every spike, current and potential."""
     for name, node in wanted.network.neurons.items():
         for kind in KINDS[node.is_readout :]:
             expected = np.stack(getattr(wanted, kind)[name], axis=1)
             assert np.array_equal(trace.layers[name][kind], expected), f"{kind} of {name}"
+
+
+def assert_aligned(trace: Trace, wanted: Reference) -> None:
+    """The same of each layer from its first input on."""
+    for name, node in wanted.network.neurons.items():
+        for kind in KINDS[node.is_readout :]:
+            expected = np.stack(getattr(wanted, kind)[name], axis=1)
+            assert np.array_equal(trace.aligned(kind, name), expected), f"{kind} of {name}"
 
 
 def reread(network: Network, frames: Array, ending: str) -> Trace:
@@ -101,11 +109,8 @@ def streamed(network: Network, frames: Array, wanted: Reference) -> None:
 def pipelined(network: Network, frames: Array, wanted: Reference) -> None:
     """On a pipeline, each layer gives from its first input on what it gives without one."""
     trace = integer.run(network, frames, states=len(frames), digests=True, schedule="pipelined")
-    for name, node in network.neurons.items():
-        for kind in KINDS[node.is_readout :]:
-            expected = np.stack(getattr(wanted, kind)[name], axis=1)
-            assert np.array_equal(trace.aligned(kind, name), expected), f"{kind} of {name}"
-        assert trace.layers[name].overflows == wanted.overflows[name]
+    assert_aligned(trace, wanted)
+    assert all(trace.layers[name].overflows == wanted.overflows[name] for name in network.neurons)
 
 
 def in_torch(network: Network, frames: Array, schedule: str, wanted: Reference) -> None:

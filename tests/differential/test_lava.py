@@ -7,6 +7,7 @@ from deploy.network import Array, Network
 from deploy.runners.lava import fixed as lava
 from tests.deploy.marks import needs_lava
 from tests.deploy.runners.reference import simulate
+from tests.differential.grid_routes import assert_aligned
 from tests.differential.tally import Tally
 from tests.graphs.grid import chip_case
 
@@ -14,11 +15,7 @@ from tests.graphs.grid import chip_case
 def compare(network: Network, frames: Array, late: set[tuple[str, str]]) -> None:
     wanted = simulate(network, frames, late=late)
     assert not any(wanted.overflows.values()), "the test network wraps; choose smaller weights"
-    trace = lava.run(network, frames, states=len(frames))
-    for name, node in network.neurons.items():
-        for kind in ("spikes", "u", "v")[node.is_readout :]:
-            expected = np.stack(getattr(wanted, kind)[name], axis=1)
-            assert np.array_equal(trace.aligned(kind, name), expected), f"{kind} of {name}"
+    assert_aligned(lava.run(network, frames, states=len(frames)), wanted)
 
 
 @needs_lava

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ckd.runs.folder import is_run
-from tests.ends.conftest import CHECK, COMPILE, EXPORT, ONNX, REPORT, TRAIN, World, hidden
+from tests.ends.conftest import CHECK, COMPILE, EXPORT, ONNX, REPORT, TRAIN, World, hidden, leave_one
 from tests.ends.forks import Ended
 
 SIZES = 30
@@ -96,8 +96,8 @@ def test_what_lies_there_stays_where_the_disk_is_too_small(
     name: str, world: World, filled: Callable[[], Path], disk: Path
 ) -> None:
     out, command, template = disk / "out", world.command(COMMANDS[name], disk / "out"), filled()
-    if name in ("export", "compile", "onnx"):  # of other bits, so it would not be left without its trace
-        (template / ("x.nir" if name == "onnx" else "x.onnx")).unlink()
+    if name in ("export", "compile", "onnx"):
+        leave_one(template, onnx=name == "onnx")
     shutil.copytree(template, out)
     with watched(disk) as most:
         assert world.forks.run(command, folder=out).code == 0

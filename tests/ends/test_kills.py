@@ -18,7 +18,7 @@ import pytest
 from deploy.checking.check import check
 from deploy.formats.files import load
 from deploy.traces.trace import load_trace
-from tests.ends.conftest import CHECK, COMPILE, EXPORT, ONNX, REPORT, TRAIN, World, hidden
+from tests.ends.conftest import CHECK, COMPILE, EXPORT, ONNX, REPORT, TRAIN, World, hidden, leave_one
 from tests.ends.forks import Ended
 
 WEIGHTS = ("teacher.safetensors", "student.safetensors", "baseline.safetensors", "split.json", "config.yaml")
@@ -74,12 +74,8 @@ def require_whole(folder: Path) -> None:
 def test_what_a_killed_command_leaves_is_whole(name: str, world: World, filled: Callable[[], Path]) -> None:
     words, times = COMMANDS[name]
     out = filled()
-    if name == "compile":
-        (out / "x.onnx").unlink()  # which an export by itself would refuse to leave without its trace
-    elif name == "export":
-        (out / "x.onnx").unlink()
-    elif name == "onnx":
-        (out / "x.nir").unlink()
+    if name != "report":
+        leave_one(out, onnx=name == "onnx")
     whole = world.forks.start(world.command(words, out), folder=out)
     assert whole.wait().code == 0
     codes = []

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.checking.check import check
-from tests.ends.conftest import CHECK, COMPILE, EXPORT, ONNX, REPORT, TRAIN, World, hidden
+from tests.ends.conftest import CHECK, COMPILE, EXPORT, ONNX, REPORT, TRAIN, World, hidden, leave_one
 
 RUN = ["deploy.cli", "run", "OUT/x.nir", "--trace", "OUT/y.trace"]
 OTHER = ["export.cli", "RUN", "-o", "OUT/x.nir", "--weight-bits", "6"]
@@ -58,10 +58,7 @@ def test_of_two_commands_in_one_folder_one_goes_on(pair: str, world: World, fill
     """The first is stopped as soon as it holds a lock, so that the second is sure to meet it."""
     one, other = PAIRS[pair]
     out = filled()
-    if "onnx" in pair:
-        (out / "x.nir").unlink()
-    else:
-        (out / "x.onnx").unlink()
+    leave_one(out, onnx="onnx" in pair)
     place(out, one, world)
     first = world.forks.start(world.command(one, out), folder=out)
     stop_when_it_holds(first.process, out)
@@ -83,7 +80,7 @@ def test_two_commands_at_once_never_mix(pair: str, world: World, filled: Callabl
     """Nobody is stopped: they may also miss each other, and then both are done."""
     one, other = PAIRS[pair]
     out = filled()
-    (out / ("x.nir" if "onnx" in pair else "x.onnx")).unlink()
+    leave_one(out, onnx="onnx" in pair)
     place(out, one, world)
     both = [world.forks.start(world.command(words, out), folder=out) for words in (one, other)]
     ended = [started.wait() for started in both]

@@ -7,12 +7,12 @@ import numpy as np
 from deploy.network import Network
 
 
-def same_nodes(first: Network, second: Network, *, types: bool = True) -> bool:
-    """Whether nodes, edges and all parameters are equal, to the bit and the shape, and with `types` to the type."""
+def same_nodes(first: Network, second: Network) -> bool:
+    """Whether nodes, edges and all parameters are equal, to the bit, the type and the shape."""
 
     def alike(a: Any, b: Any) -> bool:
         if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-            return (a.dtype == b.dtype or not types) and a.shape == b.shape and np.array_equal(a, b)
+            return a.dtype == b.dtype and a.shape == b.shape and np.array_equal(a, b)
         return a == b
 
     return (

@@ -5,7 +5,8 @@ activity: from 0 on, weight times input is added, one input after the other, by 
 (where images are flattened for dense layers alone, by those of the image), then the bias. Every product and every sum
 is rounded to float32; none are fused. Inputs of 0 are left out: they add nothing, as weights are finite.
 
-Everything stays in one file because numba's cache on disk looks at the file of the outermost function alone.
+Everything but `integer/vectors.py` stays in one file, because numba's cache on disk looks at the file of the outermost
+function alone.
 """
 
 from typing import Any, NamedTuple
@@ -18,10 +19,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from deploy.network import Array
-from deploy.runners.integer.vectors import lowest, view, which
-
-LANES = (8, 16, 32, 64, 128)
-"""How many output channels are summed together: widths that vector registers hold."""
+from deploy.runners.integer.vectors import LANES, lowest, view, which
 
 TILE = 1024
 """Neurons updated together: few enough for their values to stay in the innermost cache."""

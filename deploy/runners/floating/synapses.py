@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from deploy.network import Array, Conv, Dense, Network, Shape
-from deploy.runners.floating.kernels import LANES, Float, Geometry
+from deploy.runners.floating.kernels import Float, Geometry
 from deploy.runners.integer.prepared import in_order_of_places, three_axes
+from deploy.runners.integer.vectors import LANES
 
 FEW = 2
 """Inputs a place of the output (of a kernel as wide as its stride) up to which going through the inputs was faster."""

@@ -1,7 +1,6 @@
 """Run a network on the grid: whole recordings at once, or step by step with the state kept."""
 
 import time
-from functools import cache
 from math import prod
 
 import numpy as np
@@ -65,7 +64,7 @@ def run(
         binning=network.binning,
         runner="integer",
         device="cpu",
-        versions=_versions(),
+        versions=software_versions("numpy", "numba"),
         seconds=time.perf_counter() - started,
     )
 
@@ -168,12 +167,6 @@ def _digests(states: Array) -> Array:
 
     for_slices(take, len(states))
     return found
-
-
-@cache
-def _versions() -> dict[str, str]:
-    # Looking them up takes as long as some thousand steps of a small network.
-    return software_versions("numpy", "numba")
 
 
 def _bytes_per_recording(network: Network, steps: int, states: bool) -> int:

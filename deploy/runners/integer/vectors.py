@@ -1,6 +1,7 @@
 """A few things that numba cannot say of itself, written in LLVM's vector instructions, which every processor has.
 
-Numba's cache does not notice a change to this file: whoever makes one changes kernels.py as well, if only a comment.
+Numba's cache does not notice a change to this file: whoever makes one changes kernels.py and layouts.py beside it and
+floating/kernels.py as well, if only a comment.
 """
 
 import sys
