@@ -18,15 +18,17 @@ if __name__ == "__main__":  # before anything that takes time to import, and may
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from ckd.config import Config
+from ckd.config.factories import is_factory
 from ckd.console import RichReporter, pareto_table, run_command
 from ckd.errors import ConfigError, RunError
-from ckd.files import read_arguments, write_then_rename
+from ckd.files import Interruption, fill, read_arguments, write_then_rename
 
 if TYPE_CHECKING:
     from ckd.training.reporter import Reporter
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 SYNAPSE_JOULE, NEURON_JOULE, SPIKE_JOULE = 23.6e-12, 52e-12, 29e-12
 """Of a synaptic operation, an update of a silent neuron, and what a spiking one costs more: Loihi, Davies et al., IEEE
 Micro 38(1), 2018. `ckd-deploy map` adds what depends on the placement."""
+
+SPENT = ("test_accuracy", "activity", "synaptic_operations", "neuron_updates")
+"""What of a run's summary a point is made of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +49,8 @@ class Options:
     """A finished run."""
     fractions: tuple[float, ...] = (0.5, 0.25, 0.1, 0.05)
     """Budgets, as shares of the synaptic operations that the run's student does."""
+    dataset: str | None = None
+    """PACKAGE.MODULE:FACTORY of a run whose data set is from outside, said again: its code runs."""
     json: bool = False
     """Print JSON for a program to read."""
 
@@ -54,8 +61,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _main(arguments: list[str]) -> int:
     options = read_arguments(Options, prog="python -m ckd.pareto", description=__doc__, args=arguments)
-    with RichReporter() as reporter:
-        points = pareto(options.run, options.fractions, reporter=reporter)
+    factories = [] if options.dataset is None else [options.dataset]
+    interruption = Interruption()
+    with interruption, RichReporter(interruption=interruption) as reporter:
+        points = pareto(options.run, options.fractions, factories=factories, reporter=reporter)
     if options.json:
         print(json.dumps(points))
     else:
@@ -63,7 +72,13 @@ def _main(arguments: list[str]) -> int:
     return 0
 
 
-def pareto(run: Path, fractions: Collection[float], *, reporter: "Reporter | None" = None) -> list[dict[str, Any]]:
+def pareto(
+    run: Path,
+    fractions: Collection[float],
+    *,
+    factories: Collection[str] = (),
+    reporter: "Reporter | None" = None,
+) -> list[dict[str, Any]]:
     """Train a run's student again within budgets of its synaptic operations, and measure all of them.
 
     Writes pareto.json and pareto.png into the run's folder, and the trained students into pareto/.
@@ -71,6 +86,7 @@ def pareto(run: Path, fractions: Collection[float], *, reporter: "Reporter | Non
     Args:
         run: folder of a finished run of a student of this package.
         fractions: the budgets, above 0 and below 1, as shares of what its student does.
+        factories: as for `ckd.runs.folder.load_run`.
         reporter: is told how far it has come.
 
     Returns:
@@ -78,13 +94,17 @@ def pareto(run: Path, fractions: Collection[float], *, reporter: "Reporter | Non
         energy in joule a recording (synapses and neurons of Loihi).
 
     Raises:
-        ConfigError: a fraction is out of range, or the run's student is from outside. RunError: the run is unfinished.
+        ConfigError: a fraction is out of range, the run's student is from outside, or its data set is and not named.
+        RunError: the run is unfinished.
     """
-    from ckd.runs.folder import read_config, read_summary
+    from ckd.runs.folder import read_config, read_summary, trusted_config
     from ckd.training.pipeline import finish_run
 
-    summary, config = read_summary(run), read_config(run)
-    if "activity" not in summary:
+    student = read_config(run).student.student
+    if is_factory(student):
+        raise ConfigError(f"{run}: nobody knows the layers of {student}, so what it spends has no budget")
+    summary, config = read_summary(run), trusted_config(run, factories)
+    if not all(isinstance(summary.get(name), int | float) for name in SPENT):
         raise RunError(f"{run}: its summary does not say what its student spends; train it with this version")
     for fraction in fractions:
         if not 0 < fraction < 1:
@@ -93,11 +113,13 @@ def pareto(run: Path, fractions: Collection[float], *, reporter: "Reporter | Non
     for fraction in sorted(fractions, reverse=True):
         folder = run / "pareto" / f"{fraction:g}"
         within = _within(config, fraction * summary["synaptic_operations"], run)
-        points.append(_point(folder, fraction, finish_run(within, folder, reporter=reporter)))
-    with write_then_rename(run / "pareto.json") as temporary:
-        temporary.write_text(json.dumps(points, indent=2) + "\n")
-    with write_then_rename(run / "pareto.png") as temporary:
-        _draw(points, temporary)
+        points.append(_point(folder, fraction, finish_run(within, folder, factories=factories, reporter=reporter)))
+    for name, content in (
+        ("pareto.json", f"{json.dumps(points, indent=2)}\n".encode()),
+        ("pareto.png", _drawn(points)),
+    ):
+        with write_then_rename(run / name) as temporary:
+            fill(temporary, content)
     return points
 
 
@@ -112,11 +134,11 @@ def _point(folder: Path, fraction: float, summary: dict[str, Any]) -> dict[str, 
     updates = summary["neuron_updates"]
     energy = summary["synaptic_operations"] * SYNAPSE_JOULE
     energy += updates * (NEURON_JOULE + summary["activity"] * SPIKE_JOULE)
-    kept = {name: summary[name] for name in ("test_accuracy", "activity", "synaptic_operations")}
+    kept = {name: summary[name] for name in SPENT[:3]}
     return {"fraction": fraction, "run": str(folder), **kept, "energy": energy}
 
 
-def _draw(points: list[dict[str, Any]], path: Path) -> None:
+def _drawn(points: list[dict[str, Any]]) -> bytes:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4), layout="constrained")
@@ -128,4 +150,6 @@ def _draw(points: list[dict[str, Any]], path: Path) -> None:
         axis.annotate(label, (x, 100 * point["test_accuracy"]), xytext=(4, -12), textcoords="offset points", fontsize=8)
     axis.set(xscale="log", xlabel="synaptic operations a recording, millions", ylabel="accuracy on test recordings, %")
     axis.grid(alpha=0.3)
-    figure.savefig(path, dpi=110, format="png")
+    picture = BytesIO()
+    figure.savefig(picture, dpi=110)
+    return picture.getvalue()

@@ -94,7 +94,9 @@ def resume_run(out: Path, *, factories: Collection[str] = (), reporter: Reporter
         return _carry_out(config, out, reporter or Silent(), resume=True)
 
 
-def finish_run(config: Config, out: Path, *, reporter: Reporter | None = None) -> dict[str, Any]:
+def finish_run(
+    config: Config, out: Path, *, factories: Collection[str] = (), reporter: Reporter | None = None
+) -> dict[str, Any]:
     """The summary of the run in a folder: trained where nothing is there yet, gone on with where it was interrupted.
 
     Raises:
@@ -103,7 +105,7 @@ def finish_run(config: Config, out: Path, *, reporter: Reporter | None = None) -
     if not is_run(out):
         return train_run(config, out, reporter=reporter)
     if not (out / SUMMARY).is_file():
-        return resume_run(out, reporter=reporter)
+        return resume_run(out, factories=factories, reporter=reporter)
     return read_summary(out)
 
 

@@ -27,3 +27,22 @@ def test_a_run_is_trained_again_within_budgets(
 def test_a_budget_is_a_share(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tiny_run), "--fractions", "2"]) == 2
     assert "--fractions (=2.0) must lie between 0 and 1" in capsys.readouterr().err
+
+
+def test_code_that_a_run_names_runs_only_where_it_is_named_again(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    (tmp_path / "strange.py").write_text("from pathlib import Path\nPath('ran').touch()\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = (run / "config.yaml").read_text()
+    for what, said in (
+        ("dataset: digits", "strange:make"),
+        ("student: vgg", "nobody knows the layers of strange:make"),
+    ):
+        assert what in config
+        (run / "config.yaml").write_text(config.replace(what, f"{what.split(':')[0]}: strange:make"))
+        assert main([str(run), "--fractions", "0.5"]) == 2
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1 and not (tmp_path / "ran").exists()
