@@ -25,7 +25,7 @@ import ckd
 from benchmarks.few_labels import RECIPES, changes_of, with_values
 from ckd.config import Config, load_preset
 from ckd.console import run_command
-from ckd.errors import RunError
+from ckd.errors import ConfigError, RunError
 from ckd.runs.folder import read_summary
 from ckd.training.pipeline import finish_run
 
@@ -88,6 +88,8 @@ def _main() -> int:
 def _rows(options: Options) -> Iterator[Row]:
     for dataset in options.datasets:
         for recipe in options.recipes:
+            if recipe not in PAPER:
+                raise ConfigError(f"--recipes {recipe}: unknown; known are {', '.join(PAPER)}")
             values = changes_of(PAPER[recipe], recipe) | changes_of(",".join(options.set), "--set")
             values |= {"baseline": False, "data_root": str(options.data_root / dataset)}
             config = with_values(load_preset(dataset), values)
@@ -131,7 +133,9 @@ def _hours(row: Row, options: Options) -> float:
 def _table(rows: list[Row], options: Options, measured: Any) -> str:
     head = ["data set", "recipe", "hours" if options.project else "measured, %", "published, %"]
     lines = [head, ["---"] * len(head)]
-    lines += [[row.dataset, row.recipe, *measured(row), PUBLISHED[row.dataset].get(row.recipe, "")] for row in rows]
+    lines += [
+        [row.dataset, row.recipe, *measured(row), PUBLISHED.get(row.dataset, {}).get(row.recipe, "")] for row in rows
+    ]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     return table if not options.set else f"{table}\nNot the paper's settings: {json.dumps(list(options.set))}"
 

@@ -170,7 +170,9 @@ def main() -> None:
     if options.peak:
         print(_peak_here(options.peak, options.network, options.rate))
         return
-    found = measured(options.network, options.rate, options.only, options.repeats, options.memory)
+    found = measured(
+        options.network, options.rate, list(dict.fromkeys(["ReLU", *options.only])), options.repeats, options.memory
+    )
     found |= {
         "threads": options.threads,
         "machine": platform.processor() or platform.machine(),

@@ -15,6 +15,11 @@ from numpy.typing import NDArray
 from ckd.files import cache_folder, write_then_rename
 
 
+def stamps(paths: list[Path]) -> list[tuple[str, int, int]]:
+    """Of each file what changes with its content, for a key."""
+    return [(str(path), found.st_size, found.st_mtime_ns) for path in paths for found in [path.stat()]]
+
+
 def cached_frames(
     make: Callable[[], NDArray[np.uint8]], *, key: dict[str, Any], made_by: list[ModuleType]
 ) -> NDArray[np.uint8]:

@@ -47,6 +47,8 @@ def find_classes(
     _refuse_cases({*filmed, *pictured})
     if only is not None:
         filmed, pictured = _only(filmed, only, recordings), {name: pictured.get(name, []) for name in only}
+        if not any(filmed.values()):
+            raise DatasetError(f"--classes {' '.join(only)}: hold no recordings in {recordings}; name others")
     remarks = [
         *_left_out(odd, recordings, f"no recordings ({', '.join(sorted(endings))})"),
         *_left_out(odd_stills, stills, f"no images ({', '.join(sorted(IMAGE_ENDINGS))})"),

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import ckd.events
 from ckd.data.base import BORDER, Stills
-from ckd.data.cache import cached_frames
+from ckd.data.cache import cached_frames, stamps
 from ckd.events import Binning, Frames, load_frames
 
 
 def recorded(paths: list[Path], binning: Binning) -> Frames:
     """The frames of recordings on disk, (R, T, 2, H, W), binned once as long as the files stay as they are."""
-    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-    key = {"binning": binning, "files": files}
+    key = {"binning": binning, "files": stamps(paths)}
     return cached_frames(lambda: load_frames(paths, binning), key=key, made_by=[ckd.events])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ckd.config import Data
-from ckd.data.base import Source
+from ckd.data.base import Source, Stills
 from ckd.data.fitting import LONGEST_STEP, STEPS, fitted
 from ckd.data.material import look_at
 from ckd.data.sources import open_source
@@ -35,7 +35,7 @@ class OfClass:
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """All that is told; `source` and `frames` are for the picture."""
+    """All that is told; `source`, `stills`, `rows` and `frames` are for the picture."""
 
     data: Data
     """With what the recordings decide."""
@@ -50,6 +50,7 @@ class Inspection:
     refusal: str | None
     """Why no training can come out right; None where one can."""
     source: Source
+    stills: Stills
     rows: Int
     """A recording a class, of at most `SHOWN` classes."""
     frames: Frames | None
@@ -83,7 +84,7 @@ def inspect_data(data: Data) -> Inspection:
     source = open_source(data)
     found = source.survey()
     try:
-        notes += look_at(source) if refusal is None else source.remarks()
+        notes += look_at(source, found) if refusal is None else source.remarks()
     except DatasetError as error:
         refusal = str(error)
     stills = source.stills()
@@ -96,7 +97,7 @@ def inspect_data(data: Data) -> Inspection:
         notes.append(f"{len(bare)} of {len(classes)} classes have no images, {bare[0]} is the first: no distillation")
     return Inspection(
         data=data, classes=classes, extent=None if found is None else found.extent, kept=_kept(found, data), lit=lit,
-        notes=[*notes, *_on_lit(lit)], refusal=refusal, source=source, rows=rows, frames=frames,
+        notes=[*notes, *_on_lit(lit)], refusal=refusal, source=source, stills=stills, rows=rows, frames=frames,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from ckd.data.checks import remarks_on
 from ckd.data.filmed import filmed
 from ckd.data.sources import open_source
 from ckd.data.split import PARTS, Split, make_split, training_stills
+from ckd.data.survey import Survey
 from ckd.errors import DatasetError
 from ckd.events import Frames
 from ckd.events.types import Int
@@ -58,7 +59,7 @@ def prepare(data: Data, method: Method, *, seed: int, split: Split | None = None
         DatasetError, RecordingError: what is missing or cannot be read.
     """
     source = open_source(data)
-    remarks = () if split else tuple(look_at(source))
+    remarks = () if split else tuple(look_at(source, source.survey()))
     split = split or make_split(source, data, seed=seed)
     rows = {part: split.rows(part, source) for part in PARTS}
     everything = source.stills()
@@ -85,9 +86,12 @@ def prepare(data: Data, method: Method, *, seed: int, split: Split | None = None
     )
 
 
-def look_at(source: Source) -> list[str]:
-    """What is odd about a data set, a line each. Raises DatasetError where it would ruin every training."""
-    found = source.survey()
+def look_at(source: Source, found: Survey | None) -> list[str]:
+    """What is odd about a data set, of which this was found, a line each.
+
+    Raises:
+        DatasetError: where it would ruin every training.
+    """
     return source.remarks() + ([] if found is None else remarks_on(found, source.names, source.binning))
 
 

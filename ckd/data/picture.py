@@ -1,5 +1,6 @@
 """A picture of recordings beside stills: are they what they should be?"""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ckd.data.inspection import Inspection
-from ckd.files import write_then_rename
+from ckd.files import fill, write_then_rename
 
 COLUMNS = 8
 """Steps that are shown at most."""
@@ -18,7 +19,7 @@ def draw_inspection(found: Inspection, path: Path) -> None:
     from matplotlib.figure import Figure
 
     assert found.frames is not None
-    stills = found.source.stills()
+    stills = found.stills
     steps = np.linspace(0, found.data.time_steps - 1, min(COLUMNS, found.data.time_steps)).round().astype(int)
     figure = Figure(figsize=(1.3 * (len(steps) + 1), 1.4 * len(found.rows) + 0.4), layout="constrained")
     axes = figure.subplots(len(found.rows), len(steps) + 1, squeeze=False)
@@ -33,8 +34,10 @@ def draw_inspection(found: Inspection, path: Path) -> None:
         for axis in line:
             axis.set(xticks=[], yticks=[])
     axes[0, -1].set_title("image", fontsize=8)
+    picture = BytesIO()
+    figure.savefig(picture, dpi=110)
     with write_then_rename(path) as temporary:
-        figure.savefig(temporary, dpi=110, format="png")
+        fill(temporary, picture.getbuffer())
 
 
 def colored(frame: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,12 +1,13 @@
 """What recordings on disk hold, before anything is decided about them: events, times and places of each."""
 
+import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 import ckd.events
-from ckd.data.cache import cached_arrays
+from ckd.data.cache import cached_arrays, stamps
 from ckd.events import read_recording
 from ckd.events.types import Int
 
@@ -48,9 +49,10 @@ def survey(paths: list[Path]) -> Survey:
     """Read recordings once, as long as the files stay as they are. Raises RecordingError at one that is unusable."""
     rows = np.linspace(0, len(paths) - 1, min(MOST, len(paths))).round().astype(np.int64)
     read = [paths[row] for row in rows]
-    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in read]
     stored = cached_arrays(
-        lambda: {"survey": np.stack([_measured(path) for path in read])}, key={"survey": files}, made_by=[ckd.events]
+        lambda: {"survey": np.stack([_measured(path) for path in read])},
+        key={"survey": stamps(read)},
+        made_by=[ckd.events, sys.modules[__name__]],
     )
     names = [field.name for field in fields(Survey)]
     return Survey(**dict(zip(names, (rows, *stored["survey"].T), strict=True)))

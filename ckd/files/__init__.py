@@ -6,7 +6,7 @@ from ckd.files.begin import begin_command, start_command
 from ckd.files.cache import cache_folder
 from ckd.files.current_folder import away_from_current_folder
 from ckd.files.distribution import DISTRIBUTION, how_to_install, missing_extra, own_version, require_own
-from ckd.files.full import FULL, DiskFullError, append, fill
+from ckd.files.full import DiskFullError, append, fill
 from ckd.files.interruption import Interrupted, Interruption
 from ckd.files.locks import HeldError, held
 from ckd.files.names import escaped, one_line
@@ -16,7 +16,6 @@ from ckd.files.writing import finish_writes, write_then_rename, write_together
 
 __all__ = [
     "DISTRIBUTION",
-    "FULL",
     "DiskFullError",
     "HeldError",
     "Interrupted",

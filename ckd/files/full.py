@@ -4,6 +4,8 @@ import errno
 import os
 import re
 import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -30,13 +32,8 @@ def fill(path: Path, content: bytes | memoryview) -> None:
     Raises:
         DiskFullError: it does not fit; the file is gone then.
     """
-    try:
+    with told_if_full(path, lambda: f"{memoryview(content).nbytes:,}", [path]):
         path.write_bytes(content)
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        path.unlink(missing_ok=True)
-        raise DiskFullError(path, f"{memoryview(content).nbytes:,}", os.strerror(error.errno).lower()) from None
 
 
 def append(path: Path, content: bytes) -> None:
@@ -45,10 +42,19 @@ def append(path: Path, content: bytes) -> None:
     Raises:
         DiskFullError: it does not fit; a part of it may lie there.
     """
+    with told_if_full(path, lambda: f"{len(content):,}"), path.open("ab") as file:
+        file.write(content)
+
+
+@contextmanager
+def told_if_full(path: Path, needed: Callable[[], str], remove: Sequence[Path] = ()) -> Iterator[None]:
+    """A full disk as DiskFullError of `path`, once what could not be finished is removed."""
     try:
-        with path.open("ab") as file:
-            file.write(content)
+        yield
     except OSError as error:
         if error.errno not in FULL:
             raise
-        raise DiskFullError(path, f"{len(content):,}", os.strerror(error.errno).lower()) from None
+        said = needed()
+        for unfinished in remove:
+            unfinished.unlink(missing_ok=True)
+        raise DiskFullError(path, said, os.strerror(error.errno).lower()) from None

@@ -15,7 +15,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
-from ckd.files.full import FULL, TEMPORARY, DiskFullError
+from ckd.files.full import TEMPORARY, told_if_full
 from ckd.files.locks import LOCKS, HeldError, held
 
 _numbers = count()
@@ -47,7 +47,8 @@ def write_together(*paths: Path) -> Iterator[list[Path]]:
     temporaries = [folder / f"{lock.name}.{path.name}" for path in paths]
     with held(lock, doing="is writing", wait=True, needed=False):
         try:
-            with _told_if_full(paths[0], temporaries):
+            # Where nobody knows how much was to come, what is there says the least.
+            with told_if_full(paths[0], lambda: f"more than {_bytes_of(temporaries):,}", temporaries):
                 yield temporaries
                 # A name must not be on the disk before its content is, or a power cut leaves an empty file of it.
                 for temporary in temporaries:
@@ -119,18 +120,8 @@ def _rename(temporaries: Sequence[Path], paths: Sequence[Path]) -> None:
             temporary.replace(path)
 
 
-@contextmanager
-def _told_if_full(path: Path, temporaries: Sequence[Path]) -> Iterator[None]:
-    """A full disk that is noticed where nobody knows how much was to come."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        there = sum(temporary.stat().st_size for temporary in temporaries if temporary.exists())
-        for temporary in temporaries:
-            temporary.unlink(missing_ok=True)
-        raise DiskFullError(path, f"more than {there:,}", os.strerror(error.errno).lower()) from None
+def _bytes_of(files: Sequence[Path]) -> int:
+    return sum(file.stat().st_size for file in files if file.exists())
 
 
 def _sync(path: Path) -> None:

@@ -27,8 +27,7 @@ def convolve(x: Tensor, conv: nn.Module) -> Tensor:
     if not (isinstance(conv, nn.Conv2d) and _can(x, conv)):
         return conv(x)
     share = float(x.detach()[::SAMPLE].count_nonzero()) / x[::SAMPLE].numel()
-    forward = share < (DENSE_FROM_FEW if conv.in_channels < FEW else DENSE_FROM)
-    if not forward:
+    if share >= (DENSE_FROM_FEW if conv.in_channels < FEW else DENSE_FROM):
         return conv(x)
     backward = conv.in_channels >= FEW and conv.stride == (1, 1)
     return _SparseConvolution.apply(x, conv.weight, conv.stride[0], conv.padding[0], backward)  # type: ignore[misc]

@@ -7,6 +7,7 @@ import contextlib
 import csv
 import json
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,12 @@ def write_table(run: Path) -> None:
     """metrics.csv: the records of metrics.jsonl as rows, a column a number."""
     rows = [{key: value for name in record for key, value in by_name(name, record[name])} for record in _records(run)]
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    with write_then_rename(run / "metrics.csv") as temporary, temporary.open("w", newline="") as file:
-        table = csv.DictWriter(file, columns)
-        table.writeheader()
-        table.writerows(rows)
+    text = StringIO(newline="")
+    table = csv.DictWriter(text, columns)
+    table.writeheader()
+    table.writerows(rows)
+    with write_then_rename(run / "metrics.csv") as temporary:
+        fill(temporary, text.getvalue().encode())
 
 
 def by_name(name: str, value: Any) -> list[tuple[str, Any]]:

@@ -56,6 +56,19 @@ class Hooks:
     stop: Callable[[], bool] = lambda: False
     """Asked after every iteration: is the run to end here, with a checkpoint?"""
 
+    def after(self, progress: Progress, keep: Callable[[], None]) -> None:
+        """The end of an iteration; `keep` puts into `progress` what a checkpoint needs.
+
+        Raises:
+            KeyboardInterrupt: the run is to end here.
+        """
+        stop = self.stop()
+        if self.save is not None and (stop or self.due()):
+            keep()
+            self.save(progress)
+        if stop:
+            raise KeyboardInterrupt
+
 
 def train_student(
     fabric: Fabric,
@@ -86,6 +99,11 @@ def train_student(
     model, optimizer = fabric.setup(branches, optimizer)
     _restore(fabric, branches, optimizer, progress)
     evaluate_at = {round(plan.iterations * (i + 1) / plan.evaluations) for i in range(plan.evaluations)}
+
+    def keep() -> None:
+        progress.model, progress.optimizer = branches.state_dict(), optimizer.state_dict()
+        progress.precision = fabric.strategy.precision.state_dict()
+
     for iteration in range(progress.iteration, plan.iterations):
         schedule = schedules(method, plan, iteration)
         batch = _shared(maker(iteration, replacement=schedule["P"]))
@@ -114,13 +132,7 @@ def train_student(
             record |= _validate(student, method, progress, validation)
         hooks.log(record)
         hooks.advance(progress.iteration)
-        stop = hooks.stop()
-        if hooks.save is not None and (stop or hooks.due()):
-            progress.model, progress.optimizer = branches.state_dict(), optimizer.state_dict()
-            progress.precision = fabric.strategy.precision.state_dict()
-            hooks.save(progress)
-        if stop:
-            raise KeyboardInterrupt
+        hooks.after(progress, keep)
     # Without validation recordings nothing chooses: the last weights, or their average.
     student.load_state_dict(progress.best or progress.average or student.state_dict())
     return student.eval()

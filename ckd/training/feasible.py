@@ -5,7 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ckd.config import Config
 from ckd.config.factories import is_factory
@@ -79,20 +79,18 @@ def _refuse_teacher(config: Config) -> None:
 def _memory_of(config: Config) -> float:
     """Bytes of activations of an iteration in one process, and of weights with their gradients and moments."""
     data, training = config.data, config.training
-    student = build_student(config, classes=2)
-    assert isinstance(student, Student)
-    cells = 0.0
-    sizes = {"input": data.size}
-    nodes = dict(student.nodes.items())
-    for source, target in student.edges:
-        module, size = nodes.get(target), sizes.get(source, data.size)
-        if isinstance(module, nn.Conv2d):
-            padding, kernel, stride = (int(each[0]) for each in (module.padding, module.kernel_size, module.stride))
-            size = (size + 2 * padding - kernel) // stride + 1
-            cells += module.out_channels * size * size
-        elif isinstance(module, nn.AvgPool2d):
-            size //= 2
-        sizes[target] = size
+    outputs: list[int] = []
+    with torch.device("meta"), torch.no_grad():  # shapes alone
+        student = build_student(config, classes=2).eval()
+        assert isinstance(student, Student)
+        nodes = student.nodes
+
+        def count(name: str, output: Tensor) -> None:
+            if isinstance(nodes[name], nn.Conv2d):
+                outputs.append(output.numel())
+
+        student(torch.zeros(1, 1, 2, data.size, data.size), observe=count)
+    cells = float(sum(outputs))
     parameters = sum(each.numel() for each in student.parameters())
     branches = 2 if config.method.distill else 1
     samples = branches * training.batch / process_count()

@@ -21,10 +21,9 @@ from ckd.models.teacher import build_teacher, load_teacher
 from ckd.models.trial import check_for_training, run_once
 from ckd.models.weights import read_weights, write_weights
 from ckd.runs.metrics import metrics_log
-from ckd.runs.scalars import require_tensorboard, scalar_log
+from ckd.runs.scalars import scalar_log
 from ckd.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ckd.training.engine import Hooks, Progress, train_student
-from ckd.training.parallel import check_share
 from ckd.training.reporter import Reporter
 from ckd.training.teacher import train_teacher
 
@@ -61,9 +60,6 @@ class RunNetworks:
             ConfigError: what cannot work. RunError: a given teacher cannot be read.
         """
         config = self._config
-        check_share(config.training.batch, config.event_batch)
-        if config.machine.tensorboard:
-            require_tensorboard()
         size, student = config.data.size, self._fresh_student()
         with torch.no_grad():
             student.eval()(torch.zeros(config.data.time_steps, 2, 2, size, size))

@@ -47,6 +47,11 @@ def train_teacher(
     images, labels = torch.from_numpy(stills.images), torch.from_numpy(stills.labels)
     generator = torch.Generator().manual_seed(seed * 2 + 1)
     _restore(teacher, optimizer, generator, progress)
+
+    def keep() -> None:
+        progress.model, progress.optimizer = teacher.state_dict(), optimizer.state_dict()
+        progress.draws = {"batches": generator.get_state(), "dropout": torch.get_rng_state()}
+
     for iteration in range(progress.iteration, plan.teacher_iterations):
         rows = torch.randint(len(images), (plan.teacher_batch,), generator=generator)
         geometry = draw_geometry(len(rows), augment, size, generator)
@@ -62,13 +67,7 @@ def train_teacher(
         progress.iteration = iteration + 1
         hooks.log({"iteration": iteration, "lr": rate, "loss": loss.item()})
         hooks.advance(progress.iteration)
-        stop = hooks.stop()
-        if hooks.save is not None and (stop or hooks.due()):
-            progress.model, progress.optimizer = teacher.state_dict(), optimizer.state_dict()
-            progress.draws = {"batches": generator.get_state(), "dropout": torch.get_rng_state()}
-            hooks.save(progress)
-        if stop:
-            raise KeyboardInterrupt
+        hooks.after(progress, keep)
     return teacher.eval()
 
 

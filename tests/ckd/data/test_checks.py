@@ -293,3 +293,11 @@ def test_a_configuration_that_leaves_its_steps_open_is_not_taken_for_one(tmp_pat
 
     with pytest.raises(CkdError, match="not known before the recordings are read"):
         open_source(of(write_data(tmp_path)))
+
+
+def test_classes_that_are_asked_for_hold_recordings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_data(tmp_path / "mine")
+    empty(root)
+    assert main([str(root), "--classes", "tall"]) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert len(error) == 1 and f"--classes tall: hold no recordings in {root / 'recordings'}" in error[0]
