@@ -94,7 +94,7 @@ def check(
     rows: tuple[int, ...] = ()
     if of_every_class and recordings is not None and (given is None or given.recordings == expected.recordings):
         rows, expected = _of_every_class(expected, recordings)
-        given = given and given.take(rows or range(given.recordings))
+        given = given.take(rows) if rows and given is not None else given
     frames = None if expected.frames is None else expected.frames[:recordings]
     if against is not None:
         expected = _run(_needed(model, first), _given(frames, trace_path), against, expected)

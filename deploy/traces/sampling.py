@@ -23,15 +23,16 @@ def over_classes(labels: Array | None, recordings: int, count: int, first: int =
         rest = np.setdiff1d(np.arange(recordings), chosen)
         spread = np.linspace(0, len(rest) - 1, count - len(chosen)).round().astype(int)
         return sorted([*chosen, *rest[spread].tolist()])
-    turns = [row for row in in_turn(labels, chosen) if row not in set(chosen)]
+    had = set(chosen)
+    turns = [row for row in in_turn(labels, chosen) if row not in had]
     return sorted([*chosen, *turns[: count - len(chosen)]])
 
 
 def in_turn(labels: Array, first: Sequence[int] = ()) -> list[int]:
     """All recordings, one of every class, then a second of every class, and so on; `first` of them count as had."""
     seen: dict[int, int] = {}
-    turns = []
-    for row in [*first, *(row for row in range(len(labels)) if row not in set(first))]:
+    turns, had = [], set(first)
+    for row in [*first, *(row for row in range(len(labels)) if row not in had)]:
         label = int(labels[row])
         seen[label] = seen.get(label, 0) + 1
         turns.append((seen[label], row))

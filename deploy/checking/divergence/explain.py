@@ -166,7 +166,7 @@ def _blame(
     held = found.take(range(len(frames[1])))
     found, written = as_sent(runs, other, held)
     other = found.take(rows) if written else other
-    runs = Setup(network=tested, frames=few[1], schedule=other.schedule, rows=numbers, whole=frames[1], recorded=found)
+    runs = replace(runs, recorded=found)
     ran = _Blamed(runs, other, "runner")
     causes = [*_input_causes(*frames), *written, *ran.causes]
     setup = Setup(network=known, frames=frames[0], schedule=one.schedule, whole=frames[0], recorded=expected)

@@ -16,8 +16,6 @@ from deploy.traces.trace import Trace
 
 Change = Callable[[Array, Array], Array]
 """(what enters, (R, T, ...), and the numbers of the recordings) -> what arrives."""
-LARGEST = 1 << 24
-"""Neuron-steps of all recordings beyond which a change is worked out for those alone that are looked at."""
 
 
 @dataclass(frozen=True)

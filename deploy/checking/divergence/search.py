@@ -25,7 +25,7 @@ VAGUE = frozenset({"start", "lost-at-random"})
 """Kinds that say how something is and not why: named where nothing else is."""
 PARTIAL = VAGUE | {"dead-neuron", "silent", "stuck", "bias", "threshold", "starts", "floor", "sums", "potential-decay"}
 PARTIAL |= {"current-decay", "inputs-lost", "weight-small", "weight-large", "weight-clipped", "silent-inputs"}
-PARTIAL |= {"lost-at-random", "lost", "extra", "moved", "congestion"}
+PARTIAL |= {"lost", "moved", "congestion"}
 """Kinds of which one number, or one set of neurons, is solved from what was recorded."""
 
 
@@ -254,8 +254,6 @@ def _together(setup: Setup, trace: Trace, layer: str, tried: list[_Tried]) -> It
     for one in sorted(tried, key=lambda one: int(one.left.sum())):
         kinds.setdefault(one.text, one)
     for one in list(kinds.values())[:CLOSEST]:
-        if not one.left.any():
-            continue
         for other in _try(one.setup, trace, layer, searching=False):
             if other.kind == one.kind:
                 continue

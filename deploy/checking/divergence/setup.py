@@ -9,6 +9,9 @@ from deploy.checking.divergence.rules import RIGHT, Rules
 from deploy.network import Array, Network
 from deploy.traces.trace import Trace
 
+View = Callable[[Array, Array], Array]
+"""(frames, numbers of the recordings) -> the frames that a runner saw."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
@@ -25,7 +28,7 @@ class Setup:
     rules: Mapping[str, tuple[Rules, ...]] = field(default_factory=dict)
     schedule: str = "synchronous"
     rows: Array | None = None
-    view: Callable[[Array, Array], Array] | None = None
+    view: View | None = None
     whole: Array | None = None
     recorded: Trace | None = None
 
@@ -52,6 +55,11 @@ class Setup:
     def with_part(self, layer: str, part: Rules) -> "Setup":
         """The same with other rules in a part of one layer."""
         return replace(self, rules={**self.rules, layer: (*self.rules.get(layer, (RIGHT,)), part)})
+
+    def with_view(self, change: View) -> "Setup":
+        """The same with something done to the frames that the runner sees."""
+        before = self.view
+        return replace(self, view=change if before is None else lambda f, n: change(before(f, n), n))
 
     def with_node(self, name: str, **changes: object) -> "Setup":
         """The same with other parameters in one node."""

@@ -3,8 +3,7 @@
 Where a layer has more neurons than inputs that were active, its recorded sums leave one set of inputs alone.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -44,27 +43,18 @@ def heard(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
         kind, words = in_words(x, apart)
         if kind in ("extra", "moved"):
             continue  # true of whatever arrived instead, and says nothing about why
+        more = _of_numbers(setup, apart)
         if first and reads_input(setup, layer):
-            yield Candidate(f"{kind}|{told}: {words}", _other_frames(setup, apart))
+            made = setup.with_view(lambda f, n, more=more: (f.astype(np.int64) + more(n)).astype(f.dtype))
         else:
-            yield Candidate(f"{kind}|{told}: {words}", _events(setup, way, trace, apart))
+            made = changed(setup, way, trace, lambda x, n, more=more: x + more(n))
+        yield Candidate(f"{kind}|{told}: {words}", made)
 
 
-def _events(setup: Setup, way: Way, trace: Trace, apart: Array) -> Setup:
+def _of_numbers(setup: Setup, apart: Array) -> Callable[[Array], Array]:
+    """What is to be added to recordings of these numbers; nothing to those that the setup does not have."""
     by_number = dict(zip(setup.numbers.tolist(), apart, strict=True))
-    return changed(
-        setup, way, trace, lambda x, n: x + np.stack([by_number.get(int(r), np.zeros_like(apart[0])) for r in n])
-    )
-
-
-def _other_frames(setup: Setup, apart: Array) -> Setup:
-    by_number = dict(zip(setup.numbers.tolist(), apart, strict=True))
-
-    def view(frames: Array, numbers: Array) -> Array:
-        more = np.stack([by_number.get(int(r), np.zeros_like(apart[0])) for r in numbers])
-        return (frames.astype(np.int64) + more).astype(frames.dtype)
-
-    return replace(setup, view=view)
+    return lambda numbers: np.stack([by_number.get(int(r), np.zeros_like(apart[0])) for r in numbers])
 
 
 def _solved(setup: Setup, way: Way, x: Array, left: Array, *, only_lost: bool) -> Array | None:

@@ -40,7 +40,7 @@ def one_weight(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
         return
     out = int(outputs[0])
     for name, node in feeding:
-        x = patches(node, seen.due.arriving[name][:, seen.window], out)
+        x = patches(node, seen.arriving(setup, name), out)
         x = x.reshape(*wrong.shape[:2], -1, x.shape[-1])
         x = x * float(1 << grid.STATE_BITS) * 2.0**node.weight_exp
         found = []

@@ -1,17 +1,13 @@
 """Mistakes on the way from events to frames."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 
 import numpy as np
 
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
-from deploy.checking.divergence.setup import Setup
+from deploy.checking.divergence.setup import Setup, View
 from deploy.network import Array
 from deploy.traces.trace import Trace
-
-View = Callable[[Array, Array], Array]
-"""(frames, numbers of the recordings) -> the frames that a runner saw."""
 
 
 def later(frames: Array, steps: int) -> Array:
@@ -86,15 +82,15 @@ def other_frames(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     if not reads_input(setup, layer):
         return
     for kind, text, _ in frame_variants(setup.seen):
-        yield Candidate(f"{kind}|{text}", replace(setup, view=_view(kind, text, setup.view)))
+        yield Candidate(f"{kind}|{text}", setup.with_view(_view(kind, text)))
 
 
-def _view(kind: str, text: str, before: View | None) -> View:
-    """A variant by its name, for any recordings, on top of what a runner already makes of frames."""
+def _view(kind: str, text: str) -> View:
+    """A variant by its name, for any recordings."""
 
     def see(frames: Array, numbers: Array) -> Array:
-        given = frames if before is None else before(frames, numbers)
-        return next((v for k, t, v in frame_variants(given) if (k, t) == (kind, text)), given)
+        del numbers
+        return next((v for k, t, v in frame_variants(frames) if (k, t) == (kind, text)), frames)
 
     return see
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from deploy.checking.divergence.hypotheses.fitted import fitted
-from deploy.checking.divergence.hypotheses.inputs import moved
+from deploy.checking.divergence.hypotheses.inputs import later, moved
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.paths import Change, Way, changed, entering, of_recordings, through, ways, with_sums
 from deploy.checking.divergence.setup import Setup
@@ -48,7 +48,7 @@ def _changes(x: Array, *, several: bool, first: bool) -> Iterator[tuple[str, str
         )
     if several:
         for by in (1, 2):
-            yield "late", f"it arrives {by} step(s) late", lambda x, n, by=by: _later(x, by)
+            yield "late", f"it arrives {by} step(s) late", lambda x, n, by=by: later(x, by)
     if x.ndim == 5 and not first:
         for axis, way in ((-2, "down"), (-1, "to the right")):
             for by in (1, -1):
@@ -58,11 +58,7 @@ def _changes(x: Array, *, several: bool, first: bool) -> Iterator[tuple[str, str
 
 def _not_twice(x: Array, numbers: Array) -> Array:
     del numbers
-    return np.where(_later(x, 1) > 0, 0, x)
-
-
-def _later(x: Array, by: int) -> Array:
-    return np.concatenate([np.zeros_like(x[:, :by]), x[:, :-by]], axis=1)
+    return np.where(later(x, 1) > 0, 0, x)
 
 
 def first_of(most: int) -> Change:
@@ -133,7 +129,12 @@ def left_over(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """What was on its way as a recording ended arrives in the next: a queue, or a recurrent edge, is not emptied."""
     if not _usable(setup, layer):
         return
-    behind = [way for way in ways(setup.network, layer) if way.behind]
+    # What a delay still holds is known where its source is a layer that was recorded.
+    behind = [
+        way
+        for way in ways(setup.network, layer)
+        if way.behind and (way.behind == way.late or way.source in trace.spiking)
+    ]
     sets = [[way] for way in behind]
     back = [way for way in behind if way.late]
     sets += [back] if len(back) > 1 else []

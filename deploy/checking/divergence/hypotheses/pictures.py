@@ -1,7 +1,6 @@
 """Mistakes in frames that need looking for: other recordings, lost steps, blank regions, single pixels."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -9,19 +8,13 @@ from deploy.checking.divergence.evidence import left_wrong
 from deploy.checking.divergence.hypotheses.inputs import reads_input
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.places import numbers as listed
-from deploy.checking.divergence.setup import Setup
+from deploy.checking.divergence.setup import Setup, View
 from deploy.network import Array
 from deploy.traces.trace import Trace
 
-Change = Callable[[Array, Array], Array]
 MOST_RECORDINGS = 12
 """Recordings among which one is looked for that was taken for another."""
 MOST_PIXELS = 40
-
-
-def _seen(setup: Setup, change: Change) -> Setup:
-    before = setup.view
-    return replace(setup, view=lambda f, n: change(f if before is None else before(f, n), n))
 
 
 @hypothesis("input-recordings", "input")
@@ -37,7 +30,7 @@ def other_recordings(setup: Setup, layer: str, trace: Trace) -> Iterator[Candida
     guilty = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))[:MOST_RECORDINGS]
     others = np.arange(len(whole))[:MOST_RECORDINGS]
     for other in others:
-        left = left_wrong(_seen(setup, lambda f, n, r=int(other): np.broadcast_to(whole[r], f.shape)), trace, layer)
+        left = left_wrong(setup.with_view(lambda f, n, r=int(other): np.broadcast_to(whole[r], f.shape)), trace, layer)
         if left is not None:
             for row in guilty:
                 if not left[row].any():
@@ -51,9 +44,9 @@ def other_recordings(setup: Setup, layer: str, trace: Trace) -> Iterator[Candida
                 way = "before" if by > 0 else "after"
                 order = (np.arange(len(whole)) - by) % len(whole)
                 told = f"every recording is run on the frames of the recording {way}"
-                yield Candidate(told, _seen(setup, lambda f, n, order=order: whole[order[n]]))
+                yield Candidate(told, setup.with_view(lambda f, n, order=order: whole[order[n]]))
         more = f" and {len(moved) - 4} more" if len(moved) > 4 else ""
-        yield Candidate(text + more, _seen(setup, lambda f, n: whole[taken[n]]))
+        yield Candidate(text + more, setup.with_view(lambda f, n: whole[taken[n]]))
 
 
 @hypothesis("input-steps", "input")
@@ -82,7 +75,7 @@ def _without(setup: Setup, steps: list[int]) -> Setup:
         frames[:, steps] = 0
         return frames
 
-    return _seen(setup, blank) if steps else setup
+    return setup.with_view(blank) if steps else setup
 
 
 @hypothesis("input-region", "input")
@@ -98,13 +91,13 @@ def blank_regions(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]
         "lower": (..., slice(height // 2, None), slice(None)),
     }
     for name, region in halves.items():
-        yield Candidate(f"the {name} half of the picture is blank", _seen(setup, _put(region, 0)))
+        yield Candidate(f"the {name} half of the picture is blank", setup.with_view(_put(region, 0)))
     for channel in range(setup.frames.shape[2]):
         text = f"counts of channel {channel} are cut to 0 and 1"
-        yield Candidate(text, _seen(setup, _cut((slice(None), slice(None), channel))))
+        yield Candidate(text, setup.with_view(_cut((slice(None), slice(None), channel))))
 
 
-def _put(region: tuple[object, ...], value: int) -> Change:
+def _put(region: tuple[object, ...], value: int) -> View:
     def change(frames: Array, numbers: Array) -> Array:
         del numbers
         frames = frames.copy()
@@ -114,7 +107,7 @@ def _put(region: tuple[object, ...], value: int) -> Change:
     return change
 
 
-def _cut(region: tuple[object, ...]) -> Change:
+def _cut(region: tuple[object, ...]) -> View:
     def change(frames: Array, numbers: Array) -> Array:
         del numbers
         frames = frames.copy()
@@ -150,4 +143,4 @@ def single_pixels(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]
     for place in places[:MOST_PIXELS]:
         region = (slice(None), slice(None), *place)
         for value, word in ((1, "always has an event"), (0, "never has an event")):
-            yield Candidate(f"input {list(place)} {word}", _seen(setup, _put(region, value)))
+            yield Candidate(f"input {list(place)} {word}", setup.with_view(_put(region, value)))

@@ -1,7 +1,6 @@
 """Inputs of a layer that bring nothing, found one after the other by what silencing each of them mends."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -44,13 +43,9 @@ def silent_pixels(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]
     """Pixels, rows, columns or channels of the frames in which no event arrives."""
     if not reads_input(setup, layer):
         return
-    before = setup.view
 
     def without(where: Array) -> Setup:
-        def view(frames: Array, numbers: Array) -> Array:
-            return np.where(where, 0, frames if before is None else before(frames, numbers))
-
-        return replace(setup, view=view)
+        return setup.with_view(lambda frames, numbers: np.where(where, 0, frames))
 
     for where in _sets(setup, layer, trace, setup.seen, without):
         yield Candidate(f"no event arrives from {_pixels(where)}", without(where))
@@ -70,23 +65,25 @@ def _sets(setup: Setup, layer: str, trace: Trace, x: Array, without: Callable[[A
     wrong = left_wrong(setup, trace, layer)
     if wrong is None or not wrong.any():
         return
+    units = _units(x.shape[2:])
+    if not units:
+        return
     few = Few(setup, trace, layer, wrong)
     x, (first, _) = x[few.rows], shown_in(few.wrong)
+    active = np.stack([(x * unit).reshape(*x.shape[:2], -1).any(axis=2) for unit in units])
     seen: set[bytes] = set()
     for stop in (wrong.shape[1], first + 1, first + 2):
-        where = _greedy(few, x, without, few.wrong[:, :stop])
+        where = _greedy(few, units, active[:, :, :stop], without, few.wrong[:, :stop])
         if where is not None and where.tobytes() not in seen:
             seen.add(where.tobytes())
             yield where
 
 
-def _greedy(few: Few, x: Array, without: Callable[[Array], Setup], wrong: Array) -> Array | None:
-    units = _units(x.shape[2:])
-    if len(units) > MOST_UNITS:
-        return None
+def _greedy(
+    few: Few, units: list[Array], active: Array, without: Callable[[Array], Setup], wrong: Array
+) -> Array | None:
     stop = wrong.shape[1]
-    active = np.stack([(x[:, :stop] * unit).reshape(*wrong.shape[:2], -1).any(axis=2) for unit in units])
-    chosen, left = np.zeros(x.shape[2:], bool), int(wrong.sum())
+    chosen, left = np.zeros(units[0].shape, bool), int(wrong.sum())
     apart = wrong
     for _ in range(MOST if left else 0):
         best = None
@@ -117,7 +114,9 @@ def _likeliest(active: Array, wrong: Array) -> list[int]:
 
 
 def _units(shape: tuple[int, ...]) -> list[Array]:
-    """Every input by itself; of maps every channel, row, column, and place over all channels as well."""
+    """Every input by itself; of maps each channel, row, column, and place over all channels. None where too many."""
+    if len(shape) == 3 and sum(shape) + shape[1] * shape[2] > MOST_UNITS:
+        return []
     units = []
     index = np.indices(shape)
     if len(shape) == 3:

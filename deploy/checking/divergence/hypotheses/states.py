@@ -27,6 +27,11 @@ class Seen:
         """`sums`, `u`, `potential` or `spikes` that are due."""
         return getattr(self.due, kind)[self.layer][:recordings, self.window]
 
+    def arriving(self, setup: Setup, name: str) -> Array:
+        """What a synapse of the layer was fed, in the step in which it brought it."""
+        x = self.due.arriving[name][:, self.window]
+        return before(x) if (name, self.layer) in setup.network.recurrent_edges else x
+
     def full(self, name: str) -> Array:
         """A parameter for every neuron, int64."""
         return np.broadcast_to(np.asarray(getattr(self.cell, name), np.int64), self.cell.shape)

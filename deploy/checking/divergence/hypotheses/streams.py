@@ -1,26 +1,20 @@
 """Mistakes of an event stream: a source that stops after so many events, events of several steps stamped with one."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from deploy.checking.divergence.confine import shown_in
 from deploy.checking.divergence.evidence import left_wrong
 from deploy.checking.divergence.hypotheses.fitted import fitted
-from deploy.checking.divergence.hypotheses.inputs import View, reads_input
+from deploy.checking.divergence.hypotheses.inputs import reads_input
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
-from deploy.checking.divergence.setup import Setup
+from deploy.checking.divergence.setup import Setup, View
 from deploy.network import Array
 from deploy.traces.trace import Trace
 
 LONGEST, EARLIER = 5, 2
 """Steps that are stamped with one, and by how many they may begin before the first that is wrong."""
-
-
-def _seen(setup: Setup, change: View) -> Setup:
-    before = setup.view
-    return replace(setup, view=lambda f, n: change(f if before is None else before(f, n), n))
 
 
 @hypothesis("input-ends", "input", searches=True)
@@ -36,7 +30,7 @@ def runs_dry(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
             flat = frames.reshape(len(frames), -1)
             return (flat * (np.cumsum(flat, axis=1, dtype=np.int64) <= most)).reshape(frames.shape)
 
-        return _seen(setup, change)
+        return setup.with_view(change)
 
     yield from fitted(
         setup,
@@ -61,7 +55,7 @@ def one_stamp(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
         for stop in range(start + 1, min(start + LONGEST, wrong.shape[1])):
             for at in (stop, start):
                 text = f"the events of steps {start} to {stop} all come in step {at}"
-                yield Candidate(text, _seen(setup, _stamped(start, stop, at)))
+                yield Candidate(text, setup.with_view(_stamped(start, stop, at)))
 
 
 def _stamped(start: int, stop: int, at: int) -> View:

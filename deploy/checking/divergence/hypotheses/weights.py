@@ -29,9 +29,7 @@ def solved_weights(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate
     if not left.any():
         return
     for name, node in synapses(setup, layer):
-        x = seen.due.arriving[name][: len(came), seen.window]
-        if (name, layer) in setup.network.recurrent_edges:
-            x = np.concatenate([np.zeros_like(x[:, :1]), x[:, :-1]], axis=1)
+        x = seen.arriving(setup, name)[: len(came)]
         if node.weight_exp < 0:
             weight = _fitted(node, x, left, known)
         elif (left & ((1 << node.weight_exp) - 1)).any():
