@@ -10,6 +10,7 @@ from deploy.commands.outputs import claimed, refuse_to_replace
 from deploy.commands.shared import Count, Model, Simulator, recording_limit
 from deploy.errors import DeployError
 from deploy.report.console import PlainConsole
+from deploy.zoo import FOLDER
 
 ENDING = ".certificate"
 
@@ -28,7 +29,7 @@ class Certify:
     """
 
     model: Model
-    """A model file with its .trace beside it; with --verify, a certificate beside those two."""
+    """A model file with its .trace beside it; with --verify, a certificate beside those two, or a model beside it."""
     verify: bool = False
     """Work out everything in a certificate again, from the files that it names."""
     on: Simulator = "integer"
@@ -41,6 +42,11 @@ class Certify:
             return self._verify()
         if self.model.suffix == ENDING:
             raise DeployError(f"{self.model}: is a certificate; --verify verifies it, and a model file gets a new one")
+        if self.model.parent == FOLDER:
+            name = self.model.stem
+            raise DeployError(
+                f"zoo:{name}: has its certificate: ckd-deploy certify --verify zoo:{name}; copy it for one of your own"
+            )
         path = self.model.with_suffix(ENDING)
         refuse_to_replace(path, ENDING, self.model, self.model.with_suffix(".trace"))
         with claimed(path, self.model):
@@ -65,7 +71,8 @@ class Certify:
             raise DeployError("--verify takes the simulator and the recordings from the certificate; leave them out")
         from deploy.checking.certificate.verify import verify_certificate
 
-        lines = verify_certificate(self.model)
+        path = self.model.with_suffix(ENDING)
+        lines = verify_certificate(path)
         if self.json:
             print(json.dumps({"verified": not lines, "differing": list(lines)}))
             return DIFFERENT if lines else EQUAL
@@ -73,7 +80,7 @@ class Certify:
         for line in lines:
             console.print(f"NOT VERIFIED: {line}", style="red", highlight=False, soft_wrap=True)
         if not lines:
-            told = f"VERIFIED: every figure of {self.model.name} came out the same"
+            told = f"VERIFIED: every figure of {path.name} came out the same"
             console.print(told, style="green", highlight=False, soft_wrap=True)
         return DIFFERENT if lines else EQUAL
 

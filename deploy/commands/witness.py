@@ -3,12 +3,10 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from deploy.checking.witness.found import Sought
-from deploy.checking.witness.search import witness
 from deploy.commands import DIFFERENT, EQUAL
 from deploy.commands.outputs import claimed, refuse_to_replace, trace_beside
 from deploy.commands.shared import OnRecordings, Simulator
@@ -17,6 +15,9 @@ from deploy.formats.files import load
 from deploy.formats.model_file import ModelFile
 from deploy.network import Array, Network
 from deploy.report.console import PlainConsole
+
+if TYPE_CHECKING:
+    from deploy.checking.witness.found import Sought
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,8 @@ class Witness(OnRecordings):
             return self._search()
 
     def _search(self) -> int:
+        from deploy.checking.witness.search import witness  # --help waits for no simulator
+
         first = self.load_model()
         second = None if self.other is None else load(self.other, **self.said)
         frames = self._starts(first)
@@ -80,7 +83,7 @@ class Witness(OnRecordings):
             return None
         return self.choose(first, self.on, self.against).frames
 
-    def _show(self, sought: Sought) -> None:
+    def _show(self, sought: "Sought") -> None:
         console = PlainConsole()
         console.print(str(sought), style="red" if sought else "green", highlight=False, soft_wrap=True)
         if sought:

@@ -162,11 +162,11 @@ def _confusions(checked: Checked) -> dict[str, Any] | None:
             {
                 "role": role,
                 "rows": table.tolist(),
-                "accuracy": float(np.mean(labels == said)),
+                "accuracy": _accuracy(trace, expected.labels, recordings),
                 "peak": int(table.max()),
                 "mistakes": _mistakes(table, names),
             }
-            for role, table, said in zip(("trained", "running"), tables, predictions, strict=True)
+            for role, table, trace in zip(("trained", "running"), tables, (expected, found), strict=True)
         ],
     }
 

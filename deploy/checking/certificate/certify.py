@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ckd.files import write_then_rename
+from ckd.files import fill, write_then_rename
 from deploy.checking.certificate.metrics import metrics
 from deploy.checking.certificate.ranges import U_MAX, U_MIN, Registers, ranges
 from deploy.checking.check import Checked, check
@@ -69,7 +69,7 @@ def certify(model: Path | str, *, on: str = "integer", recordings: int | None = 
 def write_certificate(certificate: dict[str, Any], path: Path) -> None:
     """Write it, with a digest of itself; a crash leaves no half-written file behind."""
     with write_then_rename(path) as temporary:
-        temporary.write_bytes(as_bytes(certificate))
+        fill(temporary, as_bytes(certificate))
 
 
 def as_bytes(certificate: dict[str, Any]) -> bytes:

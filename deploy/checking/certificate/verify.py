@@ -57,8 +57,10 @@ def _read(path: Path) -> dict[str, Any] | str:
         digest = said.pop("sha256")
         whole = as_bytes(said) == data and isinstance(digest, str)
         # What is read below has to be there, of its type; as the digest holds, a stranger wrote what is not.
-        _ = said["ckd_certificate"], said["made_with"], said["compared"]["recordings"], said["compared"]["of"]
-        _ = [str(said["compared"]["on"]), *(said["files"][kind]["name"] + "" for kind in ("model", "trace"))]
+        compared, names = said["compared"], [said["files"][kind]["name"] for kind in ("model", "trace")]
+        whole &= "ckd_certificate" in said and "made_with" in said and isinstance(compared["on"], str)
+        whole &= all(type(compared[name]) is int and compared[name] > 0 for name in ("recordings", "of"))
+        whole &= all(isinstance(name, str) and name.isprintable() and Path(name).stem for name in names)
         return said if whole else damaged
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return damaged

@@ -168,10 +168,13 @@ def _renumbered(one: Network, other: Network, layer: str) -> _Same | None:
 
 def _readers(network: Network, layer: str) -> list[str]:
     """The synapses that read a layer, through nodes that only pass on."""
-    found, waiting = [], list(network.targets(layer))
+    found, passed, waiting = list[str](), set[str](), list(network.targets(layer))
     while waiting:
         name = waiting.pop()
         node = network.nodes[name]
+        if name in passed:
+            continue
+        passed.add(name)
         if isinstance(node, Dense | Conv):
             found.append(name)
         elif not isinstance(node, Neuron):

@@ -96,6 +96,10 @@ def _narrowed(behind: Network, layer: str, rows: Array) -> Network:
 
 def nearest_neurons(network: Network, name: str) -> list[str]:
     """The layers of neurons that `name` reaches without another one between; itself where it is one."""
-    if isinstance(network.nodes[name], Neuron):
-        return [name]
-    return list(dict.fromkeys(one for target in network.targets(name) for one in nearest_neurons(network, target)))
+    found, waiting = dict[str, None](), [name]
+    while waiting:
+        one = waiting.pop(0)
+        if one not in found:
+            found[one] = None
+            waiting += [] if isinstance(network.nodes[one], Neuron) else network.targets(one)
+    return [one for one in found if isinstance(network.nodes[one], Neuron)]

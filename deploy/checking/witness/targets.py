@@ -87,9 +87,14 @@ def _columns(a: Dense | Conv, b: Dense | Conv) -> Array:
 def _inputs(network: Network, synapse: str, columns: Array) -> dict[str, Array]:
     """What feeds a synapse, and which of its elements; all where more than flattening and delays lies between."""
     found: dict[str, Array] = {}
+    passed = set[str]()
     waiting = [(source, columns) for source in network.sources(synapse)]
     while waiting:
         name, wanted = waiting.pop()
+        if name in passed and wanted.all():
+            continue  # a cycle without neurons
+        if wanted.all():
+            passed.add(name)
         shape, node = network.shapes[name], network.nodes[name]
         if name == network.input or isinstance(node, Neuron):
             per_row = wanted.reshape(-1, *[1] * (len(shape) - 1)) if wanted.size == shape[0] else wanted.reshape(shape)

@@ -124,6 +124,35 @@ def test_what_was_not_worked_out_is_seen(certified: Path, tmp_path: Path) -> Non
     assert len(lines) == 1 and lines[0].startswith("compared layers 0 spikes: 3 in the certificate, ")
 
 
+ODD = (None, True, -1, 10**30, "", "\0", "..", [0], {"name": 1})
+
+
+@pytest.mark.parametrize("where", ["", "files", "files.model", "files.trace.name", "compared", "compared.on"])
+def test_whatever_a_stranger_writes_in_place_of_a_value_is_told(certified: Path, tmp_path: Path, where: str) -> None:
+    path = copied(certified, tmp_path)
+    told = 0
+    said = json.loads(certified.read_text())
+    parent = said
+    for key in where.split(".")[:-1]:
+        parent = parent[key]
+    keys = [where.rpartition(".")[2]] if where else [key for key in said if key != "sha256"]
+    keyed = parent[keys[0]] if where and isinstance(parent[keys[0]], dict) else {}
+    places = [(parent, key) for key in keys] + [(keyed, key) for key in keyed]
+    for holder, key in places:
+        honest = holder[key]
+        for value in ODD:
+            holder[key] = value
+            path.write_bytes(as_bytes({name: each for name, each in said.items() if name != "sha256"}))
+            try:
+                lines = verify_certificate(path)
+            except DeployError as error:
+                lines = (str(error),)
+            assert key == "made_with" or (lines and all(len(line) < 500 and line.isprintable() for line in lines))
+            told += 1
+        holder[key] = honest
+    assert told >= len(ODD)
+
+
 def test_another_model_with_a_certificate_of_its_own_digest_is_seen(certified: Path, tmp_path: Path) -> None:
     """One weight changed, and the digest in the certificate with it: the check is made again, and differs."""
     certificate = copied(certified, tmp_path)
