@@ -8,6 +8,7 @@ from hypothesis import given, settings
 
 from deploy.network import Array
 from deploy.runners.integer.prepared import Prepared
+from deploy.runners.integer.products import NO_PRODUCT
 from deploy.runners.integer.scattered import NO_SCATTER
 from tests.differential import grid_routes
 from tests.differential.tally import SLOW, Tally
@@ -16,7 +17,7 @@ from tests.graphs.grid import GridGraph, cases
 LEAST = {"integer": 1.0, "streamed": 1.0, "compare": 1.0, "torch": 0.8, "onnx": 0.5}
 LEAST |= {"pipelined": 0.5, "torch, pipelined": 0.5, ".nir": 0.5, ".onnx": 0.4, ".net": 0.05}
 """Of all graphs, what a route has to claim at least."""
-LAYOUTS = {"wide", "gathered", "scattered", "reads Input", "reads SumPool", "flattened in place"}
+LAYOUTS = {"wide", "gathered", "scattered", "multiplied", "reads Input", "reads SumPool", "flattened in place"}
 
 
 def layouts(graph: GridGraph) -> set[str]:
@@ -28,6 +29,7 @@ def layouts(graph: GridGraph) -> set[str]:
             found.add("wide")
         else:
             found.add("gathered" if synapse.layout.scatter is NO_SCATTER else "scattered")
+            found |= {"multiplied"} if synapse.plain.product is not NO_PRODUCT else set()
             found |= {f"reads {type(graph.nodes[synapse.before]).__name__}"} if synapse.before else set()
     return found | ({"flattened in place"} if prepared.in_place else set())
 

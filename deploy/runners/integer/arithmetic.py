@@ -21,7 +21,6 @@ from deploy.runners.integer.kernels import SUM_LIMIT, step_layer
 from deploy.runners.integer.layer_data import Synapse
 from deploy.runners.integer.layouts import channel_first, channel_last, counts_channel_last, sum_windows
 from deploy.runners.integer.prepared import NO_CELLS, Layer, Prepared
-from deploy.runners.integer.scattered import NO_SCATTER
 from deploy.runners.integer.threads import for_slices
 
 INT32_LIMIT = 1 << 31
@@ -167,7 +166,7 @@ class IntegerArithmetic:
             name, x = x.synapses[0]
         elif prepared.before:
             scattered = False
-        layout = prepared.layout if scattered else prepared.layout._replace(scatter=NO_SCATTER)
+        layout = prepared.layout if scattered else prepared.plain
         entering = isinstance(self._network.nodes[name], Input)
         largest = self._largest_count if entering else arriving(self._network, name, self.bounds)
         # Counts are bytes, whatever their bound.

@@ -1,11 +1,11 @@
 """Compiled inner loops of the integer simulator: synapses driven by events, fused with the neurons they feed.
 
-Sums are made in one of two ways. Scattered: each event adds its run of weights to the sums of all places that it
+Sums are made in one of three ways. Scattered: each event adds its run of weights to the sums of all places that it
 reaches, in int16; nothing is done where nothing happens. So it goes where those sums are proven to fit int16.
 Gathered: for each place of the output the rows of weights of the inputs that spiked in its window are added up in
-vector registers, and widened before they leave int16. Both go straight into the neurons, tile by tile. A dense layer is
-a convolution of a 1 x 1 image. What every array holds is said at `Scatter`, `Synapse`, `Cells` (layer_data.py) and
-`step_layer`.
+vector registers, and widened before they leave int16. Multiplied (products.py): every input is, where so many spike
+that this is the faster. All go straight into the neurons, tile by tile. A dense layer is a convolution of a 1 x 1
+image. What every array holds is said at `Scatter`, `Product`, `Synapse`, `Cells` (layer_data.py) and `step_layer`.
 
 Everything stays in one file because numba's cache on disk looks at the file of the outermost function alone: were the
 inner ones elsewhere, a change to them would go unnoticed and old code would run.
@@ -18,14 +18,18 @@ import numpy as np
 
 from deploy.grid import DECAY_BITS, STATE_BITS, U_WRAP, V_MAX
 from deploy.network import Array
-from deploy.runners.integer.layer_data import Cells, Listed, Scatter, Synapse
-from deploy.runners.integer.vectors import add_rows, lowest, view, which
+from deploy.runners.integer.layer_data import Cells, Listed, Product, Scatter, Synapse
+from deploy.runners.integer.products import PLACES_TOGETHER, multiply
+from deploy.runners.integer.vectors import add_rows, lowest, ones, view, which
 
 TILE = 1024
 """Neurons updated together: few enough for the sums to stay in the innermost cache."""
 
 INDEX_BUFFER = 1 << 16
 """Events listed together, over as many steps as fit: within them a block of weights is read from the cache."""
+
+IMAGE_BUFFER = 1 << 18
+"""Bytes of the images that are multiplied together, over as many steps as fit; whether they are is asked anew then."""
 
 SUM_LIMIT = (1 << 26) - (1 << 18)
 """For sums below this, u is right modulo 2^32 and cannot pass for one that did not wrap: 2^6 of them and what was left
@@ -142,6 +146,55 @@ def _sum_tile(first: int, count: int, s: Synapse, b: int, listed: Listed, slot: 
         j += 1
         if j == s.out_width:
             i, j = i + 1, 0
+
+
+@_inline
+def _count(x: Array, at: int, size: int, many: bool) -> int:
+    """How many events the `size` inputs of x from `at` on hold."""
+    found = 0
+    if many:
+        for value in view(x, at, size):
+            found += value
+        return found
+    for first in range(0, size, 64):
+        found += ones(which(x, at + first, min(64, size - first)))
+    return found
+
+
+@_inline
+def _draw(x: Array, at: int, p: Product, s: Synapse, image: Array) -> None:
+    """Lay the inputs of the step of x that begins at `at` into an image, with their channels innermost."""
+    channels, height, width = s.in_channels, s.in_height, s.in_width
+    for i in range(height):
+        to = view(image, p.begin + i * p.line, width * channels)
+        if p.channels_first:
+            for c in range(channels):
+                of = view(x, at + (c * height + i) * width, width)
+                for j in range(width):
+                    to[j * channels + c] = of[j]
+            continue
+        if p.window_h * p.window_w == 1:
+            _copy(to, view(x, at + i * width * channels, width * channels))
+            continue
+        for j in range(width):
+            total = view(to, j * channels, channels)
+            for n in range(p.window_h * p.window_w):
+                row, column = i * p.window_h + n // p.window_w, j * p.window_w + n % p.window_w
+                of = view(x, at + (row * p.from_width + column) * channels, channels)
+                if n == 0:
+                    _copy(total, of)
+                else:
+                    _add(total, of)
+
+
+@_inline
+def _multiply_tile(
+    first: int, count: int, lanes: int, p: Product, b: int, image: Array, at: Array, total: Array
+) -> None:
+    """total (count * lanes,) int32 = the sums of block b at `count` places from `first` on, in whole groups of them."""
+    group = min(PLACES_TOGETHER, 256 // lanes)
+    for q in range(0, count, group):
+        multiply(total, q * lanes, lanes, p.weight, b * p.weight.shape[1], image, at, first + q, p.taps, p.tap, p.words)
 
 
 @_inline
@@ -326,15 +379,37 @@ def step_layer(
     listed, scattered = _room(x, s, largest), p.weight.size > 0
     # A run that is filled up with zeros may reach beyond the last row.
     scatter_sums = np.zeros(p.rows * p.line + p.weight.shape[2], np.int16)
+    product, dense = s.product, np.int64(s.in_height) * s.in_width * s.in_channels
+    can_multiply = product.events_cost > 0
+    together = min(x.shape[1], max(1, IMAGE_BUFFER // product.size)) if can_multiply else 0
+    images = np.zeros(together * product.size, np.uint8)
+    # A single place is the same for every step: the steps take turns where the places do otherwise.
+    single = can_multiply and places == 1
+    ahead = np.empty((together + PLACES_TOGETHER) * lanes if single else 0, np.int32)
+    at_step = np.zeros(together + PLACES_TOGETHER, np.int32)
+    for n in range(together):
+        at_step[n] = n * product.size
     for r in range(x.shape[0]):
         begin = 0
         while begin < x.shape[1]:
-            end = _list_steps(x, r, begin, s, largest, listed)
+            end = min(x.shape[1], begin + together)
+            step_at = (r * x.shape[1] + begin) * x.shape[2]
+            # (Without a product there are no steps, no events.)
+            events = _count(x, step_at, (end - begin) * x.shape[2], largest > 1)
+            multiplied = events * product.events_cost > (end - begin) * dense
+            if multiplied:
+                for n in range(end - begin):
+                    _draw(x, step_at + n * x.shape[2], product, s, view(images, n * product.size, product.size))
+            else:
+                end = _list_steps(x, r, begin, s, largest, listed)
             for b in range(s.weight.shape[0]):
                 channel = b // blocks * per_group + b % blocks * lanes
                 width = min(lanes, (b // blocks + 1) * per_group - channel)
+                if multiplied and single:
+                    _multiply_tile(0, end - begin, lanes, product, b, images, at_step, ahead)
                 for t in range(begin, end):
-                    if scattered:
+                    image = view(images, (t - begin) * product.size, product.size)
+                    if scattered and not multiplied:
                         _scatter(p, b, listed, t - begin, scatter_sums)
                     for place in range(0, places, TILE // lanes):
                         count = min(TILE // lanes, places - place)
@@ -343,7 +418,11 @@ def step_layer(
                         a, tile_v = view(total, 0, size), view(v, at, size)
                         # A current of which nothing is left is no state: it need not go to memory and back.
                         tile_u = view(current, 0, size) if cells.immediate else view(u, at, size)
-                        if scattered:
+                        if multiplied and single:
+                            _copy(a, view(ahead, (t - begin) * lanes, lanes))
+                        elif multiplied:
+                            _multiply_tile(place, count, lanes, product, b, image, product.at, total)
+                        elif scattered:
                             _take_tile(place, count, p, s.out_width, lanes, scatter_sums, a)
                         else:
                             _sum_tile(place, count, s, b, listed, t - begin, a)

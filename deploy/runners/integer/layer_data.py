@@ -33,6 +33,33 @@ class Scatter(NamedTuple):
     left: int
 
 
+class Product(NamedTuple):
+    """A synapse as products of bytes over all of its inputs, laid out as an image with its padding (`products.py`).
+
+    weight (blocks, taps * words, lanes) int32: four weights each, of four neighboring bytes of the image. A row of the
+    kernel is `words` of them, filled up with zeros; the next of its `taps` rows lies `tap` bytes further on.
+    at (places,): where the window of a place begins in the image; filled up to whole groups of places.
+    line, begin, size: bytes of a row of the image, before the first input, and of all of it.
+    window_h, window_w, from_width, channels_first: the pooling that the image takes over, how wide what it reads is,
+        and whether that has its channels first, as frames do.
+    events_cost: the products are made where the events times this are more than the inputs; 0 for never.
+    """
+
+    weight: Array
+    at: Array
+    events_cost: int
+    words: int
+    taps: int
+    tap: int
+    line: int
+    begin: int
+    size: int
+    window_h: int
+    window_w: int
+    from_width: int
+    channels_first: bool
+
+
 class Synapse(NamedTuple):
     """Weights and geometry of a convolution, in the order in which they are read.
 
@@ -45,6 +72,7 @@ class Synapse(NamedTuple):
 
     weight: Array
     scatter: Scatter
+    product: Product
     limit: int
     exponent: int
     groups: int

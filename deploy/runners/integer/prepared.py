@@ -11,6 +11,7 @@ from deploy.passes.synapses import refuse_silent_sources
 from deploy.runners.integer.bounds import gains
 from deploy.runners.integer.kernels import TILE
 from deploy.runners.integer.layer_data import Cells, Synapse
+from deploy.runners.integer.products import NO_PRODUCT, can_multiply, product_of, read_through
 from deploy.runners.integer.scattered import NO_SCATTER, can_scatter, reach, scatter_of
 from deploy.runners.integer.vectors import LANES, WIDTHS
 
@@ -34,11 +35,14 @@ NO_CELLS = Cells(
 class PreparedSynapse:
     """A dense layer or convolution for the kernels.
 
+    layout: for what it reads as it is, if such counts arrive.
+    plain: for what arrives, its channels innermost; not scattered.
     counts: the largest inputs for which it can be scattered; 0 if it never can.
-    before: the input or pooling that scattering reads as it is and takes over, "" if there is none.
+    before: the input or pooling that is read as it is and taken over, "" if there is none.
     """
 
     layout: Synapse
+    plain: Synapse
     counts: int
     before: str
 
@@ -104,7 +108,7 @@ def without_inputs(out_channels: int) -> Synapse:
 
 def silenced(synapse: Synapse) -> Synapse:
     """The same, but it brings nothing."""
-    return synapse._replace(kernel_h=0, scatter=NO_SCATTER, in_height=0, in_width=0)
+    return synapse._replace(kernel_h=0, scatter=NO_SCATTER, product=NO_PRODUCT, in_height=0, in_width=0)
 
 
 def _as_convolution(name: str, node: Dense | Conv, network: Network, in_place: bool) -> Conv:
@@ -129,16 +133,20 @@ def _synapse(name: str, network: Network, node: Conv) -> PreparedSynapse | None:
     counts = _INT16_MAX // max(largest_sum, 1) if can_scatter(node) else 0
     weight = _blocks(node, WIDTHS[-1] // reach(node) if counts else LANES[-1])
     # At least one row fits a sum, as every weight does.
-    layout = _arranged(weight, _INT16_MAX // max(largest, 1), inputs, outputs, node.weight.shape[2:], node)
+    plain = _arranged(weight, _INT16_MAX // max(largest, 1), inputs, outputs, node.weight.shape[2:], node)
+    if can_multiply(node):
+        product = product_of(weight, node, (inputs[0], inputs[1]), (outputs[0], outputs[1]))
+        plain = plain._replace(product=product)
     if not counts:
-        return PreparedSynapse(layout, 0, "")
-    before = network.nodes[source]
+        return PreparedSynapse(plain, plain, 0, "")
+    before, read = network.nodes[source], inputs
     if isinstance(before, SumPool) and before.kernel == before.stride and before.padding == (0, 0):
-        inputs = _places(network.shapes[network.sources(source)[0]])
+        read = _places(network.shapes[network.sources(source)[0]])
     elif not isinstance(before, Input):
         source = ""
-    scatter = scatter_of(weight, node, (inputs[0], inputs[1]), (outputs[0], outputs[1]), network.nodes.get(source))
-    return PreparedSynapse(layout._replace(scatter=scatter), counts, source)
+    scatter = scatter_of(weight, node, (read[0], read[1]), (outputs[0], outputs[1]), network.nodes.get(source))
+    layout = plain._replace(scatter=scatter, product=read_through(plain.product, network.nodes.get(source), read[1]))
+    return PreparedSynapse(layout, plain, counts, source)
 
 
 def _arranged(weight: Array, limit: int, inputs: Shape, outputs: Shape, kernel: Pair, node: Conv) -> Synapse:
@@ -146,6 +154,7 @@ def _arranged(weight: Array, limit: int, inputs: Shape, outputs: Shape, kernel: 
     return Synapse(
         weight=weight,
         scatter=NO_SCATTER,
+        product=NO_PRODUCT,
         limit=limit,
         # A sum has 32 bits. Larger shifts are those of weights that are all zero, or leave nothing but the sign.
         exponent=max(-31, min(node.weight_exp, 30)),

@@ -135,6 +135,16 @@ def lowest(typing: Any, mask: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
+@_instructions
+def ones(typing: Any, mask: Any) -> Any:
+    """How many bits are set."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.int64(types.uint64), generate
+
+
 @numba.njit(nogil=True, boundscheck=False, error_model="numpy")
 def which(x: Array, start: int, count: int) -> Any:
     """Which of the `count` <= 64 values of x uint8 from `start` on are not zero; nothing beyond the array is read."""
