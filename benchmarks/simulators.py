@@ -1,19 +1,22 @@
 """How fast the integer simulator is beside the others, as ratios from one run.
 
-    python -m benchmarks.simulators [--threads 1] [--peers PYTHON] [--quick]
+    python -m benchmarks.simulators [--threads 1] [--peers PYTHON] [--quick] [--only pytorch] [--json FILE]
 
-Beside it: the float student in PyTorch on this processor (same network, batch, threads), Lava's fixed_pt models, and
-brian2 and nengo-loihi where PYTHON is an interpreter that has them. What is missing is said and left out. Times are the
-best of several, taken in turns, in processor seconds where both sides run in this process, so that other work on the
-machine does not count. A peer's compiling and starting does not count; ours is compiled before.
+Beside it: the same network in floats in PyTorch on this processor (same batch, threads), eager and under torch.compile,
+in float32 and bfloat16, as medians over rounds in which all take turns; Lava's fixed_pt models, and brian2 and
+nengo-loihi where PYTHON is an interpreter that has them. What is missing is said and left out. Theirs are the best of
+several, taken in turns, in processor seconds where both sides run in this process, so that other work on the machine
+does not count. A peer's compiling and starting does not count; ours is compiled before.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,7 @@ from deploy.network import Conv, Dense, GridNeuron, Network
 from deploy.runners import integer
 from deploy.runners.lava import fixed as lava
 
-RATES = (0.01, 0.05, 0.1, 0.2, 0.3)
+RATES = (0.005, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 console = Console()
 
 
@@ -54,49 +57,80 @@ def memory_speed() -> float:
     return 2 * source.nbytes / seconds
 
 
-def beside_pytorch(repeats: int) -> Table:
-    """The float student's forward, batch norm folded into the convolutions, against the same network on the grid."""
+def beside_pytorch(repeats: int) -> list[dict[str, Any]]:
+    """A row for each network and activity: the same network in floats, eager and under torch.compile, in both types.
+
+    A ratio is the median over the rounds of a side's processor time by ours in the same round.
+    """
     import torch
 
-    table = Table("network", "activity", "PyTorch ms/step", "ckd ms/step", "ratio", "asked", title="Float student, CPU")
+    from benchmarks.float_network import sides, thresholds
+
+    rows = []
     for label, widths, size, padding, shape in (
         (f"{SMALL}, 34 x 34", SMALL, 34, 0, (64, 20)),
         ("the paper's VGG, 48 x 48", PAPER, 48, 1, (4, 10)),
     ):
-        student = float_student(widths, size, padding)
         network = vgg(widths, size, padding)
+        modules = sides(network)
         for rate in RATES:
-            ready = at_activity(network, rate)
-            frames = events(ready, *shape, rate)
-            x = torch.from_numpy(np.moveaxis(frames, 1, 0).astype(np.float32))
+            ready, frames = driven(network, rate, shape)
+            steps: dict[str, Callable[[], Any]] = {"ckd": lambda r=ready, f=frames: integer.run(r, f)}
+            for name, (module, dtype) in modules.items():
+                given = torch.from_numpy(np.moveaxis(frames, 1, 0)).to(dtype), thresholds(ready, dtype)
+
+                def forward(module: Any = module, given: Any = given) -> Any:
+                    with torch.inference_mode():
+                        return module(*given)
+
+                steps[name] = forward
             trace = integer.run(ready, frames)
-            rates = [layer.output.mean() for name, layer in trace.spiking.items() if "conv" in name]
-            assert abs(np.mean(rates) - rate) < rate / 3
+            spiking = float(np.mean([layer.output.mean() for name, layer in trace.spiking.items() if "conv" in name]))
+            floats = float(np.mean([float(x.float().mean()) for x in steps["eager float32"]()[:-1]]))
+            assert abs(floats - spiking) < 0.1 * spiking + 0.01, (floats, spiking)
+            times = in_turns(steps, repeats)
+            ratios = {name: float(np.median(np.array(found) / times["ckd"])) for name, found in times.items()}
+            ours = float(np.median(times["ckd"])) / (shape[0] * shape[1])
+            rows.append({"network": label, "input": rate, "spikes": spiking, "ms": ours * 1e3, **ratios})
+    return rows
 
-            def forward(student: Any = student, x: Any = x) -> None:
-                with torch.inference_mode():
-                    student(x)
 
-            theirs, ours = best_of([forward, lambda r=ready, f=frames: integer.run(r, f)], repeats)
-            steps = shape[0] * shape[1]
-            row = (f"{rate:.0%}", f"{theirs / steps * 1e3:.3f}", f"{ours / steps * 1e3:.3f}", f"{theirs / ours:.2f}")
-            table.add_row(label, *row, ">= 3" if rate <= 0.1 else ">= 1")
+def driven(network: Network, rate: float, shape: tuple[int, int]) -> tuple[Network, NDArray[np.uint8]]:
+    """The network and frames (R, T, ...) in which inputs and layers spike at `rate`; at 1, with thresholds below
+    anything, every neuron in every step."""
+    ready = at_activity(network, rate) if rate < 1 else always(network)
+    return ready, events(ready, *shape, rate)
+
+
+def always(network: Network) -> Network:
+    """Every neuron spikes in every step: a bias that no sum outweighs."""
+    bias = np.array(1 << 20)
+    nodes = {
+        name: replace(node, bias=bias, vth=np.array(0)) if isinstance(node, GridNeuron) else node
+        for name, node in network.nodes.items()
+    }
+    return network.replace(nodes=nodes)
+
+
+def in_turns(steps: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+    """Processor seconds of each in every round, after two that do not count."""
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for turn in range(rounds + 2):
+        for name, step in steps.items():
+            started = time.process_time()
+            step()
+            if turn >= 2:
+                times[name].append(time.process_time() - started)
+    return times
+
+
+def pytorch_table(rows: list[dict[str, Any]]) -> Table:
+    sides = [name for name in rows[0] if " " in name]
+    table = Table("network", "input", "spikes", "ckd ms/step", *sides, title="By ckd's time: PyTorch on this processor")
+    for row in rows:
+        share = (f"{row['input']:.1%}", f"{row['spikes']:.1%}", f"{row['ms']:.4f}")
+        table.add_row(row["network"], *share, *(f"{row[name]:.2f}" for name in sides))
     return table
-
-
-def float_student(widths: str, size: int, padding: int) -> Any:
-    import torch
-    from torch.nn.utils.fusion import fuse_conv_bn_eval
-
-    from ckd.models.student import build_vgg
-
-    student = build_vgg(widths, input_shape=(2, size, size), classes=10, first_padding=padding).eval()
-    for name, module in student.nodes.items():
-        if name.startswith("conv"):
-            norm: Any = student.nodes[name.replace("conv", "bn")]
-            student.nodes[name] = fuse_conv_bn_eval(module, norm)  # pyright: ignore
-            student.nodes[name.replace("conv", "bn")] = torch.nn.Identity()
-    return student
 
 
 def beside_lava(repeats: int, steps: int) -> Table:
@@ -200,6 +234,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="threads of the simulator and of PyTorch")
     parser.add_argument("--peers", help="an interpreter that has brian2 and nengo-loihi")
     parser.add_argument("--quick", action="store_true", help="fewer repeats and shorter runs of the slow peers")
+    parser.add_argument("--only", choices=("pytorch",), help="nothing but this")
+    parser.add_argument("--json", type=Path, help="where to write the figures beside PyTorch")
     options = parser.parse_args()
     import torch
 
@@ -207,8 +243,14 @@ def main() -> None:
     numba.set_num_threads(options.threads)
     repeats, steps = (2, 200) if options.quick else (5, 1000)
     console.print(f"Threads: {options.threads}. One core copies {memory_speed() / 1e9:.1f} GB/s (read and written).")
+    rows = beside_pytorch(3 if options.quick else 7)
+    console.print(pytorch_table(rows))
+    if options.json:
+        machine = {"threads": options.threads, "load": os.getloadavg()[0], "torch": torch.__version__}
+        options.json.write_text(json.dumps(machine | {"rows": rows}, indent=1))
+    if options.only:
+        return
     console.print(synaptic_operations(repeats))
-    console.print(beside_pytorch(repeats))
     console.print(beside_brian2_and_nengo(options.peers, repeats, steps))
     console.print(beside_lava(repeats, steps))
 
