@@ -2,7 +2,8 @@
 
     python -m benchmarks.scaling [--quick] [--repeats 5] [--json FILE] [--picture FILE]
 
-A VGG w-AP-2w-AP-4w-AP at 34 x 34; of `START` one number is changed at a time. What is given is the cost of a step of a
+A VGG w-AP-2w-AP-4w-AP at 34 x 34; of `START` one number is changed at a time. The activity is that of every layer of the
+simulator, of training that of the frames. What is given is the cost of a step of a
 recording, by that of the start in the same rounds (median). Times are processor time, of cores and processes wall time,
 since that is what they save: there other work on the machine counts, and its load is said.
 """
@@ -63,6 +64,8 @@ QUICK: dict[str, tuple[float, ...]] = {
     "processes": (1, 2),
 }
 SHARED = ("cores", "processes")
+SHARED_START = replace(START, batch=128)
+"""So much that handing it out is not what takes the time."""
 Work = Callable[[], Any]
 
 
@@ -115,19 +118,20 @@ SIDES: dict[str, Callable[[Point], Work]] = {"simulator": simulation, "training"
 
 def measured(side: str, axis: str, values: tuple[float, ...], repeats: int) -> list[dict[str, float]]:
     """By value: the cost of a step of a recording in ms, and by that of the start (median over the rounds)."""
-    points = [replace(START, **{axis: type(getattr(START, axis))(value)}) for value in values]
-    works = [SIDES[side](point) for point in [START, *points]]
+    start = SHARED_START if axis in SHARED else START
+    points = [replace(start, **{axis: type(getattr(start, axis))(value)}) for value in values]
+    works, base = [SIDES[side](point) for point in points], points.index(start)
     clock = time.perf_counter if axis in SHARED else time.process_time
     rounds = []
     for turn in range(repeats + 2):
         seconds = []
-        for work, point in zip(works, [START, *points], strict=True):
+        for work, point in zip(works, points, strict=True):
             started = clock()
             work()
             seconds.append((clock() - started) / (point.steps * point.batch))
         rounds += [seconds] if turn >= 2 else []
     found = np.array(rounds)
-    cost, ratio = np.median(found, axis=0)[1:] * 1e3, np.median(found[:, 1:] / found[:, :1], axis=0)
+    cost, ratio = np.median(found, axis=0) * 1e3, np.median(found / found[:, base, None], axis=0)
     return [dict(zip(("value", "ms", "ratio"), row, strict=True)) for row in zip(values, cost, ratio, strict=True)]
 
 
