@@ -2,8 +2,8 @@
 
     python -m benchmarks.scaling [--quick] [--repeats 5] [--json FILE] [--picture FILE]
 
-A VGG w-AP-2w-AP-4w-AP at 34 x 34; of `START` one number is changed at a time. The activity is that of every layer of the
-simulator, of training that of the frames. What is given is the cost of a step of a
+A VGG w-AP-2w-AP-4w-AP at 34 x 34; of `START` one number is changed at a time. The activity is that of every layer
+of the simulator, of training that of the frames. What is given is the cost of a step of a
 recording, by that of the start in the same rounds (median). Times are processor time, of cores and processes wall time,
 since that is what they save: there other work on the machine counts, and its load is said.
 """

@@ -11,15 +11,14 @@ from ckd.events.types import Float
 from ckd.models import block_kernels as kernels
 from ckd.models.distributed import process_count
 from ckd.models.neuron import LIF
+from ckd.models.precision import kernels_fit
 
 
 def can_fuse(y: Tensor, norm: nn.Module, lif: nn.Module, pool: nn.Module | None) -> bool:
     """Whether `normed_spikes` computes what these modules do: on a CPU, in float32, and with no hook on any of them."""
     modules = [module for module in (norm, lif, pool) if module is not None]
     return (
-        y.device.type == "cpu"
-        and y.dtype == torch.float32
-        and not torch.is_autocast_enabled("cpu")
+        kernels_fit(y, *modules)
         and isinstance(norm, nn.BatchNorm2d)
         and norm.affine
         and norm.track_running_stats
@@ -27,7 +26,6 @@ def can_fuse(y: Tensor, norm: nn.Module, lif: nn.Module, pool: nn.Module | None)
         and (process_count() == 1 or not norm.training)
         and type(lif) is LIF
         and (pool is None or _halves(pool, y))
-        and not any(module._forward_hooks or module._forward_pre_hooks for module in modules)
     )
 
 

@@ -9,6 +9,7 @@ from torch.nn.grad import conv2d_input, conv2d_weight
 
 from ckd.events.types import Float
 from ckd.models import sparse_kernels as kernels
+from ckd.models.precision import kernels_fit
 
 DENSE_FROM = 0.2
 """Share of inputs that are not zero, from which on torch's dense convolution is the faster (measured)."""
@@ -37,9 +38,8 @@ def _can(x: Tensor, conv: nn.Conv2d) -> bool:
     """Whether the kernels know this convolution, and nobody watches the module."""
     padding = conv.padding
     return (
-        x.device.type == "cpu"
-        and x.dtype == conv.weight.dtype == torch.float32
-        and not torch.is_autocast_enabled("cpu")
+        kernels_fit(x, conv)
+        and conv.weight.dtype == torch.float32
         and type(conv) is nn.Conv2d
         and conv.bias is None
         and conv.groups == 1
@@ -49,7 +49,6 @@ def _can(x: Tensor, conv: nn.Conv2d) -> bool:
         and padding[0] == padding[1] < min(conv.kernel_size)
         and conv.padding_mode == "zeros"
         and conv.out_channels % kernels.LANES[-1] == 0
-        and not (conv._forward_hooks or conv._forward_pre_hooks)
     )
 
 
