@@ -115,6 +115,8 @@ def product_of(weight: Array, node: Conv, inputs: Pair, outputs: Pair) -> Produc
 
 def read_through(product: Product, before: Node | None, width: int) -> Product:
     """The same for what a pooling or the input before it is given, an image of that width (`scattered.scatter_of`)."""
+    if product is NO_PRODUCT:
+        return product
     window = before.kernel if isinstance(before, SumPool) else (1, 1)
     return product._replace(
         window_h=window[0], window_w=window[1], from_width=width, channels_first=isinstance(before, Input)

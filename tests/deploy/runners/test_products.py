@@ -130,7 +130,9 @@ def test_only_weights_that_are_bytes_and_runs_of_neighbors_are_multiplied(conv: 
     rows, columns = (9 - (size - 1) * apart for size, apart in zip(conv.weight.shape[2:], conv.dilation, strict=True))
     nodes: dict[str, Node] = {"conv": conv, "lif": cells(4, rows, columns)}
     prepared = Prepared.of(chain(input=Input(shape=(2, 9, 9)), **nodes, output=Output())).synapses["conv"]
-    assert prepared is not None and (prepared.plain.product is not products.NO_PRODUCT) is able
+    assert prepared is not None
+    for synapse in (prepared.layout, prepared.plain):
+        assert (synapse.product is not products.NO_PRODUCT) is able
 
 
 def test_without_the_instruction_the_sums_are_the_same_and_events_are_preferred() -> None:
