@@ -118,6 +118,13 @@ class Method:
     """How steeply it falls there."""
     kd_temperature: float = bounded(4.0, least=POSITIVE)
     """Divides the logits of both networks before they are compared: the higher, the softer."""
+    kd_steps: Literal["mean", "each", "error-aware"] = "mean"
+    """Which logits of the student learn from the teacher: their mean over the steps, those of each step (temporal
+    decoupling), or those of each step without the pair of classes that it confuses (SeAl-KD)."""
+    ensemble_weight: float = bounded(0.0, least=0)
+    """Weight of the loss by which every step learns from the mean of all steps (temporal decoupling)."""
+    selective_weight: float = bounded(0.0, least=0)
+    """Weight of the loss by which every step learns from the other steps, most from sure and similar ones (SeAl-KD)."""
     tet: bool = True
     """Class loss at every step, then the mean; off: the loss of the mean logits."""
     tet_lam: float = bounded(1e-3, least=0, most=1)

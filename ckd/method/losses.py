@@ -11,6 +11,7 @@ from ckd.config import Method
 from ckd.method.batches import Batch
 from ckd.method.branches import BranchOutputs
 from ckd.method.budget import WEIGHT, budget_loss, budgets
+from ckd.method.step_losses import ensemble_loss, error_aware_distillation, selective_alignment, step_distillation
 from ckd.models.distributed import gathered
 from ckd.models.precision import at_least_float32
 
@@ -87,6 +88,17 @@ def alignment_loss(cka: Tensor, a: Tensor) -> Tensor:
     return (torch.sigmoid(a) * (1 - cka.abs())).mean()
 
 
+def _taught(student: Tensor, teacher: Tensor, labels: Tensor, method: Method) -> Tensor:
+    """The distillation loss that `kd_steps` names."""
+    match method.kd_steps:
+        case "mean":
+            return distillation_loss(student, teacher, temperature=method.kd_temperature)
+        case "each":
+            return step_distillation(student, teacher, temperature=method.kd_temperature)
+        case "error-aware":
+            return error_aware_distillation(student, teacher, labels, temperature=method.kd_temperature)
+
+
 def branch_losses(
     outputs: BranchOutputs,
     batch: Batch,
@@ -99,7 +111,8 @@ def branch_losses(
 ) -> dict[str, Tensor]:
     """Every term of L_all by its name in metrics.jsonl, their weighted sum as "loss", and with alignment "cka" (T,).
 
-        L_all = L_cls-e + L_cls-s + W L_KD + align_weight L_DA + the loss of every budget
+        L_all = L_cls-e + L_cls-s + W L_KD + align_weight L_DA + the losses between steps, of both branches
+              + the loss of every budget
 
     Where the static branch is off, L_all is the terms of the event branch alone.
 
@@ -126,13 +139,19 @@ def branch_losses(
         assert batch.mixed_labels is not None
         weighted["static"] = (1.0, class_loss(mixed.logits, batch.mixed_labels))
         if teacher is not None:
-            weighted["kd"] = (weight, distillation_loss(mixed.logits, teacher, temperature=method.kd_temperature))
+            weighted["kd"] = (weight, _taught(mixed.logits, teacher, batch.mixed_labels, method))
         if method.align_weight > 0:
             assert mixed.potential is not None and event.potential is not None
             cka = linear_cka(gathered(mixed.potential.flatten(2)), gathered(event.potential.flatten(2)))
             watched["cka"] = cka
             aligned = alignment_loss(cka, a if method.temporal_weights else torch.ones_like(a))
             weighted["align"] = (method.align_weight, aligned)
+    branches = [branch.logits for branch in (event, mixed) if branch is not None]
+    if method.ensemble_weight > 0:
+        terms = [ensemble_loss(logits, temperature=method.kd_temperature) for logits in branches]
+        weighted["ensemble"] = (method.ensemble_weight, torch.stack(terms).sum())
+    if method.selective_weight > 0:
+        weighted["selective"] = (method.selective_weight, torch.stack(list(map(selective_alignment, branches))).sum())
     for name, budget in budgets(method).items():
         weighted[f"{name}_over"] = (WEIGHT, budget_loss(getattr(spent, name), budget, progress=progress))
     loss = sum((factor * term for factor, term in weighted.values()), start=event.logits.new_zeros(()))

@@ -45,7 +45,12 @@ from ckd.training.teacher import teacher_accuracy
 
 
 def train_run(
-    config: Config, out: Path | str | None = None, *, overwrite: bool = False, reporter: Reporter | None = None
+    config: Config,
+    out: Path | str | None = None,
+    *,
+    overwrite: bool = False,
+    reporter: Reporter | None = None,
+    test: bool = True,
 ) -> dict[str, Any]:
     """Train a teacher, a distilled student and the same student without distillation: python -m ckd.train as a call.
 
@@ -54,6 +59,7 @@ def train_run(
         out: the run folder; None: runs/PRESET-seedSEED, with a number behind it where that exists.
         overwrite: replace a run folder that exists.
         reporter: is told how far the run has come; None: nobody is.
+        test: whether the test recordings are measured. A search leaves them alone: its summaries say nothing of them.
 
     Returns:
         the summary, which is also in the folder's summary.json: accuracies, spike rates, seconds, versions.
@@ -65,12 +71,12 @@ def train_run(
     out = free_folder(config.preset, config.seed) if out is None else Path(out)
     # Only the first of several processes writes, so only it looks whether the place is free.
     if not is_first_process():
-        return _carry_out(_with_whole_paths(config), out, reporter or Silent(), resume=False)
+        return _carry_out(_with_whole_paths(config), out, reporter or Silent(), resume=False, test=test)
     finish_writes(out)  # or what a killed run left would be taken for no run's
     refuse_taken(out, overwrite=overwrite)
     with claim_folder(out):
         refuse_taken(out, overwrite=overwrite)  # another run may have begun, or ended, before it was ours
-        return _carry_out(_with_whole_paths(config), out, reporter or Silent(), resume=False)
+        return _carry_out(_with_whole_paths(config), out, reporter or Silent(), resume=False, test=test)
 
 
 def resume_run(out: Path, *, factories: Collection[str] = (), reporter: Reporter | None = None) -> dict[str, Any]:
@@ -109,7 +115,7 @@ def finish_run(
     return read_summary(out)
 
 
-def _carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) -> dict[str, Any]:
+def _carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool, test: bool = True) -> dict[str, Any]:
     began = time.monotonic()
     keep_freed_memory()
     fabric = launch_fabric(config.machine)
@@ -135,7 +141,7 @@ def _carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool) -
     reporter.began(out)
     fabric.barrier()
     with deterministic_algorithms(config.machine.deterministic):
-        results = _train_and_test(config, networks, material, fabric)
+        results = _train_and_test(config, networks, material, fabric, test=test)
     summary = {
         **results,
         "seconds": round(networks.seconds_before + time.monotonic() - began, 1),
@@ -167,16 +173,20 @@ def _with_whole_paths(config: Config) -> Config:
     )
 
 
-def _train_and_test(config: Config, networks: RunNetworks, material: Material, fabric: Fabric) -> dict[str, Any]:
+def _train_and_test(
+    config: Config, networks: RunNetworks, material: Material, fabric: Fabric, *, test: bool
+) -> dict[str, Any]:
     """Accuracies and spike rates of all networks of a run, each trained if it is not yet."""
     results: dict[str, Any] = {}
     teacher = networks.teacher() if config.needs_teacher else None
-    if teacher is not None and len(material.held_out_stills):
+    if test and teacher is not None and len(material.held_out_stills):
         results["teacher_accuracy"] = teacher_accuracy(
             teacher, material.held_out_stills, config.data.size, fabric.device
         )
     for name, recipe in _students(config).items():
         student = networks.student(name, recipe, teacher)
+        if not test:
+            continue
         tested = measure(student, material.frames["test"], material.labels["test"])
         prefix = "baseline_" if name == "baseline" else ""
         results[f"{prefix}test_accuracy"] = tested.accuracy

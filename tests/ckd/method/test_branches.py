@@ -23,6 +23,7 @@ from ckd.method.losses import (
     tet_loss,
 )
 from ckd.method.schedule import schedules
+from ckd.method.step_losses import ensemble_loss, error_aware_distillation, selective_alignment, step_distillation
 from ckd.models.student import Neuron, Student, build_vgg
 from ckd.training.engine import Hooks, Progress, train_student
 from ckd.training.measure import measure
@@ -145,6 +146,25 @@ def test_the_total_is_the_sum_of_its_parts_with_their_weights(make: Make, studen
     torch.testing.assert_close(found["loss"], torch.stack(parts).sum())
     found["loss"].backward()
     assert branches.a.grad is not None and (branches.a.grad != 0).all()
+
+
+@pytest.mark.parametrize("kd_steps", ["each", "error-aware"])
+def test_losses_between_steps_are_added_with_their_weights(make: Make, student: Student, kd_steps: str) -> None:
+    config, maker = make(kd_steps=kd_steps, ensemble_weight=0.5, selective_weight=0.25)
+    batch = maker(3)
+    outputs = Branches(student, config.method, (4, 2, 16, 16))(batch.event, batch.mixed)
+    teacher = torch.randn(12, 3, generator=torch.Generator().manual_seed(1))
+    found = branch_losses(outputs, batch, torch.ones(4), config.method, teacher=teacher, weight=0.75, progress=0.0)
+    logits, labels = outputs.mixed.logits, batch.mixed_labels
+    assert labels is not None
+    taught = step_distillation(logits, teacher)
+    if kd_steps == "error-aware":
+        taught = error_aware_distillation(logits, teacher, labels)
+    parts = [tet_loss(logits, labels), tet_loss(outputs.event.logits, batch.event_labels), 0.75 * taught]
+    for branch in outputs.event, outputs.mixed:
+        parts += [0.5 * ensemble_loss(branch.logits), 0.25 * selective_alignment(branch.logits)]
+    assert all(part > 0 for part in parts)
+    torch.testing.assert_close(found["loss"], torch.stack(parts).sum())  # float32, another order
 
 
 def test_distillation_reaches_the_static_branch_alone(make: Make, student: Student) -> None:
