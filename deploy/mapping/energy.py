@@ -55,8 +55,14 @@ class Estimate:
         return asdict(self)
 
 
-def estimate(network: Network, cores: list[Core], chip: Chip, trace: Trace) -> Estimate:
+def estimate(network: Network, cores: list[Core], chip: Chip, trace: Trace, took: Array | None = None) -> Estimate:
     """Energy and time per recording of `trace`.
+
+    Args:
+        network, cores, chip: on which it runs.
+        trace: spikes of the same network.
+        took: (R,) steps behind which each recording ends, where the trace is silent from there on
+            (`deploy.traces.exits.stopped`); None: all take all steps.
 
     Raises:
         TraceError: the trace holds no frames, or is of another network.
@@ -66,11 +72,12 @@ def estimate(network: Network, cores: list[Core], chip: Chip, trace: Trace) -> E
     missing = [layer for layer in network.neurons if layer not in trace.layers]
     if missing:
         raise TraceError(f"the trace knows no layer {missing}; it is of another network")
-    activity = _activity(network, cores, chip, trace)
+    steps = float(trace.steps if took is None else took.mean())
+    activity = _activity(network, cores, chip, trace, steps)
     parts = _energy(network, activity, chip.energy)
     hops = activity.hops_east_west + activity.hops_north_south
     way = chip.latency.hop_east_west if hops else 0.0
-    seconds = activity.busiest_core_seconds + trace.steps * (chip.latency.barrier + way)
+    seconds = activity.busiest_core_seconds + steps * (chip.latency.barrier + way)
     published = chip.figures_of == chip.name
     note = f"energy: {chip.energy.source}; time: {chip.latency.source}"
     if not published:
@@ -96,9 +103,9 @@ def _energy(network: Network, activity: Activity, figures: Energy) -> dict[str, 
     return {name: value * 1e-12 for name, value in pico.items()}
 
 
-def _activity(network: Network, cores: list[Core], chip: Chip, trace: Trace) -> Activity:
+def _activity(network: Network, cores: list[Core], chip: Chip, trace: Trace, steps: float) -> Activity:
     assert trace.frames is not None
-    recordings, steps = trace.recordings, trace.steps
+    recordings = trace.recordings
     sent = {network.input: (trace.frames != 0).sum(axis=(0, 1))}
     sent |= {layer: trace.output(layer).sum(axis=(0, 1)) for layer in trace.spiking}
     links = {layer: links_into(network, layer) for layer in network.neurons}
@@ -166,7 +173,7 @@ def _busiest(
     sent: Mapping[str, Array],
     outgoing: list[float],
     recordings: int,
-    steps: int,
+    steps: float,
 ) -> float:
     """Seconds of work per recording on the core that has most of it: a step ends when the last core is done."""
     worst = 0.0

@@ -7,7 +7,7 @@ from typing import Any
 from deploy.grid.chips import Chip, find_chip
 from deploy.mapping.energy import Estimate, estimate
 from deploy.mapping.partition import Core, Violation, partition
-from deploy.network import Network
+from deploy.network import Array, Network
 from deploy.passes.preparation import prepare_for_grid
 from deploy.traces.trace import Trace
 
@@ -58,7 +58,9 @@ class Mapping:
         }
 
 
-def map_network(network: Network, chip: Chip | str = "loihi2", trace: Trace | None = None) -> Mapping:
+def map_network(
+    network: Network, chip: Chip | str = "loihi2", trace: Trace | None = None, *, took: Array | None = None
+) -> Mapping:
     """Lay a network out on a chip.
 
     >>> mapping = map_network(network, "loihi1", trace)
@@ -69,6 +71,7 @@ def map_network(network: Network, chip: Chip | str = "loihi2", trace: Trace | No
         network: on the grid, with the bits its weights really need; a float one is folded first and taken as 8 bits.
         chip: its limits, or the name of a chip that is known (`deploy.grid.chips`).
         trace: spikes of the same network, for energy and time.
+        took: (R,) steps behind which each recording of the trace ends, where they end early.
 
     Raises:
         UnsupportedError: a node that has no place on a chip, by name.
@@ -92,5 +95,5 @@ def map_network(network: Network, chip: Chip | str = "loihi2", trace: Trace | No
                 where=laid.input, limit="count of one spike", value=counts, allowed=1, advice="bin with max_count=1"
             )
         )
-    guess = None if trace is None else estimate(laid, cores, chip, trace)
+    guess = None if trace is None else estimate(laid, cores, chip, trace, took)
     return Mapping(chip=chip, cores=tuple(cores), violations=tuple(violations), estimate=guess, notes=tuple(notes))

@@ -63,6 +63,10 @@ class IntegerArithmetic:
             for kind, found in kept.items()
         }
 
+    def keep(self, rows: Array) -> None:
+        """Drop the state of all other recordings; what they overflowed stays counted."""
+        self.layers = {name: layer.keep(rows) for name, layer in self.layers.items()}
+
     def enter(self, frames: Values) -> Values:
         counts = _as_counts(self._settled(frames))
         self._largest_count = max(self._largest_count, int(counts.max(initial=0)))

@@ -228,6 +228,12 @@ class Layer:
         u, v = np.zeros((2, recordings, len(synapse.weight), height * width * synapse.weight.shape[2]), np.int32)
         return cls(fused, silenced(synapse), _cells(node, synapse), u, v, np.zeros((recordings, 2), np.int64))
 
+    def keep(self, rows: Array) -> "Layer":
+        """The same with the state of these recordings alone; what the others overflowed is added to the first."""
+        left = self.overflow[rows]
+        left[0] += self.overflow.sum(axis=0) - left.sum(axis=0)
+        return replace(self, u=self.u[rows], v=self.v[rows], overflow=left)
+
     def reset(self) -> None:
         """As before the first step: no state, and nothing counted."""
         self.u[:] = 0

@@ -98,6 +98,11 @@ class Simulator:
         """By layer, how often u wrapped and v saturated since its first input."""
         return {name: int(layer.overflow.sum()) for name, layer in self._arithmetic.layers.items()}
 
+    def keep(self, rows: Array) -> None:
+        """Go on with these of the recordings alone; of a network whose state lies in its neurons."""
+        self._recordings = len(rows)
+        self._arithmetic.keep(rows)
+
     def step(self, frame: Array) -> dict[str, Array]:
         """Take one frame (R, *input_shape); gives the spikes (R, ...) by neuron name."""
         return {name: spikes[:, 0] for name, spikes in self.advance(frame[:, None])["spikes"].items()}
