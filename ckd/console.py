@@ -197,6 +197,13 @@ def evaluation_table(result: dict[str, Any]) -> None:
     rates = "  ".join(f"{name} {rate:.1%}" for name, rate in result["spike_rate"].items())
     if rates:
         console.print(f"neurons that spike in a step: {rates}", highlight=False)
+    for row in (*result.get("by_step", ()), *([result["exit"]] if "exit" in result else ())):
+        where = f"ended at a margin of {row['margin']:.4g}" if "margin" in row else "ended"
+        console.print(
+            f"{where} after {row['steps']:.4g} steps: {row['accuracy']:.1%}, {row['synaptic_operations']:,.0f} "
+            f"synaptic operations, {row['energy'] * 1e6:.1f} uJ a recording",
+            highlight=False,
+        )
 
 
 def comparison_table(rows: list[dict[str, Any]]) -> None:

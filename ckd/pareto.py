@@ -29,13 +29,10 @@ from ckd.config.factories import is_factory
 from ckd.console import RichReporter, pareto_table, run_command
 from ckd.errors import ConfigError, RunError
 from ckd.files import Interruption, fill, read_arguments, write_then_rename
+from ckd.training.cost import energy
 
 if TYPE_CHECKING:
     from ckd.training.reporter import Reporter
-
-SYNAPSE_JOULE, NEURON_JOULE, SPIKE_JOULE = 23.6e-12, 52e-12, 29e-12
-"""Of a synaptic operation, an update of a silent neuron, and what a spiking one costs more: Loihi, Davies et al., IEEE
-Micro 38(1), 2018. `ckd-deploy map` adds what depends on the placement."""
 
 SPENT = ("test_accuracy", "activity", "synaptic_operations", "neuron_updates")
 """What of a run's summary a point is made of."""
@@ -131,11 +128,9 @@ def _within(config: Config, budget: float, run: Path) -> Config:
 
 
 def _point(folder: Path, fraction: float, summary: dict[str, Any]) -> dict[str, Any]:
-    updates = summary["neuron_updates"]
-    energy = summary["synaptic_operations"] * SYNAPSE_JOULE
-    energy += updates * (NEURON_JOULE + summary["activity"] * SPIKE_JOULE)
+    joule = energy(summary["synaptic_operations"], summary["neuron_updates"], summary["activity"])
     kept = {name: summary[name] for name in SPENT[:3]}
-    return {"fraction": fraction, "run": str(folder), **kept, "energy": energy}
+    return {"fraction": fraction, "run": str(folder), **kept, "energy": joule}
 
 
 def _drawn(points: list[dict[str, Any]]) -> bytes:

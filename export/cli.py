@@ -109,6 +109,9 @@ class Command:
     """Budget of spikes per neuron and step, kept to while a run is fine-tuned. Default: the run's own, if any."""
     synaptic_operations: float | None = None
     """The same of synaptic operations per recording, as ckd-deploy map counts them."""
+    exit_loss: float | None = None
+    """Choose an early exit that costs at most this share of the run's validation recordings, say 0.01, and keep its
+    margin in the file, for ckd-deploy run --exit model."""
     events: Path | None = None
     """Recordings that a model file is fine-tuned and tested on, or a module calibrated and proven with, as
     <class>/<file>."""
@@ -153,6 +156,7 @@ def _main(args: list[str] | None) -> int:
 
 def _exported(command: Command) -> "Exported | ExportedModule":
     if names_factory(command.run):
+        _refuse_exit(command)
         return _exported_module(command)
     if command.module != OfModule():
         option = next(name for name, value in vars(command.module).items() if value is not None)
@@ -161,10 +165,16 @@ def _exported(command: Command) -> "Exported | ExportedModule":
     from export.tuning.foreign import finetune_file, is_model_file
 
     if is_model_file(command.run):
+        _refuse_exit(command)
         return finetune_file(command.plan, events=command.events, stage=_progress_bar, **vars(command.said))
     if command.events is not None or command.said != WhatFilesLeaveOut():
         raise DeployError(f"{command.run}: a run says itself what its recordings are; leave out --events and --step-us")
     return export(command.plan, stage=_progress_bar)
+
+
+def _refuse_exit(command: Command) -> None:
+    if command.exit_loss is not None:
+        raise DeployError(f"--exit-loss chooses on the validation recordings of a run, and {command.run} is none")
 
 
 def _exported_module(command: Command) -> "ExportedModule":
@@ -198,13 +208,19 @@ def _print_report(exported: "Exported | ExportedModule") -> None:
 
 
 def _accuracies(exported: Exported) -> list[str]:
-    before = exported.quantized_accuracy
-    return [
+    before, early = exported.quantized_accuracy, exported.exit
+    lines = [
         f"accuracy on {exported.recordings} test recordings: float {exported.float_accuracy:.2%}, "
         + ("" if before is None else f"on the grid {before:.2%}, fine-tuned there ")
         + ("" if before is not None else "exported ")
         + f"({exported.chip}) {exported.accuracy:.2%}"
     ]
+    if early is not None:
+        lines.append(
+            f"with an exit at a margin of {exported.exit_margin:,}: {early.accuracy:.2%}, {early.steps:.2f} steps, "
+            f"{early.synaptic_operations:,.0f} synaptic operations a recording"
+        )
+    return lines
 
 
 def _proof(exported: "ExportedModule") -> list[str]:

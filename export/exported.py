@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deploy.mapping.steps import Worth
 from deploy.network.parameters import ParameterChange
 
 
@@ -19,6 +20,8 @@ class Exported:
     recordings: how many test recordings the trace has.
     float_accuracy, accuracy: of the trained student and of the exported one on them, between 0 and 1.
     quantized_accuracy: of a model file that was fine-tuned, as quantizing left it; None for a run folder.
+    exit_margin, exit: how far the leading class has to be ahead for a recording to end early, chosen on validation
+        recordings, and what such ends are worth on the test recordings; None where none was asked for.
     rates: by spiking layer, spikes per neuron and step.
     overflows: by layer, how often a state left 24 bits; empty for floats.
     parameters: what the grid made of each parameter; empty for floats.
@@ -35,6 +38,8 @@ class Exported:
     overflows: Mapping[str, int]
     parameters: tuple[ParameterChange, ...]
     quantized_accuracy: float | None = None
+    exit_margin: float | None = None
+    exit: Worth | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as JSON takes it."""
@@ -49,5 +54,7 @@ class Exported:
             "accuracy": self.accuracy,
             "rates": dict(self.rates),
             "overflows": dict(self.overflows),
+            "exit_margin": self.exit_margin,
+            "exit": self.exit and self.exit.as_dict(),
             "parameters": [change.as_dict() for change in self.parameters],
         }

@@ -15,6 +15,7 @@ from deploy.network import Array, Network
 from deploy.quantization.search import quantize_layers
 from deploy.traces.trace import Trace
 from export.content import Content
+from export.exits import with_exit, worth_of
 from export.exported import Exported
 from export.fold import student_to_network
 from export.modules.api import follow
@@ -67,6 +68,8 @@ def _export(plan: Plan, run: Run, stage: Stage) -> Exported:
         rates={name: float(layer.output.mean()) for name, layer in content.trace.spiking.items()},
         overflows=content.trace.overflows,
         parameters=content.network.report,
+        exit_margin=content.network.exit_margin,
+        exit=worth_of(content.network, content.trace),
     )
 
 
@@ -81,6 +84,8 @@ def _content(plan: Plan, run: Run, stage: Stage) -> Content:
     network, trace = floating, float_trace
     if plan.chip != "none":
         network = plan.format.fit(_on_grid(plan, run, floating, stage))
+        if plan.exit_loss is not None:
+            network = with_exit(network, run, plan.exit_loss, device=plan.device)
         trace = record_quantized(network, frames, device=plan.device)
     float_trace, trace = (each.labeled(labels, names) for each in (float_trace, trace))
     return Content(run=run, floating=floating, float_trace=float_trace, network=network, trace=trace)

@@ -22,6 +22,7 @@ class Plan:
     weight_bits: bits per weight on the grid, 1 to 8.
     finetune: iterations of training on the grid after quantizing: of a run on its own recordings and with its teacher.
     activity, synaptic_operations: budgets that the fine-tuning of a run keeps to; None: those that it was trained with.
+    exit_loss: what share of the validation recordings an early exit may cost; the margin it takes goes into the file.
     device: where PyTorch runs the student for the trace, and trains it on the grid: "cpu", "cuda".
     factories: the names of the run's student and data set, where they are PACKAGE.MODULE:FACTORY: their code runs.
     """
@@ -34,6 +35,7 @@ class Plan:
     finetune: int = 0
     activity: float | None = None
     synaptic_operations: float | None = None
+    exit_loss: float | None = None
     device: str = "cpu"
     factories: tuple[str, ...] = ()
 

@@ -38,6 +38,10 @@ def refuse_early(plan: Plan) -> None:
         if budget is not None and not plan.finetune:
             raise DeployError(f"--{option} is a budget that training keeps to: give --finetune N, or train with it")
     check_numbers(Method(activity=plan.activity, synaptic_operations=plan.synaptic_operations))
+    if plan.exit_loss is not None and not 0 <= plan.exit_loss <= 1:
+        raise DeployError(f"--exit-loss (={plan.exit_loss}) must lie between 0 and 1: a share of the recordings")
+    if plan.exit_loss is not None and plan.chip == "none":
+        raise DeployError(f"--exit-loss chooses a margin in grid units: give --chip {listed(CHIPS)}")
     if not 1 <= plan.weight_bits <= WEIGHT_BITS:
         raise DeployError(f"--weight-bits (={plan.weight_bits}) must lie between 1 and {WEIGHT_BITS}")
     if model.suffix != form.ending:

@@ -29,6 +29,10 @@ class Measured:
     """Cross-entropy of the mean logits."""
     rates: dict[str, float]
     """Share of neuron-steps with a spike, by LIF layer; none for a student from outside, whose layers nobody knows."""
+    logits: Tensor
+    """(T, R, K), on the CPU."""
+    operations: Tensor
+    """(T, R) float64: synaptic operations of every step, counted as in `spent`; zeros for a student from outside."""
     spent: dict[str, float]
     """activity, the share of all neuron-steps with a spike; and a recording's synaptic_operations, one for
     every synapse that a spike reaches, as `ckd-deploy map` counts them, and neuron_updates. Empty for a student from
@@ -45,23 +49,26 @@ def measure(student: SpikingStudent, frames: Frames, labels: Int) -> Measured:
     reached = fan_out(known, frames.shape[2:]) if known else {}
     spikes: Counter[str] = Counter()
     cells: Counter[str] = Counter()
-    operations = 0.0
+    operations = torch.zeros(frames.shape[1], len(frames), dtype=torch.float64)
 
     def count(name: str, output: Tensor) -> None:
-        nonlocal operations
-        if name in reached:
-            sent = output.count_nonzero((0, 1))
-            spikes[name] += int(sent.sum())
-            cells[name] += output.numel()
-            operations += float((sent * reached[name]).sum(dtype=torch.float64))
+        if name not in reached:
+            return
+        spikes[name] += int(output.count_nonzero())
+        cells[name] += output.numel()
+        synapses = reached[name].flatten().double()
+        # Step by step: in float64 a batch takes eight bytes a neuron.
+        for step, sent in zip(operations, output, strict=True):
+            step[start : start + BATCH] += ((sent != 0).flatten(1).double() @ synapses).cpu()
 
-    logits = []
+    logits, start = [], 0
     for start in range(0, len(frames), BATCH):
         part = torch.from_numpy(frames[start : start + BATCH]).to(weight.device).transpose(0, 1).to(weight.dtype)
         count("input", part)
         logits.append(student(part, observe=count).logits.cpu())
     student.train(was_training)
-    summed = torch.cat(logits, 1).cumsum(0)
+    given = torch.cat(logits, 1)
+    summed = given.cumsum(0)
     right = summed.argmax(2).numpy() == labels
     return Measured(
         predictions=summed[-1].argmax(1).numpy(),
@@ -69,7 +76,9 @@ def measure(student: SpikingStudent, frames: Frames, labels: Int) -> Measured:
         accuracy_per_step=[float(value) for value in right.mean(1)],
         loss=float(torch.nn.functional.cross_entropy(summed[-1] / len(summed), torch.from_numpy(labels))),
         rates={name: spikes[name] / cells[name] for name in known.neurons} if known else {},
-        spent=_spent(known, spikes, cells, operations, len(frames)) if known else {},
+        logits=given,
+        operations=operations,
+        spent=_spent(known, spikes, cells, float(operations.sum()), len(frames)) if known else {},
     )
 
 

@@ -9,11 +9,13 @@ from rich.table import Table
 
 from deploy.commands.outputs import claimed, refuse_to_replace, trace_beside
 from deploy.commands.recordings import Recordings
-from deploy.commands.shared import OnRecordings, Simulator, fit_to_runner, warn_of_silence
+from deploy.commands.shared import Exit, OnRecordings, Simulator, exit_margin, fit_to_runner, warn_of_silence
+from deploy.errors import DeployError
 from deploy.formats.model_file import ModelFile
-from deploy.network import Network
+from deploy.network import Array, Network
 from deploy.report.console import PlainConsole, warn_of_overflows
 from deploy.runners import cluster
+from deploy.runners.exits import run_until_clear
 from deploy.runners.table import RUNNERS, find_runner, run
 from deploy.traces.compare import compare
 from deploy.traces.trace import Trace
@@ -34,12 +36,15 @@ class Run(OnRecordings):
     """A second simulator that runs the same recordings; shows its accuracy and how far the two agree."""
     cluster: str | None = None
     """Share the recordings out over the Ray cluster at this address, say auto or host:6379."""
+    exit: Exit = None
     trace: Path | None = None
     """Write the spikes to this trace file."""
     json: bool = False
     """Print a program's view of the result."""
 
     def execute(self) -> int:
+        if self.exit is not None and self.cluster is not None:
+            raise DeployError("--exit runs here, and --cluster elsewhere; give one of them")
         for on in self._simulators:
             find_runner(on)  # before the other one has run for an hour
         refuse_to_replace(self.trace, ".trace", self.model, trace_beside(self.model), self.frames)
@@ -48,8 +53,10 @@ class Run(OnRecordings):
 
     def _execute(self) -> int:
         network = self.load_model()
+        if self.exit is not None:
+            exit_margin(self.exit, network)  # before recordings are read
         recordings = self.choose(network, *self._simulators)
-        traces = self._run(network, recordings)
+        traces, took = self._run(network, recordings)
         for trace in traces:
             warn_of_silence(network, trace)
         if self.trace is not None:
@@ -57,9 +64,9 @@ class Run(OnRecordings):
         verdict = compare(traces[1], traces[0]) if self.against else None
         if self.json:
             other = {} if verdict is None else {"against": _agreement(traces[1], verdict)}
-            print(json.dumps(_figures(traces[0]) | other))
+            print(json.dumps(_figures(traces[0], took) | other))
         else:
-            _show(traces[0], recordings.origin)
+            _show(traces[0], took, recordings.origin)
             if verdict is not None:
                 _show_agreement(traces[1], verdict)
         return 0
@@ -68,23 +75,30 @@ class Run(OnRecordings):
     def _simulators(self) -> list[str]:
         return [self.on] if self.against is None else [self.on, self.against]
 
-    def _run(self, network: Network | ModelFile, given: Recordings) -> list[Trace]:
-        """One trace a simulator; a float network is put on the grid at most once."""
-        ready, traces = network, []
+    def _run(self, network: Network | ModelFile, given: Recordings) -> tuple[list[Trace], Array | None]:
+        """One trace a simulator, and the steps that recordings took on the first, where they may end early.
+
+        A float network is put on the grid at most once.
+        """
+        ready, traces, took = network, [], None
         for on in self._simulators:
             on_grid = RUNNERS[on].takes == "grid"
             if on_grid:
                 ready = fit_to_runner(ready, on, given.frames)
             chosen = ready if on_grid else network
-            if self.cluster is None:
+            if self.exit is not None:
+                assert isinstance(chosen, Network)
+                trace, steps = run_until_clear(chosen, given.frames, exit_margin(self.exit, network), on=on)
+                took = steps if took is None else took
+            elif self.cluster is None:
                 trace = run(chosen, given.frames, on=on)
             else:
                 trace = cluster.run(chosen, given.frames, address=self.cluster, on=on)
             traces.append(trace.labeled(given.labels, given.names))
-        return traces
+        return traces, took
 
 
-def _figures(trace: Trace) -> dict[str, Any]:
+def _figures(trace: Trace, took: Array | None) -> dict[str, Any]:
     return {
         "on": trace.runner,
         "accuracy": trace.accuracy,
@@ -97,11 +111,11 @@ def _figures(trace: Trace) -> dict[str, Any]:
             for name, s in ((name, layer.output) for name, layer in trace.spiking.items())
         ],
         "overflows": trace.overflows,
-    }
+    } | ({} if took is None else {"steps_taken": took.tolist(), "predictions": trace.predictions.tolist()})
 
 
-def _show(trace: Trace, origin: str) -> None:
-    figures = _figures(trace)
+def _show(trace: Trace, took: Array | None, origin: str) -> None:
+    figures = _figures(trace, took)
     table = Table(title=f"{trace.recordings} recordings of {origin} on {trace.runner}")
     for heading in ("layer", "neurons", "spikes", "per neuron and step"):
         table.add_column(heading, justify="left" if heading == "layer" else "right")
@@ -112,6 +126,8 @@ def _show(trace: Trace, origin: str) -> None:
     console.print(table)
     if trace.accuracy is not None:
         console.print(f"accuracy {trace.accuracy:.2%}", highlight=False)
+    if took is not None:
+        console.print(f"recordings took {took.mean():.2f} of {trace.steps} steps in the mean", highlight=False)
     console.print(f"{trace.seconds:.2f} s, {figures['steps_per_second']:,.0f} steps per second", highlight=False)
     warn_of_overflows(console, trace.overflows)
 

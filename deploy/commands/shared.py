@@ -9,7 +9,7 @@ import tyro
 
 from deploy.commands import CANNOT, DIFFERENT, EQUAL
 from deploy.commands.recordings import Recordings, choose_recordings
-from deploy.errors import listed
+from deploy.errors import DeployError, listed
 from deploy.formats.files import load
 from deploy.formats.model_file import ModelFile
 from deploy.grid.chips import CHIPS
@@ -49,6 +49,14 @@ Simulator = Annotated[
 ChipName = Annotated[str, tyro.conf.arg(metavar="NAME", help=f"The chip: {listed(CHIPS)}.")]
 ResetName = Annotated[str, tyro.conf.arg(metavar="NAME", help=f"What a spike does: {listed(RESET_MECHANISMS)}.")]
 _SLOW = ", ".join(runner.name for runner in RUNNERS.values() if runner.slow)
+Exit = Annotated[
+    str | None,
+    tyro.conf.arg(
+        metavar="MARGIN",
+        help="End every recording where the leading class is this far ahead: in grid units of a readout's potential, "
+        "or in spikes. model: the margin that ckd-export --exit-loss left in the file.",
+    ),
+]
 Count = Annotated[
     int | None,
     tyro.conf.arg(
@@ -112,6 +120,27 @@ class OfTwoRuns:
     recordings: Count = None
     partial: bool = False
     """Be content with the layers, recordings, steps and potentials that both hold; what is left out is said."""
+
+
+def exit_margin(said: str, network: Network | ModelFile) -> float:
+    """The margin that --exit says, a number or that of the model.
+
+    Raises:
+        DeployError: neither a number from 0 on nor a model that says one.
+    """
+    if isinstance(network, ModelFile):
+        raise DeployError(f"--exit reads the layers of a network, and {network.path} runs as a whole; give a .nir file")
+    if said == "model":
+        if network.exit_margin is None:
+            raise DeployError("--exit model: this model holds no margin; export it with --exit-loss, or give a number")
+        return network.exit_margin
+    try:
+        margin = float(said)
+    except ValueError:
+        margin = -1.0
+    if not 0 <= margin < float("inf"):
+        raise DeployError(f"--exit {said}: allowed is a number from 0 on, or model, for the margin in the file")
+    return margin
 
 
 def exit_code(checked: "Checked") -> int:

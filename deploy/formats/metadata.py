@@ -30,6 +30,7 @@ class FileInfo:
     classes: tuple[str, ...] = ()
     node_order: tuple[str, ...] = ()
     report: tuple[ParameterChange, ...] = ()
+    exit_margin: float | None = None
 
 
 def to_metadata(network: Network) -> dict[str, Any]:
@@ -45,6 +46,8 @@ def to_metadata(network: Network) -> dict[str, Any]:
         metadata["classes"] = json.dumps(network.classes)
     if network.report:
         metadata["report"] = json.dumps([change.as_dict() for change in network.report])
+    if network.exit_margin is not None:
+        metadata["exit_margin"] = json.dumps(network.exit_margin)
     metadata["node_order"] = json.dumps(list(network.nodes))
     return metadata
 
@@ -71,6 +74,7 @@ def from_metadata(metadata: Mapping[str, Any]) -> FileInfo:
             classes=_texts(metadata.get("classes", "[]")),
             node_order=_texts(metadata["node_order"]),
             report=tuple(map(_change, from_json(metadata.get("report", "[]")))),
+            exit_margin=_margin(from_json(metadata.get("exit_margin", "null"))),
         )
     except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         raise ModelError(f"metadata: cannot be read ({error!r:.60}); export the network again") from error
@@ -84,6 +88,12 @@ def _change(said: Any) -> ParameterChange:
     if not all(type(n) in (int, float) for n in (*numbers, change.saturated, change.count)):
         raise TypeError(f"numbers expected, not {shown(said)}")
     return change
+
+
+def _margin(said: Any) -> float | None:
+    if said is not None and (type(said) not in (int, float) or not 0 <= said < float("inf")):
+        raise TypeError(f"a margin from 0 on expected, not {shown(said)}")
+    return said
 
 
 def _step(dt: Any) -> float | None:

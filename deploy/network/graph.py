@@ -32,7 +32,8 @@ class Network:
     `dt` is the step in seconds as far as neuron constants are concerned; `binning` says how recordings become frames
     (None: unknown); `classes` are the names of the outputs, in order (empty: unknown). Of a network on the grid, `chip`
     says whose grid it is, `scale_bits` maps each neuron to the k with which its integers are written as w / 2^k, and
-    `report` tells what quantizing changed.
+    `report` tells what quantizing changed, and `exit_margin` by how much the leading class is to be ahead for a
+    recording to end early (`deploy.traces.exits`; None: it was not chosen).
     """
 
     nodes: Mapping[str, Node]
@@ -43,6 +44,7 @@ class Network:
     chip: str | None = None
     scale_bits: Mapping[str, int] = field(default_factory=dict)
     report: tuple[ParameterChange, ...] = ()
+    exit_margin: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", MappingProxyType(dict(self.nodes)))

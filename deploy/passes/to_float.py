@@ -27,7 +27,7 @@ def to_float(network: Network) -> Network:
                 nodes[name] = _neuron(node, network.scale_bits[name])
             case _:
                 nodes[name] = node
-    return network.replace(nodes=nodes, chip=None, scale_bits={})
+    return network.replace(nodes=nodes, chip=None, scale_bits={}, exit_margin=None)
 
 
 def _neuron(node: GridNeuron, k: int) -> FloatNeuron:

@@ -101,7 +101,9 @@ def quantize_layers(network: Network, frames: Array, *, weight_bits: int, method
         current, given[name] = best.network, best.spikes
         layers.append(best.layer)
     report = tuple(change for layer in layers for change in layer.changes)
-    return Quantization(network=current.replace(chip=chip, report=report), prepared=prepared, layers=tuple(layers))
+    return Quantization(
+        network=current.replace(chip=chip, report=report, exit_margin=None), prepared=prepared, layers=tuple(layers)
+    )
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,8 @@ def choose_margin(votes: Array, labels: Array, loss: float) -> float:
         if float((answers(votes, exit_steps(votes, margin)) == labels).mean()) < least - 1e-9:
             break
         chosen = margin
+    else:
+        return 0  # whoever leads, by however little
     return chosen.item()
 
 

@@ -60,7 +60,9 @@ def read(
     assert network.shapes  # raises where layers do not fit together
     network = _named(network, info.node_order)
     binning = binning_of(path, info.binning, network.input_shape, step_us, steps)
-    network = network.replace(binning=binning, scale_bits=_scale_bits(attributes, network))
+    network = network.replace(
+        binning=binning, scale_bits=_scale_bits(attributes, network), exit_margin=info.exit_margin
+    )
     step = dt or info.dt
     return NetxNetwork.of(network if step is None else network.replace(dt=step), path)
 

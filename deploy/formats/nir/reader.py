@@ -75,7 +75,8 @@ def read_nir(
     if set(info.node_order) == set(network.nodes):
         network = network.replace(nodes={name: network.nodes[name] for name in info.node_order})
     binning = binning_of(path, info.binning, network.input_shape, step_us, steps)
-    return network.replace(chip=info.chip if coded else None, classes=info.classes, binning=binning, report=info.report)
+    said = {"classes": info.classes, "report": info.report, "exit_margin": info.exit_margin if coded else None}
+    return network.replace(chip=info.chip if coded else None, binning=binning, **said)
 
 
 def _one_end_each(path: Path, parsed: Parsed) -> None:

@@ -153,7 +153,7 @@ def test_the_margin_is_the_smallest_above_which_nothing_more_is_lost() -> None:
     votes[3, :, 0] = 1, 2, 3
     labels = np.zeros(4, int)
     assert choose_margin(votes, labels, 0.0) == 3 and exit_steps(votes, 3).tolist() == [2, 2, 2, 3]
-    assert choose_margin(votes, labels, 0.75) == 1
+    assert choose_margin(votes, labels, 0.75) == 0
     assert answers(votes, exit_steps(votes, 2)).tolist() == [1, 1, 1, 0]
 
 
