@@ -23,12 +23,12 @@ import yaml
 
 import ckd
 from benchmarks.few_labels import changes_of, with_values
-from ckd.config import Config, load_preset
+from ckd.config import Config, config_to_dict, load_preset
 from ckd.console import run_command
 from ckd.errors import ConfigError
 from ckd.evaluate import evaluate
 from ckd.files import fill, write_then_rename
-from ckd.runs.folder import load_run
+from ckd.runs.folder import load_run, read_config
 from ckd.training.measure import measure
 
 CANDIDATES = {
@@ -83,6 +83,12 @@ def select(options: Options) -> dict[str, Any]:
         for name, changes in map(_candidate, options.candidates)
         for seed in options.seeds
     }
+    for trial in configs.keys() & trials.keys():
+        name, config = configs[trial]
+        before = read_config(options.out / trial)
+        # Of the data, a run folder holds what was found in the recordings.
+        if config_to_dict(replace(before, data=config.data)) != config_to_dict(config):
+            raise ConfigError(f"{options.out / trial}: was the trial of another recipe {name}; give another --out")
     new = [trial for trial in configs if trial not in trials]
     if new and "test" in stored:
         raise ConfigError(f"{file}: its test was opened, so it takes no trial {new[0]}; give another --out")
