@@ -33,7 +33,7 @@ PAPER = {
     "undistilled": RECIPES["undistilled"],
     "KT": "heads=two,kd=none",
     "CKD": "",
-    "TMKT": "replacement=time-mix,kd=none",
+    "TMKT": "replacement=first-draw,kd=none",
 }
 """What each row changes in the preset: He et al. (AAAI 2024) have two heads and no teacher, TMKT mixes by time step."""
 PUBLISHED = {

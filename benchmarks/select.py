@@ -38,6 +38,8 @@ CANDIDATES = {
     "error-aware": "kd_steps=error-aware",
     "seal": "kd_steps=error-aware,selective_weight=0.15",
     "time-mix": "replacement=time-mix",
+    "first-draw": "replacement=first-draw",
+    "i2e": "static_input=i2e",
 }
 
 

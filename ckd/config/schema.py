@@ -93,14 +93,16 @@ class Method:
     """Also train the same student without distillation, same budget and augmentation, and report both."""
     heads: Literal["one", "two"] = "one"
     """One classifier for both branches (the paper), or a static head of its own (He et al.)."""
-    static_input: Literal["value", "edges", "camera"] = "edges"
-    """What the static branch sees of a still: its HSV value at every step, its moving edges, or its film."""
+    static_input: Literal["value", "edges", "i2e", "camera"] = "edges"
+    """What the static branch sees of a still: its HSV value at every step, its moving edges, the differences of
+    neighboring pixels (I2E), or its film."""
     pairing: Literal["class", "random"] = "class"
     """Whether a recording's partner is a still of the same class, or any still."""
     event_share: float = bounded(1.0, least=POSITIVE, most=1)
     """Share of a batch's recordings that the event branch sees; a smaller one leaves more of the time to stills."""
-    replacement: Literal["none", "sliding", "two-stage", "time-mix"] = "none"
-    """How recordings take the place of stills: by sample (sliding), all at half time, or by time step (TMKT)."""
+    replacement: Literal["none", "sliding", "two-stage", "time-mix", "first-draw"] = "none"
+    """How recordings take the place of stills: by sample (sliding), all at half time, or by time step (TMKT), from a
+    binomial step on (time-mix) or from the first draw on that says so, as in the paper (first-draw)."""
     replacement_power: float = bounded(3.0, least=0)
     """Of sliding and time-step replacement: P = (share of the training that is done) ^ power."""
     align_weight: float = bounded(0.0, least=0)

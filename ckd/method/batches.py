@@ -13,7 +13,8 @@ from ckd.data.material import Material, StillPool
 from ckd.events import Frames
 from ckd.events.types import Int
 from ckd.method.augment import draw_geometry, drop_events, jitter_time, mix_events, move, move_frames
-from ckd.method.static import edge_input, placed, value_channel, value_input
+from ckd.method.schedule import first_draw_chance
+from ckd.method.static import MOVES, placed, value_channel, value_input
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,9 +127,10 @@ class BatchMaker:
             films = self._films[index].to(self._device).transpose(0, 1).float()
             return self._augment(move_frames(films, geometry), generator), rgb
         value = value_channel(rgb)
-        if self._config.method.static_input == "edges":
+        if self._config.method.static_input in MOVES:
             darkness = value if self._pool.stills.dark_on_bright else 1 - value
-            return self._augment(edge_input(darkness, steps, generator), generator), rgb
+            moved = MOVES[self._config.method.static_input](darkness, steps, generator)
+            return self._augment(moved, generator), rgb
         return value_input(value, steps), rgb
 
     def _augment(self, frames: Tensor, generator: torch.Generator) -> Tensor:
@@ -150,7 +152,11 @@ class BatchMaker:
     ) -> tuple[Tensor, Tensor]:
         """Recordings in place of stills: whole samples, or in time-step mixing every step from a drawn one on."""
         steps, batch = static.shape[:2]
-        if self._config.method.replacement == "time-mix":
+        if self._config.method.replacement == "first-draw":
+            drawn = torch.rand(steps, batch, generator=generator) < first_draw_chance(probability, steps)
+            replaced = drawn.cumsum(0) > 0
+            by_sample = 2 * replaced.sum(0) >= steps
+        elif self._config.method.replacement == "time-mix":
             # The switch is Binomial(T, 1 - P): all stills at P = 0, all recordings at P = 1.
             switch = (torch.rand(steps, batch, generator=generator) >= probability).sum(0)
             replaced = torch.arange(steps)[:, None] >= switch

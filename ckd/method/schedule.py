@@ -13,7 +13,7 @@ def schedules(method: Method, plan: Training, iteration: int) -> dict[str, float
             replacement = 0.0
         case "two-stage":
             replacement = two_stage_probability(iteration, total)
-        case "sliding" | "time-mix":
+        case "sliding" | "time-mix" | "first-draw":
             replacement = replacement_probability(iteration, total, power=method.replacement_power)
     match method.kd:
         case "none":
@@ -29,6 +29,25 @@ def schedules(method: Method, plan: Training, iteration: int) -> dict[str, float
 def replacement_probability(iteration: int, total: int, *, power: float = 3.0) -> float:
     """Sliding replacement: P = min(1, (iteration / total)^power), a still's chance to give way to a recording [KT]."""
     return min(1.0, (iteration / total) ** power)
+
+
+def first_draw_chance(share: float, steps: int) -> float:
+    """The chance p of a step to be the first of a recording, so that `share` of all steps are a recording's.
+
+        share = mean_t [1 - (1 - p)^t], t = 1 ... T
+
+    In time-step mixing, recordings take over at t* = min {t | u_t < p}, u_t uniform (Xie et al., arXiv 2509.12959).
+
+    Args:
+        share: the expected mixing ratio, 0 to 1.
+        steps: T.
+    """
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        given = 1 - sum((1 - middle) ** t for t in range(1, steps + 1)) / steps
+        low, high = (middle, high) if given < share else (low, middle)
+    return high
 
 
 def two_stage_probability(iteration: int, total: int) -> float:

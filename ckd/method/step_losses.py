@@ -5,9 +5,9 @@ Timestep Deployment", ICML 2025, arXiv 2501.15925, and its authors' code, snn_te
 [SeAl] Sun et al., "Not All Timesteps Matter Equally: Selective Alignment Knowledge Distillation for Spiking Neural
 Networks", arXiv 2605.14252, and its authors' code, KaiSUN1/SeAl. T time steps, N samples, K classes.
 
-Of TMKT (Xie et al., arXiv 2511.12150) the replacement by time steps is `replacement="time-mix"`. Its two further terms,
-modality-aware guidance and mixup ratio perception, are not here: what we could read of the paper says what they predict
-(the source of every step; the share of steps of each source), and neither the heads they need nor their weights.
+Of TMKT (Xie et al., arXiv 2511.12150) the replacement by time steps is `replacement="first-draw"`. Its two further
+terms, modality-aware guidance and mixup ratio perception, are not here: what we could read of the paper says what they
+predict (the source of every step; the share of steps of each source), and neither the heads they need nor their weights.
 """
 
 import math

@@ -22,7 +22,7 @@ from ckd.method.losses import (
     linear_cka,
     tet_loss,
 )
-from ckd.method.schedule import schedules
+from ckd.method.schedule import first_draw_chance, schedules
 from ckd.method.step_losses import ensemble_loss, error_aware_distillation, selective_alignment, step_distillation
 from ckd.models.student import Neuron, Student, build_vgg
 from ckd.training.engine import Hooks, Progress, train_student
@@ -114,6 +114,32 @@ def test_time_mixing_shows_recordings_from_a_step_on(make: Make) -> None:
             assert shown == sorted(shown), "once a recording, always a recording"
             switches.append(shown.count(True))
     assert set(switches) == {0, 1, 2, 3, 4} and np.mean(switches) == pytest.approx(2, abs=0.3)
+
+
+def test_first_draws_replace_the_expected_share_of_steps(make: Make) -> None:
+    _, maker = make(replacement="first-draw", static_input="value")
+    first = []
+    for iteration in range(40):
+        batch = maker(iteration, replacement=0.4)
+        assert batch.mixed is not None
+        for n in range(12):
+            shown = [torch.equal(batch.mixed[t, n], batch.event[t, n]) for t in range(4)]
+            assert shown == sorted(shown), "once a recording, always a recording"
+            first.append(shown.count(True))
+    # The number of steps a recording shows, 480 of them with a deviation of at most 2: four deviations of the mean.
+    assert np.mean(first) == pytest.approx(0.4 * 4, abs=0.3)
+    # Truncated geometric, not binomial: the later steps are the rarer ones to begin with, but for never.
+    chance = first_draw_chance(0.4, 4)
+    for count, expected in enumerate([(1 - chance) ** 4, *(chance * (1 - chance) ** (4 - k) for k in range(1, 5))]):
+        assert first.count(count) / 480 == pytest.approx(expected, abs=0.09)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 1.0])
+def test_the_chance_of_a_first_draw_gives_the_share(share: float) -> None:
+    chance, steps = first_draw_chance(share, 6), 6
+    # The number of steps from the first draw on, weighed by how likely that draw is.
+    found = sum(chance * (1 - chance) ** (t - 1) * (steps - t + 1) / steps for t in range(1, steps + 1))
+    assert found == pytest.approx(share, abs=1e-9)
 
 
 def test_schedules_follow_the_recipe(make: Make) -> None:
