@@ -7,7 +7,7 @@ Networks", arXiv 2605.14252, and its authors' code, KaiSUN1/SeAl. T time steps, 
 
 Of TMKT (Xie et al., arXiv 2511.12150) the replacement by time steps is `replacement="first-draw"`. Its two further
 terms, modality-aware guidance and mixup ratio perception, are not here: what we could read of the paper says what they
-predict (the source of every step; the share of steps of each source), and neither the heads they need nor their weights.
+predict (the source of every step; the share of steps of each source), and neither their heads nor their weights.
 """
 
 import math
