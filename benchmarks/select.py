@@ -6,7 +6,7 @@
 A candidate is NAME:KEY=VALUE,KEY=VALUE over the preset, or a name from CANDIDATES. Every trial, a candidate with a
 seed, is a folder in --out that is trained without looking at the test recordings, and a record of OUT/select.json; what
 is there already is not trained again. The choice is the highest accuracy on validation recordings, the mean over the
-seeds; of equals the lowest loss. With --open-test the chosen recipe, and `default` beside it, are measured on the test
+seeds that all candidates have; of equals the lowest loss. With --open-test the chosen recipe, and `default` beside it, are measured on the test
 recordings, and from then on the folder takes no further trials: a choice after the test would not be one by validation.
 """
 
@@ -146,7 +146,19 @@ def _tried(config: Config, folder: Path) -> dict[str, Any]:
     }
 
 
+def _comparable(trials: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The trials of the seeds that every candidate has: seeds differ more than recipes."""
+    seeds_of: dict[str, set[int]] = {}
+    for trial in trials.values():
+        seeds_of.setdefault(trial["candidate"], set()).add(trial["seed"])
+    common = set.intersection(*seeds_of.values())
+    if not common:
+        raise ConfigError("the candidates in --out have no seed in common; give all of them and one list of --seeds")
+    return {name: trial for name, trial in trials.items() if trial["seed"] in common}
+
+
 def _chosen(trials: dict[str, dict[str, Any]]) -> str:
+    trials = _comparable(trials)
     names = dict.fromkeys(trial["candidate"] for trial in trials.values())
 
     def score(name: str) -> tuple[float, float]:
@@ -166,7 +178,7 @@ def _write(file: Path, content: dict[str, Any]) -> None:
 def _table(result: dict[str, Any]) -> str:
     """Markdown: validation accuracy of every candidate after half and after all steps, the mean over its seeds."""
     lines = ["| candidate | half of the steps | all steps | loss | test |", "|---|---|---|---|---|"]
-    trials, test = result["trials"], result.get("test", {})
+    trials, test = _comparable(result["trials"]), result.get("test", {})
     for name in dict.fromkeys(trial["candidate"] for trial in trials.values()):
         own = {key: trial for key, trial in trials.items() if trial["candidate"] == name}
         steps = [trial["validation_accuracy_per_step"] for trial in own.values()]
