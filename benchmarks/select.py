@@ -6,8 +6,9 @@
 A candidate is NAME:KEY=VALUE,KEY=VALUE over the preset, or a name from CANDIDATES. Every trial, a candidate with a
 seed, is a folder in --out that is trained without looking at the test recordings, and a record of OUT/select.json; what
 is there already is not trained again. The choice is the highest accuracy on validation recordings, the mean over the
-seeds that all candidates have; of equals the lowest loss. With --open-test the chosen recipe, and `default` beside it, are measured on the test
-recordings, and from then on the folder takes no further trials: a choice after the test would not be one by validation.
+seeds that all candidates have; of equals the lowest loss. With --open-test the chosen recipe, and `default` beside it,
+are measured on the test recordings, and from then on the folder takes no further trials: a choice after the test would
+not be one by validation.
 """
 
 import json
