@@ -10,6 +10,8 @@ from ckd.errors import ConfigError
 POSITIVE = math.ulp(0.0)
 """The smallest number above zero, as a least value."""
 ENDLESS = math.inf
+BEYOND = 1 << 63
+"""No number may reach it, infinity included: what counts with it takes 64 bits."""
 
 Whole = Literal["number of pixels", "number, or a share under 1"]
 
@@ -25,8 +27,10 @@ class Bounds:
 
     def refusal(self, value: float) -> str | None:
         """What `value` would have to be; None where it is allowed."""
-        if not (self.least <= value <= self.most and math.isfinite(value)):
+        if not self.least <= value <= self.most:
             return self._range()
+        if value >= BEYOND:
+            return "below 2**63"
         share = self.whole == "number, or a share under 1" and value < 1
         if self.whole is not None and not share and value != int(value):
             return f"a whole {self.whole}"
@@ -49,7 +53,7 @@ def check_numbers(config: Any) -> None:
     for field, value in _numbers(config):
         refusal = field.metadata["bounds"].refusal(value)
         if refusal is not None:
-            raise ConfigError(f"--{field.name.replace('_', '-')} (={value}) must be {refusal}")
+            raise ConfigError(f"--{field.name.replace('_', '-')} (={value!s:.60}) must be {refusal}")
 
 
 def _numbers(config: Any) -> Iterator[tuple[dataclasses.Field[Any], float]]:

@@ -7,7 +7,7 @@ import torch
 
 from ckd.config import Config
 from ckd.config.factories import is_factory
-from ckd.errors import RunError
+from ckd.errors import ConfigError, RunError
 from ckd.models.spiking import SpikingStudent
 from ckd.models.student import Neuron, build_resnet18, build_vgg
 from ckd.models.trial import build_own
@@ -49,6 +49,8 @@ def build_trained(config: Config, file: Path, *, classes: int) -> SpikingStudent
         raise RunError(
             f"{file.parent}: the network that config.yaml describes cannot be built here ({reason})"
         ) from None
+    except ConfigError as error:
+        raise ConfigError(f"{file.parent / 'config.yaml'}: {error}") from None
     try:
         if built is not None:
             built.network.load_state_dict(weights)

@@ -203,16 +203,16 @@ class Skeleton(ABC, Generic[Node]):
         node = self.between(shape, self.shape)
         return [] if node is None else [self.place("shortcut", node, self.shape, before)]
 
-    def back(self, source: str, target: str, *, marked: bool = False) -> bool:
-        """A way back to neurons, plain or through a delay and a synapse; False where the shapes allow none.
+    def back(self, source: str, target: str, *, odd: bool = False) -> None:
+        """A way back to neurons, plain or through a delay and a synapse, if the shapes allow one.
 
-        marked: its delay says which edge carries the step before, in a cycle that would not say it else.
+        odd: only a delay says which edge of the cycle carries the step before.
         """
         before, shape = self.shapes[source], self.shapes[target]
         node = self.between(before, shape) if before != shape or self.chance(0.7) else None
-        waits = marked or self.chance(0.2)
+        waits = self.chance(0.6 if odd else 0.2)
         if node is None and (before != shape or (not waits and (source, target) in self.edges)):
-            return False
+            return
         way = [source]
         if waits:
             way.append(self.place("wait", self.delay(self.one_of(1, 3), before), before, source))
@@ -220,8 +220,8 @@ class Skeleton(ABC, Generic[Node]):
             way.append(self.place("back", node, shape, way[-1]))
         way.append(target)
         self.edges.append((way[-2], target))
-        self.late.add((way[1], way[2]) if marked else (way[-2], target))
-        return True
+        self.late.add((way[1], way[2]) if odd and waits else (way[-2], target))
+        self.refused = odd and not waits
 
     def feedback(self) -> None:
         """From later neurons to earlier ones. A layer between that a shortcut passes leaves the cycle two entries."""
@@ -234,6 +234,4 @@ class Skeleton(ABC, Generic[Node]):
         waits = any(name.startswith(("delay", "wait")) for name in self.nodes)
         if odd and (waits or len(self.late) > 0):
             return  # which edges are late would depend on more than this cycle
-        marked = odd and self.chance(0.6)
-        if self.back(self.layers[last], self.layers[first], marked=marked):
-            self.refused = odd and not marked
+        self.back(self.layers[last], self.layers[first], odd=odd)

@@ -115,13 +115,13 @@ def _json(file: h5py.File, rng: random.Random) -> str:
 
 def _nest(file: h5py.File, rng: random.Random) -> str:
     group, name = _structure(file, rng)
-    how = rng.randrange(4)
+    name, how = f"{name}_{rng.randrange(1 << 30)}", rng.randrange(4)
     if how == 0:
         group[f"{name}_in_itself"] = file["/"]
     elif how == 1:
         group[f"{name}_soft"] = h5py.SoftLink("/node")
     elif how == 2:
-        group.create_group("/".join("g" * 45))
+        group.create_group("/".join((name, *("g" * 45))))
     else:
         group.create_dataset(f"{name}_bomb", (1 << 14, 1 << 14), np.float32, chunks=(256, 256), compression="gzip")
     return f"{group.name}: {('itself inside', 'a soft link', 'depth', 'a bomb')[how]}"
