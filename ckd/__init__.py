@@ -7,6 +7,7 @@ summary = ckd.train_run(load_preset("digits"), "runs/digits")     # as python -m
 summary["test_accuracy"]
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,4 +24,6 @@ def __getattr__(name: str) -> Any:
         from ckd.training.pipeline import train_run
 
         return train_run
+    if name == "plot":
+        return import_module("ckd.plot")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

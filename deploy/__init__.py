@@ -9,7 +9,7 @@ True
 >>> bool(verdict), verdict.first
 (True, None)
 
-What is listed here is the public interface; it is loaded when it is first asked for.
+What is listed here is the public interface; it is loaded when it is first asked for. Pictures: `deploy.plot`.
 """
 
 from importlib import import_module
@@ -106,6 +106,8 @@ _PLACES = {name: file for file, names in _FILES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plot":
+        return import_module("deploy.plot")
     if name not in _PLACES:
         raise AttributeError(f"module 'deploy' has no attribute {name!r}")
     try:

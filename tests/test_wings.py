@@ -24,8 +24,8 @@ ROOMS = {
 }
 """A room imports only from rooms to its left. What stands here no more is a command, to the right of all rooms."""
 COMMANDS = {
-    "ckd": {"entry", "train", "evaluate", "inspect", "compare", "pareto", "download", "pytest_plugin"},
-    "deploy": {"entry", "cli", "pytest_checks", "pytest_plugin"},
+    "ckd": {"entry", "train", "evaluate", "inspect", "compare", "pareto", "download", "plot", "pytest_plugin"},
+    "deploy": {"entry", "cli", "plot", "pytest_checks", "pytest_plugin"},
 }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ckd.data.inspection import Inspection
+from ckd.events.colors import colored
 from ckd.files import fill, write_then_rename
 
 COLUMNS = 8
@@ -38,12 +39,6 @@ def draw_inspection(found: Inspection, path: Path) -> None:
     figure.savefig(picture, dpi=110)
     with write_then_rename(path) as temporary:
         fill(temporary, picture.getbuffer())
-
-
-def colored(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(2, H, W) counts as (H, W, 3) of 0 to 1: white for nothing, red where light rose, blue where it fell."""
-    fell, rose = np.minimum(frame.astype(np.float32) / max(1, int(frame.max())), 1)
-    return np.stack([1 - fell, 1 - np.maximum(fell, rose), 1 - rose], axis=-1)
 
 
 def _show_still(axis: Any, images: NDArray[np.uint8]) -> None:

@@ -64,7 +64,7 @@ class Network:
         return f"<Network of {inputs} inputs, {len(self.nodes)} nodes, {kinds} layers of neurons{classes}; {kept}>"
 
     def summary(self) -> str:
-        """A line a node in order of execution: kind, shape of a step's output, number of parameters, sources."""
+        """A line a node, in order: shape of its output, neurons, synapses, decays, threshold, sources."""
         return table_of(self.order, self.nodes, self.shapes, self.edges)
 
     @property

@@ -10,7 +10,7 @@ from deploy.traces.checksum import digest
 from deploy.traces.common import in_common, what_is_missing
 from deploy.traces.layers import LayerRecord
 from deploy.traces.trace import Trace
-from deploy.traces.verdict import Difference, LayerResult, Verdict
+from deploy.traces.verdict import Difference, LayerResult, Verdict, some
 
 
 def require_some(recordings: int | None) -> None:
@@ -42,6 +42,7 @@ def compare(
     """
     _check_traces(expected, found)
     missing = what_is_missing(expected, found, recordings)
+    held = (expected.recordings, found.recordings)
     if partial:
         expected, found = in_common(expected, found)
     _check_comparable(expected, found)
@@ -60,6 +61,8 @@ def compare(
     problems = [f"layer {r.layer} never spikes, so comparing it proves nothing" for r in layers if r.silent]
     if not expected.spiking and not any(np.any(layer.output[:recordings]) for layer in expected.layers.values()):
         problems.append("nothing spikes and no potential leaves zero, so comparing proves nothing")
+    other_frames = _frames_apart(expected, found, recordings)
+    problems += [f"{other_frames}, so comparing proves nothing"] if other_frames else []
     a, b = expected.predictions[:recordings], found.predictions[:recordings]
     return Verdict(
         layers=tuple(layers),
@@ -72,7 +75,30 @@ def compare(
         missing=(*missing, *lacking) if every_state else missing,
         uncompared=() if every_state else tuple(lacking),
         partial=partial,
+        remarks=(*((other_frames,) if other_frames else ()), *_more_recordings(held, recordings)),
     )
+
+
+def _frames_apart(expected: Trace, found: Trace, recordings: int) -> str:
+    """Where the traces saw different frames, in words; "" where they saw the same, or one does not say what it saw."""
+    if expected.frames is None or found.frames is None or expected.frames is found.frames:
+        return ""
+    a, b = (trace.frames[:recordings] for trace in (expected, found) if trace.frames is not None)
+    if a.shape != b.shape:
+        return f"the frames differ in shape: {a.shape} and {b.shape}"
+    apart = np.flatnonzero((a != b).reshape(len(a), -1).any(axis=1))
+    return (
+        f"the frames of {len(apart)} of {recordings} recordings differ ({some(tuple(apart.tolist()))})"
+        if len(apart)
+        else ""
+    )
+
+
+def _more_recordings(held: tuple[int, int], recordings: int) -> tuple[str, ...]:
+    """In words, that one trace holds recordings which the other has not."""
+    if held[0] == held[1]:
+        return ()
+    return (f"the reference holds {held[0]} recordings and the other trace {held[1]}; {recordings} were compared",)
 
 
 def _check_traces(*traces: Trace) -> None:

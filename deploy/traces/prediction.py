@@ -18,3 +18,10 @@ def predict(output: LayerRecord, steps: int) -> Array:
     given = output.aligned(output.gives, steps)
     votes = given[:, -1] if output.is_readout else given.sum(axis=1)
     return votes.reshape(len(votes), -1).argmax(axis=1).astype(np.int64)
+
+
+def predict_by_step(output: LayerRecord, steps: int) -> Array:
+    """The class of each recording, (R, T) int64, had it ended after each step; the last column is `predict`'s."""
+    given = output.aligned(output.gives, steps)
+    votes = given if output.is_readout else given.cumsum(axis=1)
+    return votes.reshape(*votes.shape[:2], -1).argmax(axis=2).astype(np.int64)

@@ -57,6 +57,7 @@ class Verdict:
     wrong_predictions: the recordings whose predictions differ.
     missing: what the reference holds and was not compared; allowed with `partial` alone.
     uncompared: u and v of spiking layers that only the reference holds, where nobody asked for them.
+    remarks: that the traces saw different frames, or hold different numbers of recordings.
     """
 
     layers: tuple[LayerResult, ...]
@@ -69,9 +70,11 @@ class Verdict:
     missing: tuple[str, ...] = ()
     uncompared: tuple[str, ...] = ()
     partial: bool = False
+    remarks: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return f"<Verdict {self.sentence}>"
+        lines = [f"<Verdict {self.sentence}", *([f"first: {self.first}"] if self.first else []), *self.remarks]
+        return "\n  ".join(lines) + ">"
 
     def __bool__(self) -> bool:
         return not (self.differs or self.problems) and (self.partial or not self.missing)
@@ -161,6 +164,7 @@ class Verdict:
             "missing": list(self.missing),
             "uncompared": list(self.uncompared),
             "partial": self.partial,
+            "remarks": list(self.remarks),
             "first": self.first and vars(self.first),
             "first_spike": self.first_spike and vars(self.first_spike),
             "layers": [vars(layer) | {"rate": layer.rate} for layer in self.layers],

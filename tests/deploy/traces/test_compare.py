@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import deploy
 from deploy.errors import TraceError
-from deploy.network import Array
+from deploy.network import Array, Network
 from deploy.traces.checksum import digest
 from deploy.traces.compare import compare
 from deploy.traces.layers import LayerRecord
@@ -211,3 +212,23 @@ def test_the_tolerance_that_would_have_been_needed_just_passes(spikes: Array) ->
 def test_likeness_fails_where_a_layer_never_spikes(spikes: Array) -> None:
     silent = trace(np.zeros_like(spikes))
     assert not measure(silent, silent)
+
+
+def test_other_frames_are_said_and_never_equal(small_network: Network, small_frames: Array) -> None:
+    trace = deploy.run(small_network, small_frames, on="integer")
+    frames = small_frames.copy()
+    frames[4, 1] += 1
+    others = replace(trace, frames=frames)
+    verdict = deploy.compare(replace(trace, frames=small_frames), others)
+    assert not verdict and "the frames of 1 of 9 recordings differ (4)" in verdict.sentence
+    assert deploy.compare(replace(trace, frames=small_frames), others, recordings=4)
+    assert deploy.compare(replace(trace, frames=small_frames), replace(trace, frames=None))
+
+
+def test_other_numbers_of_recordings_are_said(small_network: Network, small_frames: Array) -> None:
+    whole, some = (deploy.run(small_network, small_frames[:n], on="integer") for n in (9, 5))
+    longer, shorter = deploy.compare(some, whole), deploy.compare(whole, some)
+    assert longer and not shorter
+    assert longer.remarks == ("the reference holds 5 recordings and the other trace 9; 5 were compared",)
+    assert "holds 9 recordings and the other trace 5; 5 were compared" in repr(shorter)
+    assert not deploy.compare(whole, whole).remarks
