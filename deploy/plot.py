@@ -1,6 +1,7 @@
 """Pictures for a notebook: what layers of a trace did, and how a prediction comes about.
 
->>> axes = deploy.plot.raster(trace, "lif2", found=trace)
+>>> from deploy import plot
+>>> axes = plot.raster(trace, "lif2", found=trace)
 
 Each function draws into the Axes that it is given, or into a new figure, and returns them.
 `ckd.plot` draws events and frames.
