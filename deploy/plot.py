@@ -43,9 +43,6 @@ def raster(
     Raises:
         TraceError: no such layer or recording, a readout, or traces of different neurons or steps.
     """
-    from matplotlib.colors import ListedColormap
-    from matplotlib.patches import Patch
-
     a = _spikes(expected, layer, recording)
     b = a if found is None else _spikes(found, layer, recording)
     if a.shape != b.shape:
@@ -56,6 +53,9 @@ def raster(
     shown = _rows(a, b)
     cells = np.where(a & b, 1, np.where(a, 2, np.where(b, 3, 0)))[:, shown].T
     axes = axes or _new_axes((6, 4))
+    from matplotlib.colors import ListedColormap
+    from matplotlib.patches import Patch
+
     axes.pcolormesh(
         np.arange(len(cells[0]) + 1) - 0.5,
         np.arange(len(shown) + 1),

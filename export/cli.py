@@ -115,6 +115,8 @@ class Command:
     events: Path | None = None
     """Recordings that a model file is fine-tuned and tested on, or a module calibrated and proven with, as
     <class>/<file>."""
+    test: Path | None = None
+    """Other recordings that a fine-tuned model file is tested on. Default: a fifth of --events, kept from training."""
     module: Annotated[OfModule, tyro.conf.arg(name="")] = field(default_factory=OfModule)
     said: Annotated[WhatFilesLeaveOut, tyro.conf.arg(name="")] = field(default_factory=WhatFilesLeaveOut)
     device: str = "cpu"
@@ -166,9 +168,13 @@ def _exported(command: Command) -> "Exported | ExportedModule":
 
     if is_model_file(command.run):
         _refuse_exit(command)
-        return finetune_file(command.plan, events=command.events, stage=_progress_bar, **vars(command.said))
-    if command.events is not None or command.said != WhatFilesLeaveOut():
-        raise DeployError(f"{command.run}: a run says itself what its recordings are; leave out --events and --step-us")
+        return finetune_file(
+            command.plan, events=command.events, test=command.test, stage=_progress_bar, **vars(command.said)
+        )
+    if not (command.events is command.test is None and command.said == WhatFilesLeaveOut()):
+        raise DeployError(
+            f"{command.run}: a run says itself what its recordings are; leave out --events, --test and --step-us"
+        )
     return export(command.plan, stage=_progress_bar)
 
 
@@ -181,6 +187,8 @@ def _exported_module(command: Command) -> "ExportedModule":
     from export.modules.exporting import export_module
 
     said = command.said
+    if command.test is not None:
+        raise DeployError(f"--test is for a model file that is fine-tuned; {command.run} is a module, leave it out")
     if said.reset is not None or said.reset_delay:
         raise DeployError(f"{command.run}: a module says itself how its neurons reset; leave out --reset")
     plan = {field.name: getattr(command.plan, field.name) for field in fields(Plan)}

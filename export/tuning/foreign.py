@@ -1,6 +1,7 @@
 """Fine-tuning on the grid for a model file of any tool, on labeled recordings: `ckd-export --finetune N other.nir`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from deploy.network import Array, Network
 from deploy.passes.to_float import to_float
 from deploy.quantization.search import Quantization, quantize_layers
 from deploy.runners import floating, integer
+from deploy.traces.checksum import digest
 from deploy.traces.trace import Trace
 from export.content import write_model
 from export.exported import Exported
@@ -36,15 +38,18 @@ def is_model_file(path: Path | str) -> bool:
     return Path(path).suffix in FORMATS and not Path(path).is_dir()
 
 
-def finetune_file(plan: Plan, *, events: Path | str | None, stage: Stage = silent, **said: Any) -> Exported:
+def finetune_file(
+    plan: Plan, *, events: Path | str | None, test: Path | str | None = None, stage: Stage = silent, **said: Any
+) -> Exported:
     """Put the network of a model file on the grid, train it there, and write it with the trace that proves it.
 
-    Of each class, a fifth of the recordings chooses among the weights and another fifth is the test, which decides
-    nothing; which ones is drawn by a fixed seed.
+    Of each class, a fifth of the recordings chooses among the weights and, without `test`, another fifth is the test,
+    which decides nothing; which ones is drawn by a fixed seed.
 
     Args:
         plan: `run` is the model file; a network on the grid is taken as the floats that its file holds.
         events: folder of recordings, <class>/<file>.
+        test: folder of other recordings of the same classes, which are the test; None: a fifth of `events`.
         stage: shows progress.
         said: what the file may not say: dt, step_us, steps, reset, reset_delay, as for `deploy.load`.
 
@@ -54,14 +59,15 @@ def finetune_file(plan: Plan, *, events: Path | str | None, stage: Stage = silen
     """
     folder = _refuse_early(plan, events)
     with claimed(plan.model):
-        return _finetune_file(plan, folder, stage, said)
+        return _finetune_file(plan, folder, None if test is None else Path(test), stage, said)
 
 
-def _finetune_file(plan: Plan, folder: Path, stage: Stage, said: Mapping[str, Any]) -> Exported:
+def _finetune_file(plan: Plan, folder: Path, test: Path | None, stage: Stage, said: Mapping[str, Any]) -> Exported:
     network = load_network(plan.run, **said)
     given = from_events(network, folder)
     network = network.replace(classes=network.classes or given.classes)
-    parts = _split(network, given, folder)
+    parts = _split(network, given, folder, ("validation", "train") if test else ("test", "validation", "train"))
+    tested = _tested(network, given, test) if test else _some(given, parts["test"])
     quantization = _quantized(plan, network, given.frames[np.concatenate([parts["validation"], parts["train"]])])
     title = f"training on the grid with {len(parts['train'])} recordings"
     with stage(title, plan.finetune) as advance:
@@ -75,11 +81,10 @@ def _finetune_file(plan: Plan, folder: Path, stage: Stage, said: Mapping[str, An
             advance=advance,
         )
     tuned, before = (plan.format.fit(each) for each in (tuned, quantization.network))
-    frames = given.frames[parts["test"]]
-    trace = _named(record_quantized(tuned, frames, device=plan.device), given, parts["test"])
+    trace = _named(record_quantized(tuned, tested.frames, device=plan.device), tested)
     accuracy = [
-        _named(each, given, parts["test"]).accuracy or 0.0
-        for each in (floating.run(network, frames), integer.run(before, frames), trace)
+        _named(each, tested).accuracy or 0.0
+        for each in (floating.run(network, tested.frames), integer.run(before, tested.frames), trace)
     ]
     files = write_model(tuned, trace, plan.model)
     return Exported(
@@ -120,11 +125,23 @@ def _refuse_early(plan: Plan, events: Path | str | None) -> Path:
     return Path(events)
 
 
-def _split(network: Network, given: Recordings, folder: Path) -> Parts:
-    """The rows of the recordings that train, choose and test, drawn class by class.
+def _tested(network: Network, given: Recordings, test: Path) -> Recordings:
+    """The recordings of `--test`. Raises DeployError where one of them is among those given."""
+    tested = from_events(network, test)
+    seen = {row.tobytes() for row in digest(given.frames)}
+    if again := [name for name, row in zip(tested.names, digest(tested.frames), strict=True) if row.tobytes() in seen]:
+        raise DeployError(
+            f"{test / again[0]}: is also among --events, as are {len(again)} of {len(tested.names)} recordings of "
+            "--test; give recordings that are not trained on"
+        )
+    return tested
+
+
+def _split(network: Network, given: Recordings, folder: Path, names: tuple[str, ...]) -> Parts:
+    """The rows of the recordings of each part, drawn class by class; the last part is what trains.
 
     Raises:
-        DeployError: more or fewer classes than outputs, or a class with fewer than 3 recordings.
+        DeployError: more or fewer classes than outputs, or a class with fewer recordings than parts.
     """
     assert given.labels is not None
     outputs = prod(network.shapes[network.output_layer])
@@ -134,16 +151,18 @@ def _split(network: Network, given: Recordings, folder: Path) -> Parts:
             "an output for each class"
         )
     rng = np.random.default_rng(SEED)
-    parts: dict[str, list[Array]] = {"test": [], "validation": [], "train": []}
+    parts: dict[str, list[Array]] = {name: [] for name in names}
     for label, name in enumerate(network.classes):
         rows = rng.permutation(np.flatnonzero(given.labels == label))
-        if len(rows) < 3:
+        if len(rows) < len(names):
+            to_test = " and one to test them (or give --test DIR)" if "test" in names else ""
             raise DeployError(
-                f"{folder / name}: has {len(rows)} recordings; each class needs at least 3, one to train on, one to "
-                "choose the weights by and one to test them"
+                f"{folder / name}: has {len(rows)} recordings; each class needs at least {len(names)}, one to train "
+                f"on, one to choose the weights by{to_test}"
             )
         held_out = max(1, round(HELD_OUT * len(rows)))
-        for part, chosen in zip(parts, np.split(rows, [held_out, 2 * held_out]), strict=True):
+        borders = [held_out * part for part in range(1, len(names))]
+        for part, chosen in zip(parts, np.split(rows, borders), strict=True):
             parts[part].append(chosen)
     return {part: np.sort(np.concatenate(rows)) for part, rows in parts.items()}
 
@@ -158,6 +177,12 @@ def _labeled(given: Recordings, rows: Array) -> Labeled:
     return Labeled(given.frames[rows], given.labels[rows])
 
 
-def _named(trace: Trace, given: Recordings, rows: Array) -> Trace:
+def _some(given: Recordings, rows: Array) -> Recordings:
     assert given.labels is not None
-    return trace.labeled(given.labels[rows], tuple(given.names[row] for row in rows))
+    return replace(
+        given, frames=given.frames[rows], labels=given.labels[rows], names=tuple(given.names[row] for row in rows)
+    )
+
+
+def _named(trace: Trace, tested: Recordings) -> Trace:
+    return trace.labeled(tested.labels, tested.names)

@@ -85,6 +85,18 @@ def test_a_foreign_file_learns_at_four_bits_from_labels_alone(
     assert deploy_main(["check", str(ready)]) == 0
 
 
+def test_others_test_it_where_the_user_has_some(bars: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    others, ready = tmp_path / "others", tmp_path / "ready.nir"
+    film_bars(others, 9, seed=1)
+    options = ("--finetune", 3, "--events", bars, "--test", others, *STEP)
+    result = finetune(capsys, untrained(tmp_path / "other.nir"), *options, "-o", ready)
+    trace = deploy.load_trace(ready.with_suffix(".trace"))
+    assert sorted(trace.names) == sorted(str(path.relative_to(others)) for path in others.rglob("*.*"))
+    assert result["recordings"] == len(trace.names) == 9 and trace.accuracy == result["accuracy"]
+    assert deploy_main(["run", str(ready), "--events", str(others), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] == result["accuracy"]
+
+
 def test_the_same_command_gives_the_same_file_and_leaves_the_first_alone(
     bars: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,6 +170,15 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "two recordings": (
         lambda f, b: [untrained(f / "other.nir"), "--events", _less(f / "less", b, each=2), *STEP],
         "has 2 recordings; each class needs at least 3",
+    ),
+    "tested on what trained": (
+        lambda f, b: [*_other(f, b), "--test", _less(f / "less", b, each=3)],
+        "is also among --events, as are 9 of 9",
+    ),
+    "tested on a folder that is not there": (lambda f, b: [*_other(f, b), "--test", f / "no"], "no such folder"),
+    "one recording beside a test": (
+        lambda f, b: [untrained(f / "other.nir"), "--events", _less(f / "less", b, each=1), "--test", b, *STEP],
+        "has 1 recordings; each class needs at least 2, one to train on, one to choose the weights by",
     ),
     "no step": (lambda f, b: [untrained(f / "other.nir"), "--events", b], "--step-us"),
     "no steps": (lambda f, b: [untrained(f / "other.nir"), "--events", b, "--dt", 0.02], "add --step-us and --steps"),

@@ -18,9 +18,9 @@ SCRIPT = Path(__file__).parents[2] / "examples" / "02_foreign_nir" / "train_else
 STEP = ("--step-us", "20000", "--steps", "15")
 
 
-def film_bars(folder: Path, recordings: int = 24) -> None:
+def film_bars(folder: Path, recordings: int = 24, seed: int = 0) -> None:
     """Bars that cross the sensor: up, down and to the right, as many of each."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     t = np.repeat(np.arange(300), 30)
     for number in range(recordings):
         way = number % 3
