@@ -16,6 +16,8 @@ DATA = Path(os.environ.get("CKD_DATA", ROOT.parent / "shared" / "data")).resolve
 SECONDS = 3600
 BRIEFLY = "--iterations 40 --batch 16 --warmup 4 --evaluations 2 --teacher-iterations 20 --teacher-batch 32"
 """A training budget of seconds; networks, data and all that a user types stay as they are."""
+QUICK = {"06_lava_dl_net-0", "07_planted_fault-0", "08_live_stream-0", "10_new_simulator-0"}
+"""Blocks of a few seconds: no training, no Lava."""
 
 
 def blocks_of(path: Path) -> list[str]:
@@ -24,10 +26,13 @@ def blocks_of(path: Path) -> list[str]:
 
 
 def example_blocks() -> list[object]:
-    return [
-        pytest.param(block, id=f"{path.parent.name}-{number}")
+    blocks = {
+        f"{path.parent.name}-{number}": block
         for path in sorted((ROOT / "examples").glob("*/README.md"))
         for number, block in enumerate(blocks_of(path))
+    }
+    return [
+        pytest.param(block, id=name, marks=[] if name in QUICK else pytest.mark.long) for name, block in blocks.items()
     ]
 
 
@@ -57,7 +62,6 @@ def type_in(folder: Path, commands: str) -> None:
     assert done.returncode == 0, done.stdout[-4000:]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("block", example_blocks())
 def test_the_commands_of_an_example_run_in_their_order(block: str, tmp_path: Path) -> None:
     copytree(ROOT / "examples", tmp_path / "examples")
@@ -67,6 +71,8 @@ def test_the_commands_of_an_example_run_in_their_order(block: str, tmp_path: Pat
     if "/DATA " in block:
         need_nmnist()
         (tmp_path / "DATA").symlink_to(DATA)
+    if "ray " in block:
+        pytest.importorskip("ray", reason="the extra `cluster` is not installed")
     type_in(tmp_path, block)
 
 

@@ -23,6 +23,7 @@ from deploy.traces.compare import compare, require_some
 from deploy.traces.sampling import over_classes
 from deploy.traces.trace import Trace, load_trace
 from deploy.traces.verdict import Verdict
+from deploy.zoo import zoo_path
 
 TOLD = 4
 """Differences between two models that an error lists."""
@@ -80,7 +81,7 @@ def check(
     Raises:
         DeployError: something is missing or cannot be run.
     """
-    first, second = Path(first), None if second is None else Path(second)
+    first, second = zoo_path(first), None if second is None else zoo_path(second)
     for name in filter(None, (on, against)):
         find_runner(name)  # before a trace of gigabytes is read
     require_some(recordings)

@@ -42,7 +42,7 @@ def compare(
     """
     _check_traces(expected, found)
     missing = what_is_missing(expected, found, recordings)
-    held = (expected.recordings, found.recordings)
+    held, asked = (expected.recordings, found.recordings), recordings
     if partial:
         expected, found = in_common(expected, found)
     _check_comparable(expected, found)
@@ -75,7 +75,7 @@ def compare(
         missing=(*missing, *lacking) if every_state else missing,
         uncompared=() if every_state else tuple(lacking),
         partial=partial,
-        remarks=(*((other_frames,) if other_frames else ()), *_more_recordings(held, recordings)),
+        remarks=(*((other_frames,) if other_frames else ()), *_more_recordings(held, recordings, asked)),
     )
 
 
@@ -94,9 +94,9 @@ def _frames_apart(expected: Trace, found: Trace, recordings: int) -> str:
     )
 
 
-def _more_recordings(held: tuple[int, int], recordings: int) -> tuple[str, ...]:
-    """In words, that one trace holds recordings which the other has not."""
-    if held[0] == held[1]:
+def _more_recordings(held: tuple[int, int], recordings: int, asked: int | None) -> tuple[str, ...]:
+    """In words, that one trace holds recordings which the other has not, where more were wanted than both hold."""
+    if held[0] == held[1] or recordings == asked:
         return ()
     return (f"the reference holds {held[0]} recordings and the other trace {held[1]}; {recordings} were compared",)
 

@@ -22,7 +22,7 @@ def test_it_is_loaded_run_and_checked_by_name(
 ) -> None:
     assert deploy.load("zoo:nmnist").classes == tuple("0123456789")
     monkeypatch.chdir(tmp_path)
-    assert main(["check", "zoo:nmnist"]) == 0
+    assert main(["check", "zoo:nmnist"]) == 0 and deploy.check("zoo:nmnist").equal
     assert "EQUAL: 0 of 273,636 spikes differ" in capsys.readouterr().out
     assert main(["run", "zoo:nmnist"]) == 0
     assert "accuracy 100.00%" in capsys.readouterr().out
