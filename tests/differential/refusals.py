@@ -14,6 +14,7 @@ REASONS = {
     "netx: no Delay, no pooling": "netx has no (Delay|SumPool)",
     "netx: other resets": "netx knows the hard reset at once alone",
     "netx: weights off the grid": "netx would round them",
+    "netx: zeros alone": "all weights are 0, which netx cannot read",
     "netx: exponents": "netx has no weight exponent|netx takes 0 to",
     "netx: biases": "no multiple of 64, the unit of netx|beyond what netx holds",
     "netx: one value a layer": "differs? between neurons, netx has one a layer",

@@ -62,6 +62,8 @@ class Euler:
             case nir.Conv2d() as node:
                 size = node.input_shape or (1, 1)
                 return self.node(name, node, np.zeros((node.weight.shape[1] * node.groups, *size)))
+            case nir.Delay() as node:
+                return np.zeros(np.shape(node.delay))
             case _:
                 return np.zeros(())
 
