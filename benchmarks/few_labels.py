@@ -88,16 +88,20 @@ def _main() -> int:
 
 
 def _configure(options: Options, recipe: str, labels: str, seed: int) -> Config:
-    config = replace(load_preset(options.preset), seed=seed)
     name, _, changes = recipe.partition(":")
     if not changes and name not in RECIPES:
         raise ConfigError(f"recipe {name!r}: unknown; known are {', '.join(RECIPES)}, or NAME:KEY=VALUE,...")
-    changes = changes or RECIPES[name]
+    changes = changes_of(changes or RECIPES[name], recipe)
+    return configured(options.preset, changes, labels=labels, seed=seed, data_root=options.data_root)
+
+
+def configured(preset: str, changes: dict[str, Any], *, labels: str, seed: int, data_root: str | None) -> Config:
+    """A preset without its undistilled run, with so many labels a class (or "all"), and what a recipe changes."""
     values: dict[str, Any] = {"baseline": False}
     values["labels_per_class"] = None if labels == "all" else yaml.safe_load(labels)
-    if options.data_root is not None:
-        values["data_root"] = options.data_root
-    return with_values(config, values | changes_of(changes, recipe))
+    if data_root is not None:
+        values["data_root"] = data_root
+    return with_values(replace(load_preset(preset), seed=seed), values | changes)
 
 
 def changes_of(changes: str, recipe: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.networks import at_activity, events, vgg
+from benchmarks.turns import in_turns
 from deploy.network import Array, Network
 from deploy.runners import integer
 
@@ -120,17 +121,9 @@ def measured(side: str, axis: str, values: tuple[float, ...], repeats: int) -> l
     """By value: the cost of a step of a recording in ms, and by that of the start (median over the rounds)."""
     start = SHARED_START if axis in SHARED else START
     points = [replace(start, **{axis: type(getattr(start, axis))(value)}) for value in values]
-    works, base = [SIDES[side](point) for point in points], points.index(start)
-    clock = time.perf_counter if axis in SHARED else time.process_time
-    rounds = []
-    for turn in range(repeats + 2):
-        seconds = []
-        for work, point in zip(works, points, strict=True):
-            started = clock()
-            work()
-            seconds.append((clock() - started) / (point.steps * point.batch))
-        rounds += [seconds] if turn >= 2 else []
-    found = np.array(rounds)
+    works, base = {point: SIDES[side](point) for point in points}, points.index(start)
+    times = in_turns(works, repeats, clock=time.perf_counter if axis in SHARED else time.process_time)
+    found = np.stack([np.array(times[point]) / (point.steps * point.batch) for point in points], axis=1)
     cost, ratio = np.median(found, axis=0) * 1e3, np.median(found / found[:, base, None], axis=0)
     return [dict(zip(("value", "ms", "ratio"), row, strict=True)) for row in zip(values, cost, ratio, strict=True)]
 

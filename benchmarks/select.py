@@ -20,11 +20,10 @@ from typing import Any
 
 import torch
 import tyro
-import yaml
 
 import ckd
-from benchmarks.few_labels import changes_of, with_values
-from ckd.config import Config, config_to_dict, load_preset
+from benchmarks.few_labels import changes_of, configured
+from ckd.config import Config, config_to_dict
 from ckd.console import run_command
 from ckd.errors import ConfigError
 from ckd.evaluate import evaluate
@@ -82,7 +81,10 @@ def select(options: Options) -> dict[str, Any]:
     stored: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
     trials: dict[str, dict[str, Any]] = stored.get("trials", {})
     configs = {
-        f"{name}-seed{seed}": (name, _configured(options, changes, seed))
+        f"{name}-seed{seed}": (
+            name,
+            configured(options.preset, changes, labels=options.labels, seed=seed, data_root=options.data_root),
+        )
         for name, changes in map(_candidate, options.candidates)
         for seed in options.seeds
     }
@@ -121,14 +123,6 @@ def _candidate(text: str) -> tuple[str, dict[str, Any]]:
     if not name.replace("-", "").replace("_", "").isalnum():
         raise ConfigError(f"candidate {name!r}: a name has letters, digits, - and _, for it names a folder")
     return name, changes_of(changes if colon else CANDIDATES[name], text)
-
-
-def _configured(options: Options, changes: dict[str, Any], seed: int) -> Config:
-    values: dict[str, Any] = {"baseline": False}
-    values["labels_per_class"] = None if options.labels == "all" else yaml.safe_load(options.labels)
-    if options.data_root is not None:
-        values["data_root"] = options.data_root
-    return with_values(replace(load_preset(options.preset), seed=seed), values | changes)
 
 
 def _tried(config: Config, folder: Path) -> dict[str, Any]:

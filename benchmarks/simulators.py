@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.networks import PAPER, SMALL, at_activity, events, mlp, small_conv, stack, vgg, weights
+from benchmarks.turns import in_turns
 from deploy.errors import RunnerError
 from deploy.network import Conv, Dense, GridNeuron, Network
 from deploy.runners import integer
@@ -110,18 +111,6 @@ def always(network: Network) -> Network:
         for name, node in network.nodes.items()
     }
     return network.replace(nodes=nodes)
-
-
-def in_turns(steps: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Processor seconds of each in every round, after two that do not count."""
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for turn in range(rounds + 2):
-        for name, step in steps.items():
-            started = time.process_time()
-            step()
-            if turn >= 2:
-                times[name].append(time.process_time() - started)
-    return times
 
 
 def pytorch_table(rows: list[dict[str, Any]]) -> Table:

@@ -13,7 +13,6 @@ import json
 import platform
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 
 from benchmarks.networks import PAPER
 from benchmarks.training_peers import NETWORKS
+from benchmarks.turns import in_turns
 from ckd.models.student import Student, build_vgg
 
 SHAPES = {"small": ("32-AP-64-AP-128-AP", 34, 0, 32), "paper": (PAPER, 48, 1, 4)}
@@ -90,15 +90,7 @@ def inference(name: str, student: Student, frames: Tensor, labels: Tensor) -> Ca
 
 def ratios(functions: dict[str, Callable[[], None]], repeats: int) -> dict[str, dict[str, float]]:
     """By name, milliseconds (median), and the median ratio to ReLU's of the same round."""
-    seconds: dict[str, list[float]] = {name: [] for name in functions}
-    for function in functions.values():
-        function()
-    for _ in range(repeats):
-        for name, function in functions.items():
-            started = time.process_time()
-            function()
-            seconds[name].append(time.process_time() - started)
-    times = {name: np.array(values) for name, values in seconds.items()}
+    times = {name: np.array(values) for name, values in in_turns(functions, repeats, uncounted=1).items()}
     return {
         name: {"ms": float(np.median(mine) * 1e3), "ratio": float(np.median(mine / times["ReLU"]))}
         for name, mine in times.items()

@@ -15,7 +15,7 @@ from deploy.errors import TraceError, listed
 from deploy.extras import require
 from deploy.network import Array, Network
 from deploy.traces.layers import LayerRecord
-from deploy.traces.prediction import predict_by_step
+from deploy.traces.prediction import predict, predict_by_step
 from deploy.traces.trace import Trace
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def _record(trace: Trace, layer: str) -> LayerRecord:
 def _output(trace: Trace) -> LayerRecord:
     """The last layer that leads to the predictions; a trace does not say which one feeds the output."""
     for record in reversed(list(trace.layers.values())):
-        if np.array_equal(predict_by_step(record, trace.steps)[:, -1], trace.predictions):
+        if np.array_equal(predict(record, trace.steps), trace.predictions):
             return record
     raise TraceError("no layer of the trace leads to its predictions; give a trace that holds the output layer")
 

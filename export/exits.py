@@ -4,7 +4,8 @@ from ckd.runs.folder import Run
 from deploy.errors import DeployError
 from deploy.mapping.steps import Worth, worth_of_exit
 from deploy.network import Network
-from deploy.traces.exits import choose_margin, running_votes
+from deploy.traces.exits import choose_margin
+from deploy.traces.prediction import running_votes
 from deploy.traces.trace import Trace
 from export.recording import record_quantized
 

@@ -26,8 +26,17 @@ class Ended(NamedTuple):
 def end_where_clear(logits: Tensor, margin: float) -> Ended:
     """Of (T, R, K) logits, K of at least two classes."""
     summed = logits.cumsum(0)
+    return _ended(summed, _leads(summed), margin)
+
+
+def _leads(summed: Tensor) -> Tensor:
+    """By how much the first class is ahead of the second, (T, R)."""
     best = summed.topk(2, dim=-1).values
-    clear = best[..., 0] - best[..., 1] >= margin
+    return best[..., 0] - best[..., 1]
+
+
+def _ended(summed: Tensor, ahead: Tensor, margin: float) -> Ended:
+    clear = ahead >= margin
     clear[-1] = True
     ends = clear.int().argmax(0)
     return Ended(ends + 1, summed[ends, torch.arange(summed.shape[1])].argmax(-1))
@@ -41,16 +50,17 @@ def choose_margin(logits: Tensor, labels: Tensor, loss: float) -> float:
         labels: (R,).
         loss: share of the recordings, 0 to 1.
     """
-    best = logits.cumsum(0).topk(2, dim=-1).values
-    occurring = (best[..., 0] - best[..., 1]).unique()
+    summed = logits.cumsum(0)
+    ahead = _leads(summed)
+    occurring = ahead.unique()
     if len(occurring) > MOST_MARGINS:
         occurring = occurring[torch.linspace(0, len(occurring) - 1, MOST_MARGINS).round().long()]
     never = float(occurring[-1]) * 2 + 1
-    least = int((end_where_clear(logits, never).answers == labels).sum()) - loss * len(labels)
+    least = int((_ended(summed, ahead, never).answers == labels).sum()) - loss * len(labels)
     chosen = never
     for margin in occurring.flip(0).tolist():
         # A number of recordings is whole, a share of them in floats is not.
-        if int((end_where_clear(logits, margin).answers == labels).sum()) < least - 1e-6:
+        if int((_ended(summed, ahead, margin).answers == labels).sum()) < least - 1e-6:
             break
         chosen = margin
     else:

@@ -53,10 +53,9 @@ class Run(OnRecordings):
 
     def _execute(self) -> int:
         network = self.load_model()
-        if self.exit is not None:
-            exit_margin(self.exit, network)  # before recordings are read
+        margin = None if self.exit is None else exit_margin(self.exit, network)
         recordings = self.choose(network, *self._simulators)
-        traces, took = self._run(network, recordings)
+        traces, took = self._run(network, recordings, margin)
         for trace in traces:
             warn_of_silence(network, trace)
         if self.trace is not None:
@@ -75,7 +74,9 @@ class Run(OnRecordings):
     def _simulators(self) -> list[str]:
         return [self.on] if self.against is None else [self.on, self.against]
 
-    def _run(self, network: Network | ModelFile, given: Recordings) -> tuple[list[Trace], Array | None]:
+    def _run(
+        self, network: Network | ModelFile, given: Recordings, margin: float | None
+    ) -> tuple[list[Trace], Array | None]:
         """One trace a simulator, and the steps that recordings took on the first, where they may end early.
 
         A float network is put on the grid at most once.
@@ -86,9 +87,9 @@ class Run(OnRecordings):
             if on_grid:
                 ready = fit_to_runner(ready, on, given.frames)
             chosen = ready if on_grid else network
-            if self.exit is not None:
+            if margin is not None:
                 assert isinstance(chosen, Network)
-                trace, steps = run_until_clear(chosen, given.frames, exit_margin(self.exit, network), on=on)
+                trace, steps = run_until_clear(chosen, given.frames, margin, on=on)
                 took = steps if took is None else took
             elif self.cluster is None:
                 trace = run(chosen, given.frames, on=on)

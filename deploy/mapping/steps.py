@@ -8,7 +8,8 @@ import numpy as np
 from deploy.grid.chips import Chip
 from deploy.mapping.layout import map_network
 from deploy.network import Array, Network
-from deploy.traces.exits import answers, exit_steps, running_votes, stopped
+from deploy.traces.exits import answers, exit_steps, stopped
+from deploy.traces.prediction import running_votes
 from deploy.traces.trace import Trace
 
 MOST_ROWS = 32
@@ -58,11 +59,7 @@ def _worth(network: Network, trace: Trace, chip: Chip | str, votes: Array, took:
     longest = int(took.max())
     # What no recording reaches need not be looked at.
     layers = {
-        name: layer.replace(
-            **dict.fromkeys(layer.kinds - {layer.gives}),
-            **{layer.gives: layer.aligned(layer.gives, longest)},
-            offset=0,
-        )
+        name: layer.replace(**dict.fromkeys(layer.kinds - {layer.gives})).synchronous(longest)
         for name, layer in trace.layers.items()
     }
     begun = replace(trace, layers=layers, frames=None if trace.frames is None else trace.frames[:, :longest])

@@ -7,12 +7,12 @@ import numpy as np
 from deploy.network import Array, Delay, GridNeuron, Network
 from deploy.network.frames import require_frames
 from deploy.runners.integer.prepared import Prepared
-from deploy.runners.integer.simulator import Simulator
+from deploy.runners.integer.simulator import Simulator, joined
 from deploy.runners.table import run
-from deploy.traces.exits import exit_steps, leads, running_votes, stopped
+from deploy.traces.exits import exit_steps, leads, stopped
 from deploy.traces.layers import record_layers
-from deploy.traces.prediction import predict
-from deploy.traces.trace import Trace, join_traces, software_versions
+from deploy.traces.prediction import running_votes
+from deploy.traces.trace import Trace
 
 BATCH = 64
 """Recordings that are stepped together."""
@@ -44,16 +44,7 @@ def run_until_clear(network: Network, frames: Array, margin: float, *, on: str =
     started = time.perf_counter()
     prepared = Prepared.of(network)
     parts = [_stepped(network, prepared, frames[i : i + BATCH], margin) for i in range(0, len(frames), BATCH)]
-    trace = join_traces(
-        [part for part, _ in parts],
-        classes=network.classes,
-        binning=network.binning,
-        runner="integer",
-        device="cpu",
-        versions=software_versions("numpy", "numba"),
-        seconds=time.perf_counter() - started,
-    )
-    return trace, np.concatenate([steps for _, steps in parts])
+    return joined([part for part, _ in parts], network, started), np.concatenate([steps for _, steps in parts])
 
 
 def _stepped(network: Network, prepared: Prepared, frames: Array, margin: float) -> tuple[Trace, Array]:
@@ -79,15 +70,12 @@ def _stepped(network: Network, prepared: Prepared, frames: Array, margin: float)
         if can_leave and clear.any():
             simulator.keep(np.searchsorted(inside, running))
             inside = running
-    silent = np.arange(steps) >= took[:, None]
-    if readout:
-        kept[output] = kept[output][np.arange(len(frames))[:, None], np.minimum(np.arange(steps), took[:, None] - 1)]
     given: dict[str, dict[str, Array]] = {"spikes": {}, "v": {}}
     for name, values in kept.items():
         given["v" if network.neurons[name].is_readout else "spikes"][name] = values
     layers = record_layers(dict.fromkeys(network.neurons, 0), given, simulator.overflows)
-    seen = np.where(silent.reshape(*silent.shape, *[1] * (frames.ndim - 2)), 0, frames).astype(frames.dtype)
-    return Trace(layers=layers, predictions=predict(layers[output], steps), frames=seen), took
+    predictions = votes.reshape(len(frames), -1).argmax(axis=1)
+    return stopped(Trace(layers=layers, predictions=predictions, frames=frames), output, took), took
 
 
 def _nothing(node: object, size: tuple[int, ...]) -> Array:

@@ -21,13 +21,6 @@ MOST_MARGINS = 1000
 """Of those that occur, how many are tried where a margin is chosen."""
 
 
-def running_votes(output: LayerRecord, steps: int) -> Array:
-    """What the classes have behind every step, (R, T, K): the potential of a readout, else the spikes so far."""
-    given = output.aligned(output.gives, steps)
-    given = given.reshape(*given.shape[:2], -1)
-    return given if output.is_readout else given.cumsum(axis=1, dtype=np.int64)
-
-
 def leads(votes: Array) -> Array:
     """By how much the first class is ahead of the second, (R, T) of votes (R, T, K).
 
@@ -42,8 +35,12 @@ def leads(votes: Array) -> Array:
 
 def exit_steps(votes: Array, margin: float) -> Array:
     """How many steps every recording takes, (R,) from 1 to T, of votes (R, T, K)."""
-    clear = leads(votes) >= margin
-    return np.where(clear.any(axis=1), clear.argmax(axis=1) + 1, votes.shape[1])
+    return _steps_until(leads(votes), margin)
+
+
+def _steps_until(ahead: Array, margin: float) -> Array:
+    clear = ahead >= margin
+    return np.where(clear.any(axis=1), clear.argmax(axis=1) + 1, ahead.shape[1])
 
 
 def answers(votes: Array, steps: Array) -> Array:
@@ -61,14 +58,15 @@ def choose_margin(votes: Array, labels: Array, loss: float) -> float:
     Returns:
         an int where the votes are integers.
     """
-    occurring = np.unique(leads(votes))
+    ahead = leads(votes)
+    occurring = np.unique(ahead)
     if len(occurring) > MOST_MARGINS:
         occurring = occurring[np.linspace(0, len(occurring) - 1, MOST_MARGINS).round().astype(int)]
     least = float((votes[:, -1].argmax(-1) == labels).mean()) - loss
     chosen = occurring[-1] + 1  # no recording ends early
     for margin in occurring[::-1]:
         # A share is a whole number of recordings, a sum in floats is not.
-        if float((answers(votes, exit_steps(votes, margin)) == labels).mean()) < least - 1e-9:
+        if float((answers(votes, _steps_until(ahead, margin)) == labels).mean()) < least - 1e-9:
             break
         chosen = margin
     else:

@@ -20,8 +20,13 @@ def predict(output: LayerRecord, steps: int) -> Array:
     return votes.reshape(len(votes), -1).argmax(axis=1).astype(np.int64)
 
 
+def running_votes(output: LayerRecord, steps: int) -> Array:
+    """What the classes have behind every step, (R, T, K): the potential of a readout, else the spikes so far."""
+    given = output.aligned(output.gives, steps)
+    given = given.reshape(*given.shape[:2], -1)
+    return given if output.is_readout else given.cumsum(axis=1, dtype=np.int64)
+
+
 def predict_by_step(output: LayerRecord, steps: int) -> Array:
     """The class of each recording, (R, T) int64, had it ended after each step; the last column is `predict`'s."""
-    given = output.aligned(output.gives, steps)
-    votes = given if output.is_readout else given.cumsum(axis=1)
-    return votes.reshape(*votes.shape[:2], -1).argmax(axis=2).astype(np.int64)
+    return running_votes(output, steps).argmax(axis=2).astype(np.int64)

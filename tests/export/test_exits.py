@@ -19,6 +19,7 @@ from deploy.mapping.steps import worth_by_step, worth_of_exit
 from deploy.network import Array
 from deploy.runners.exits import run_until_clear
 from deploy.traces import exits as of_traces
+from deploy.traces.prediction import running_votes
 from export.cli import main
 from export.fold import student_to_network
 from export.integer import IntegerNetwork
@@ -96,7 +97,7 @@ def test_an_exported_margin_is_in_the_file_and_ends_recordings(
     assert network.exit_margin == said["exit_margin"] and isinstance(network.exit_margin, int)
     assert deploy_main(["run", str(model), "--exit", "model", "--json"]) == 0
     ran = json.loads(capsys.readouterr().out)
-    votes = of_traces.running_votes(trace.layers["readout"], trace.steps)
+    votes = running_votes(trace.layers["readout"], trace.steps)
     took = of_traces.exit_steps(votes, network.exit_margin)
     assert ran["steps_taken"] == took.tolist() and said["exit"]["steps"] == took.mean()
     assert ran["predictions"] == of_traces.answers(votes, took).tolist() and ran["accuracy"] == said["exit"]["accuracy"]
@@ -115,7 +116,7 @@ def test_the_margin_is_chosen_by_validation_recordings_alone(tiny_run: Path, tmp
     run = load_run(tiny_run)
     frames, labels, _ = run.recordings("validation")
     trace = deploy.run(load_network(exported.model), frames)
-    votes = of_traces.running_votes(trace.layers["readout"], trace.steps)
+    votes = running_votes(trace.layers["readout"], trace.steps)
     assert of_traces.choose_margin(votes, labels, 0.1) == exported.exit_margin
 
 

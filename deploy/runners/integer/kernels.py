@@ -19,7 +19,7 @@ import numpy as np
 from deploy.grid import DECAY_BITS, STATE_BITS, U_WRAP, V_MAX
 from deploy.network import Array
 from deploy.runners.integer.layer_data import Cells, Listed, Product, Scatter, Synapse
-from deploy.runners.integer.products import PLACES_TOGETHER, multiply
+from deploy.runners.integer.products import PLACES_TOGETHER, multiply, together
 from deploy.runners.integer.vectors import add_rows, lowest, ones, view, which
 
 TILE = 1024
@@ -192,8 +192,7 @@ def _multiply_tile(
     first: int, count: int, lanes: int, p: Product, b: int, image: Array, at: Array, total: Array
 ) -> None:
     """total (count * lanes,) int32 = the sums of block b at `count` places from `first` on, in whole groups of them."""
-    group = min(PLACES_TOGETHER, 256 // lanes)
-    for q in range(0, count, group):
+    for q in range(0, count, together(lanes)):
         multiply(total, q * lanes, lanes, p.weight, b * p.weight.shape[1], image, at, first + q, p.taps, p.tap, p.words)
 
 
@@ -381,18 +380,18 @@ def step_layer(
     scatter_sums = np.zeros(p.rows * p.line + p.weight.shape[2], np.int16)
     product, dense = s.product, np.int64(s.in_height) * s.in_width * s.in_channels
     can_multiply = product.events_cost > 0
-    together = min(x.shape[1], max(1, IMAGE_BUFFER // product.size)) if can_multiply else 0
-    images = np.zeros(together * product.size, np.uint8)
+    image_count = min(x.shape[1], max(1, IMAGE_BUFFER // product.size)) if can_multiply else 0
+    images = np.zeros(image_count * product.size, np.uint8)
     # A single place is the same for every step: the steps take turns where the places do otherwise.
     single = can_multiply and places == 1
-    ahead = np.empty((together + PLACES_TOGETHER) * lanes if single else 0, np.int32)
-    at_step = np.zeros(together + PLACES_TOGETHER, np.int32)
-    for n in range(together):
+    ahead = np.empty((image_count + PLACES_TOGETHER) * lanes if single else 0, np.int32)
+    at_step = np.zeros(image_count + PLACES_TOGETHER, np.int32)
+    for n in range(image_count):
         at_step[n] = n * product.size
     for r in range(x.shape[0]):
         begin = 0
         while begin < x.shape[1]:
-            end = min(x.shape[1], begin + together)
+            end = min(x.shape[1], begin + image_count)
             step_at = (r * x.shape[1] + begin) * x.shape[2]
             # (Without a product there are no steps, no events.)
             events = _count(x, step_at, (end - begin) * x.shape[2], largest > 1)

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 
 from deploy.network import Array, Conv, Input, Node, Pair, SumPool
 from deploy.runners.integer.layer_data import Product
@@ -48,6 +48,7 @@ NO_PRODUCT = Product(
 """For synapses whose weights are no bytes."""
 
 
+@register_jitable
 def together(lanes: int) -> int:
     """How many places of the output are summed at once: their sums fill the vector registers, not more."""
     return min(PLACES_TOGETHER, 256 // lanes)

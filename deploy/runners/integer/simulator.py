@@ -1,7 +1,9 @@
 """Run a network on the grid: whole recordings at once, or step by step with the state kept."""
 
 import time
+from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -57,15 +59,20 @@ def run(
         _run_batch(network, prepared, frames[i : i + batch], max(0, states - i), digests, schedule)
         for i in range(0, len(frames), batch)
     ]
+    return joined(parts, network, started, frames=frames)
+
+
+def joined(parts: Sequence[Trace], network: Network, started: float, **fields: Any) -> Trace:
+    """The trace of all batches of a run that began at `started`; `fields` are those of the whole (`join_traces`)."""
     return join_traces(
         parts,
-        frames=frames,
         classes=network.classes,
         binning=network.binning,
         runner="integer",
         device="cpu",
         versions=software_versions("numpy", "numba"),
         seconds=time.perf_counter() - started,
+        **fields,
     )
 
 

@@ -103,29 +103,28 @@ def test_sliding_replacement_puts_whole_recordings_in_place_of_stills(make: Make
     assert replaced / 240 == pytest.approx(probability, abs=0.1)
 
 
-def test_time_mixing_shows_recordings_from_a_step_on(make: Make) -> None:
-    _, maker = make(replacement="time-mix", static_input="value")
-    switches = []
-    for iteration in range(20):
-        batch = maker(iteration, replacement=0.5)
+def steps_of_recordings(maker: BatchMaker, *, iterations: int, probability: float) -> list[int]:
+    """At how many of the 4 steps each of the 12 samples of every batch shows its recording: from one on, to the end."""
+    counts = []
+    for iteration in range(iterations):
+        batch = maker(iteration, replacement=probability)
         assert batch.mixed is not None
         for n in range(12):
             shown = [torch.equal(batch.mixed[t, n], batch.event[t, n]) for t in range(4)]
             assert shown == sorted(shown), "once a recording, always a recording"
-            switches.append(shown.count(True))
+            counts.append(shown.count(True))
+    return counts
+
+
+def test_time_mixing_shows_recordings_from_a_step_on(make: Make) -> None:
+    _, maker = make(replacement="time-mix", static_input="value")
+    switches = steps_of_recordings(maker, iterations=20, probability=0.5)
     assert set(switches) == {0, 1, 2, 3, 4} and np.mean(switches) == pytest.approx(2, abs=0.3)
 
 
 def test_first_draws_replace_the_expected_share_of_steps(make: Make) -> None:
     _, maker = make(replacement="first-draw", static_input="value")
-    first = []
-    for iteration in range(40):
-        batch = maker(iteration, replacement=0.4)
-        assert batch.mixed is not None
-        for n in range(12):
-            shown = [torch.equal(batch.mixed[t, n], batch.event[t, n]) for t in range(4)]
-            assert shown == sorted(shown), "once a recording, always a recording"
-            first.append(shown.count(True))
+    first = steps_of_recordings(maker, iterations=40, probability=0.4)
     # The number of steps a recording shows, 480 of them with a deviation of at most 2: four deviations of the mean.
     assert np.mean(first) == pytest.approx(0.4 * 4, abs=0.3)
     # Truncated geometric, not binomial: the later steps are the rarer ones to begin with, but for never.

@@ -14,7 +14,8 @@ from deploy.mapping.layout import map_network
 from deploy.mapping.steps import worth_by_step, worth_of_exit
 from deploy.network import Array, Network
 from deploy.runners.exits import run_until_clear
-from deploy.traces.exits import answers, choose_margin, exit_steps, running_votes
+from deploy.traces.exits import answers, choose_margin, exit_steps
+from deploy.traces.prediction import running_votes
 from tests.builders import small_frames, small_network
 
 
