@@ -4,11 +4,12 @@ import time
 
 import numpy as np
 
+from deploy.errors import RunnerError
 from deploy.network import Array, Delay, GridNeuron, Network
 from deploy.network.frames import require_frames
 from deploy.runners.integer.prepared import Prepared
 from deploy.runners.integer.simulator import Simulator, joined
-from deploy.runners.table import run
+from deploy.runners.table import find_runner, run
 from deploy.traces.exits import exit_steps, leads, stopped
 from deploy.traces.layers import record_layers
 from deploy.traces.prediction import running_votes
@@ -34,8 +35,13 @@ def run_until_clear(network: Network, frames: Array, margin: float, *, on: str =
         the trace, silent behind the exits, and how many steps every recording took, (R,).
 
     Raises:
-        RunnerError, FramesError, UnsupportedError: as `run`. TraceError: the output has one class.
+        RunnerError, FramesError, UnsupportedError: as `run`; a network on the grid whose potentials `on` gives as floats.
+        TraceError: the output has one class.
     """
+    if network.on_grid and find_runner(on).gives == "floats" and network.neurons[network.output_layer].is_readout:
+        raise RunnerError(
+            f"--on {on}: its potentials are floats, and this model's margin is in grid units; give --on integer or onnx"
+        )
     if on != "integer" or not network.on_grid:
         trace = run(network, frames, on=on)
         steps = exit_steps(running_votes(trace.layers[network.output_layer], trace.steps), margin)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import deploy
-from deploy.errors import TraceError
+from deploy.errors import RunnerError, TraceError
 from deploy.mapping.layout import map_network
 from deploy.mapping.steps import worth_by_step, worth_of_exit
 from deploy.network import Array, Network
@@ -162,6 +162,14 @@ def test_a_margin_that_is_never_reached_changes_nothing() -> None:
     trace = deploy.run(small_network(), small_frames())
     ended, took = run_until_clear(small_network(), small_frames(), 1 << 30)
     assert took.tolist() == [7] * 9 and bool(deploy.compare(trace, ended))
+
+
+def test_a_margin_of_grid_units_is_not_held_against_floats() -> None:
+    with pytest.raises(RunnerError, match="--on float: its potentials are floats, .* give --on integer or onnx"):
+        run_until_clear(small_network(), small_frames(), 15_000, on="float")
+    # Spikes are counted alike on every simulator.
+    _, took = run_until_clear(spiking_output(), small_frames(), 1, on="float")
+    assert len(set(took.tolist())) > 1
 
 
 def test_an_output_of_one_class_has_no_lead() -> None:
