@@ -63,7 +63,7 @@ def seconds() -> dict[str, float]:
 def of(folder: Path) -> dict[str, float]:
     """The times of the checkout in `folder`, by this very file."""
     environment = os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-    given = [sys.executable, __file__, "--here"]
+    given = [sys.executable, "-P", __file__, "--here"]  # or the files beside this one hide Python's own: select
     ran = subprocess.run(given, env=environment, cwd=folder, capture_output=True, text=True, check=False)
     if ran.returncode:
         sys.exit(f"{folder}: cannot be timed: {(ran.stderr.strip().splitlines() or ['no message'])[-1]}")

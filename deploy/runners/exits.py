@@ -35,8 +35,8 @@ def run_until_clear(network: Network, frames: Array, margin: float, *, on: str =
         the trace, silent behind the exits, and how many steps every recording took, (R,).
 
     Raises:
-        RunnerError, FramesError, UnsupportedError: as `run`; a network on the grid whose potentials `on` gives as floats.
-        TraceError: the output has one class.
+        RunnerError, FramesError, UnsupportedError: as `run`; of a network on the grid, `on` gives potentials in
+        floats. TraceError: the output has one class.
     """
     if network.on_grid and find_runner(on).gives == "floats" and network.neurons[network.output_layer].is_readout:
         raise RunnerError(

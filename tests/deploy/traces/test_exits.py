@@ -165,7 +165,7 @@ def test_a_margin_that_is_never_reached_changes_nothing() -> None:
 
 
 def test_a_margin_of_grid_units_is_not_held_against_floats() -> None:
-    with pytest.raises(RunnerError, match="--on float: its potentials are floats, .* give --on integer or onnx"):
+    with pytest.raises(RunnerError, match=r"--on float: its potentials are floats, .* give --on integer or onnx"):
         run_until_clear(small_network(), small_frames(), 15_000, on="float")
     # Spikes are counted alike on every simulator.
     _, took = run_until_clear(spiking_output(), small_frames(), 1, on="float")
