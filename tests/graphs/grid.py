@@ -32,8 +32,8 @@ def cases(draw: st.DrawFn) -> tuple["GridGraph", Array]:
 
 
 def networks() -> st.SearchStrategy[tuple[Network, Array]]:
-    """The graphs of `cases` as networks, and their frames."""
-    return cases().map(lambda case: (case[0].network, case[1]))
+    """The graphs of `cases` as networks, those left out that nobody may run, and their frames."""
+    return cases().filter(lambda case: not case[0].refused).map(lambda case: (case[0].network, case[1]))
 
 
 class GridGraph(NetworkGraph):
