@@ -7,6 +7,7 @@ Each function draws into the Axes that it is given, or into a new figure, and re
 `ckd.plot` draws events and frames.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,7 +89,7 @@ def potential(
     trace: Trace,
     network: Network,
     layer: str,
-    neuron: tuple[int, ...] | int,
+    neuron: Sequence[int] | int,
     *,
     recording: int = 0,
     axes: "Axes | None" = None,
