@@ -27,7 +27,7 @@ def trained(name: str, budget: float | None, iterations: int) -> Path:
             method=replace(config.method, synaptic_operations=budget, baseline=False),
             training=replace(config.training, iterations=iterations),
         )
-        ckd.train_run(config, run)
+        ckd.train_run(config, run, overwrite=True)  # what an interrupted call left is trained anew
     return run
 
 
