@@ -1,6 +1,6 @@
 """Accuracy against synaptic operations: the embedded digits without a budget and with two.
 
-python frontier.py --iterations 300
+python frontier.py --iterations 120
 """
 
 import argparse
