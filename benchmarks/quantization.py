@@ -57,6 +57,7 @@ def main() -> int:
     for path in plan.runs:
         run = load_run(path)
         frames, labels, _ = run.recordings("test")
+        frames = np.asarray(frames)
         student = graph_of(run)
         network = student_to_network(student, binning=run.binning, classes=run.classes)
         reference = record_float(student, network, frames)

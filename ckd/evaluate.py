@@ -96,7 +96,8 @@ def evaluate(
     """
     import numpy as np
 
-    from ckd.events import find_recordings, load_frames
+    from ckd.data.stored import Recordings
+    from ckd.events import find_recordings
     from ckd.runs.folder import load_run
     from ckd.training.exits import by_step
     from ckd.training.measure import measure
@@ -114,7 +115,7 @@ def evaluate(
                 f"{events}: folder {unknown[0]!r} is none of the run's classes ({', '.join(run.classes[:12])}); "
                 "the folders' names are the labels"
             )
-        frames = load_frames(paths, run.binning)
+        frames = Recordings(paths, run.binning)
         labels = np.asarray([run.classes.index(name) for name in folders], np.int64)
     measured = measure(run.student, frames, labels)
     ends = {} if exit_loss is None else {"exit": _exit(run, exit_loss, measured, labels)}

@@ -1,5 +1,7 @@
 """The exit of a student on the grid: its margin chosen on validation recordings, its worth told on test recordings."""
 
+import numpy as np
+
 from ckd.runs.folder import Run
 from deploy.errors import DeployError
 from deploy.mapping.steps import Worth, worth_of_exit
@@ -25,7 +27,7 @@ def with_exit(network: Network, run: Run, loss: float, *, device: str = "cpu") -
     frames, labels, _ = run.recordings("validation")
     if not len(labels):
         raise DeployError(f"--exit-loss: {run.path} has no validation recordings to choose a margin by; leave it out")
-    trace = record_quantized(network, frames, device=device, states=0)
+    trace = record_quantized(network, np.asarray(frames), device=device, states=0)
     votes = running_votes(trace.layers[network.output_layer], trace.steps)
     return network.replace(exit_margin=choose_margin(votes, labels, loss))
 

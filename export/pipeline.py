@@ -75,11 +75,12 @@ def _export(plan: Plan, run: Run, stage: Stage) -> Exported:
 
 def calibration(run: Run) -> Array:
     """Frames (R, T, 2, H, W) that decide the scales: those that trained and validated, never those that test."""
-    return np.concatenate([run.recordings(part)[0] for part in ("validation", "train")])
+    return np.concatenate([run.recordings(part)[0][:] for part in ("validation", "train")])
 
 
 def _content(plan: Plan, run: Run, stage: Stage) -> Content:
     frames, labels, names = run.recordings("test")
+    frames = np.asarray(frames)
     floating, float_trace = _as_trained(plan, run, frames)
     network, trace = floating, float_trace
     if plan.chip != "none":

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ckd.config import Data
+from ckd.data.stored import AnyFrames
 from ckd.data.survey import Survey
 from ckd.errors import DatasetError
-from ckd.events import Binning, Frames
+from ckd.events import Binning
 from ckd.events.types import Int
 
 BORDER = 16
@@ -57,8 +58,8 @@ class Source(ABC):
     """Which original image a recording films; never in two parts of a split. (R,)"""
 
     @abstractmethod
-    def frames(self, rows: Int) -> Frames:
-        """(R, T, 2, H, W) uint8 of these recordings."""
+    def frames(self, rows: Int) -> AnyFrames:
+        """(R, T, 2, H, W) uint8 of these recordings, in memory or on disk."""
 
     @abstractmethod
     def stills(self) -> Stills:

@@ -5,7 +5,7 @@ import numpy as np
 from ckd.config import Data
 from ckd.data.base import Source, Stills, binning_of
 from ckd.data.filmed import filmed
-from ckd.events import Frames
+from ckd.data.stored import AnyFrames
 from ckd.events.types import Float, Int
 
 
@@ -26,7 +26,7 @@ class Digits(Source):
         eight = (np.asarray(bunch.images) / 16).astype(np.float32)  # pyright: ignore[reportAttributeAccessIssue]
         self._images = np.round(255 * _enlarge(eight, self.PIXELS)).astype(np.uint8)[:, None]
 
-    def frames(self, rows: Int) -> Frames:
+    def frames(self, rows: Int) -> AnyFrames:
         return filmed(self.stills().take(rows), self.binning, seed=(0,))
 
     def stills(self) -> Stills:

@@ -11,9 +11,9 @@ from ckd.config import Data
 from ckd.data.base import Source, Stills, binning_of, data_root
 from ckd.data.classes import find_classes
 from ckd.data.filmed import recorded
+from ckd.data.stored import AnyFrames
 from ckd.data.survey import Survey, survey
 from ckd.errors import DatasetError
-from ckd.events import Frames
 from ckd.events.types import Int
 
 MOST_PIXELS = 50_000_000
@@ -109,7 +109,7 @@ class Folders(Source):
             "and images of what validates and tests are not trained on; --no-paired-names where names mean nothing",
         ]
 
-    def frames(self, rows: Int) -> Frames:
+    def frames(self, rows: Int) -> AnyFrames:
         return recorded([self._paths[row] for row in rows], self.binning)
 
     def stills(self) -> Stills:

@@ -89,7 +89,7 @@ def inspect_data(data: Data) -> Inspection:
         refusal = str(error)
     stills = source.stills()
     rows = np.asarray([int(np.argmax(source.labels == k)) for k in range(min(SHOWN, len(source.classes)))], np.int64)
-    frames = source.frames(rows) if refusal is None else None
+    frames = source.frames(rows)[:] if refusal is None else None
     lit = [] if frames is None else [float(share) for share in (frames > 0).mean((0, 2, 3, 4))]
     classes = [_of_class(name, k, source, stills.labels, found) for k, name in enumerate(source.classes)]
     bare = [each.name for each in classes if not each.images]

@@ -10,18 +10,18 @@ from ckd.data.checks import remarks_on
 from ckd.data.filmed import filmed
 from ckd.data.sources import open_source
 from ckd.data.split import PARTS, Split, make_split, training_stills
+from ckd.data.stored import AnyFrames
 from ckd.data.survey import Survey
 from ckd.errors import DatasetError
-from ckd.events import Frames
 from ckd.events.types import Int
 
 
 @dataclass(frozen=True, kw_only=True)
 class StillPool:
-    """Stills in memory: what the teacher sees of them, and their films where the static branch sees those."""
+    """Stills: what the teacher sees of them, and their films where the static branch sees those."""
 
     stills: Stills
-    films: Frames | None = None
+    films: AnyFrames | None = None
 
     def __post_init__(self) -> None:
         assert self.films is None or len(self.films) == len(self.stills)
@@ -33,7 +33,7 @@ class Material:
 
     source: Source
     split: Split
-    frames: dict[str, Frames]
+    frames: dict[str, AnyFrames]
     """(R, T, 2, H, W) of the "train", "validation" and "test" recordings; `labels` (R,) likewise."""
     labels: dict[str, Int]
     stills: Stills

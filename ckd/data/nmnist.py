@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from ckd.config import Data
 from ckd.data.base import Source, Stills, binning_of, data_root
 from ckd.data.filmed import recorded
+from ckd.data.stored import AnyFrames
 from ckd.data.survey import Survey, survey
 from ckd.errors import DatasetError
-from ckd.events import Frames, find_recordings
+from ckd.events import find_recordings
 from ckd.events.sizes import judge
 from ckd.events.types import Int
 
@@ -37,7 +38,7 @@ class NMNIST(Source):
         self.image_ids = np.asarray([int(path.stem) - 1 for path in self._paths], np.int64)
         self.names = tuple(f"{path.parent.name}/{path.name}" for path in self._paths)
 
-    def frames(self, rows: Int) -> Frames:
+    def frames(self, rows: Int) -> AnyFrames:
         return recorded([self._paths[row] for row in rows], self.binning)
 
     def survey(self) -> Survey:

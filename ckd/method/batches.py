@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ckd.config import Config
 from ckd.data.material import Material, StillPool
-from ckd.events import Frames
+from ckd.data.stored import AnyFrames
 from ckd.events.types import Int
 from ckd.method.augment import draw_geometry, drop_events, jitter_time, mix_events, move, move_frames
 from ckd.method.schedule import first_draw_chance
@@ -41,24 +41,31 @@ class BatchMaker:
 
     Args:
         config: the run's configuration.
-        frames: (R, T, 2, H, W) of the labeled training recordings, with `labels` (R,).
+        frames: (R, T, 2, H, W), in memory or on disk, of the labeled training recordings, with `labels` (R,).
         pool: the stills of the static branch; None in undistilled training.
         classes: of recordings and stills.
         device: where batches go.
     """
 
     def __init__(
-        self, config: Config, *, frames: Frames, labels: Int, pool: StillPool | None, classes: int, device: torch.device
+        self,
+        config: Config,
+        *,
+        frames: AnyFrames,
+        labels: Int,
+        pool: StillPool | None,
+        classes: int,
+        device: torch.device,
     ) -> None:
         self._config = config
-        self._frames = torch.from_numpy(frames)
+        self._frames = frames
         self._labels = labels
         self._classes = classes
         self._device = device
         self._pool = pool
         if pool is not None:
             self._images = torch.from_numpy(pool.stills.images)
-            self._films = None if pool.films is None else torch.from_numpy(pool.films)
+            self._films = pool.films
             self._rows_of = [np.flatnonzero(pool.stills.labels == label) for label in range(classes)]
 
     @classmethod
@@ -80,7 +87,7 @@ class BatchMaker:
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
         rows = self._draw_recordings(iteration)
         labels = torch.from_numpy(self._labels[rows]).to(self._device)
-        event = self._frames[torch.from_numpy(rows)].to(self._device).transpose(0, 1).float()
+        event = torch.from_numpy(self._frames[rows]).to(self._device).transpose(0, 1).float()
         geometry = draw_geometry(len(rows), config.augment, event.shape[-1], generator)
         whole = event = self._augment(move_frames(event, geometry), generator)
         event_labels = labels
@@ -124,7 +131,7 @@ class BatchMaker:
         index = torch.from_numpy(rows)
         rgb = move(placed(self._images[index].to(self._device).float() / 255, size), geometry, smooth=True)
         if self._films is not None:
-            films = self._films[index].to(self._device).transpose(0, 1).float()
+            films = torch.from_numpy(self._films[rows]).to(self._device).transpose(0, 1).float()
             return self._augment(move_frames(films, geometry), generator), rgb
         value = value_channel(rgb)
         if self._config.method.static_input in MOVES:

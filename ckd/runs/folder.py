@@ -20,8 +20,9 @@ from ckd.config import Config, config_from_dict, config_to_dict, named, read_yam
 from ckd.data.base import Source, binning_of
 from ckd.data.sources import open_source
 from ckd.data.split import PARTS, Split
+from ckd.data.stored import AnyFrames
 from ckd.errors import ConfigError, RunError
-from ckd.events import Binning, Frames
+from ckd.events import Binning
 from ckd.events.types import Int
 from ckd.files import HeldError, fill, held, read_small, write_then_rename, write_together
 from ckd.models.build import build_trained
@@ -48,8 +49,11 @@ class Run:
     classes: tuple[str, ...]
     summary: dict[str, Any]
 
-    def recordings(self, part: str) -> tuple[Frames, Int, tuple[str, ...]]:
-        """Frames (R, T, 2, H, W) uint8, labels (R,) and names of the "train", "validation" or "test" recordings."""
+    def recordings(self, part: str) -> tuple[AnyFrames, Int, tuple[str, ...]]:
+        """Frames (R, T, 2, H, W) uint8, labels (R,) and names of the "train", "validation" or "test" recordings.
+
+        Frames that lie on disk stay there: `frames[rows]` reads some, `numpy.asarray(frames)` all.
+        """
         rows = self.split.rows(part, self._source)
         return self._source.frames(rows), self._source.labels[rows], getattr(self.split, part)
 

@@ -10,8 +10,9 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from ckd.config import Config, Method, Training
-from ckd.events import Frames
+from ckd.data.stored import AnyFrames
 from ckd.events.types import Int
+from ckd.method.ahead import made_ahead
 from ckd.method.batches import Batch, BatchMaker
 from ckd.method.branches import Branches
 from ckd.method.budget import overspent
@@ -77,7 +78,7 @@ def train_student(
     *,
     maker: BatchMaker,
     teacher: nn.Module | None,
-    validation: tuple[Frames, Int],
+    validation: tuple[AnyFrames, Int],
     progress: Progress,
     hooks: Hooks = Hooks(),
 ) -> SpikingStudent:
@@ -104,9 +105,14 @@ def train_student(
         progress.model, progress.optimizer = branches.state_dict(), optimizer.state_dict()
         progress.precision = fabric.strategy.precision.state_dict()
 
-    for iteration in range(progress.iteration, plan.iterations):
+    def make(iteration: int) -> tuple[dict[str, float], Batch]:
         schedule = schedules(method, plan, iteration)
-        batch = _shared(maker(iteration, replacement=schedule["P"]))
+        return schedule, _shared(maker(iteration, replacement=schedule["P"]))
+
+    iterations = range(progress.iteration, plan.iterations)
+    # In float64, Fabric changes the type of fresh numbers while a network runs, in every thread: draws would differ.
+    batches = map(make, iterations) if config.machine.precision == "64-true" else made_ahead(make, iterations)
+    for iteration, (schedule, batch) in zip(iterations, batches, strict=True):
         if method.pretrain > 0:
             batch = _one_branch(batch, stills=iteration < method.pretrain * plan.iterations)
         branches.train()
@@ -207,7 +213,7 @@ def _average(progress: Progress, student: SpikingStudent, decay: float) -> None:
 
 
 def _validate(
-    student: SpikingStudent, method: Method, progress: Progress, validation: tuple[Frames, Int]
+    student: SpikingStudent, method: Method, progress: Progress, validation: tuple[AnyFrames, Int]
 ) -> dict[str, Any]:
     """Measure on validation recordings and keep the weights if their loss is the lowest so far.
 

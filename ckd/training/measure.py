@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ckd.events import Frames
+from ckd.data.stored import AnyFrames
 from ckd.events.types import Int
 from ckd.models.fan_out import fan_out
 from ckd.models.spiking import SpikingStudent
@@ -40,7 +40,7 @@ class Measured:
 
 
 @torch.no_grad()
-def measure(student: SpikingStudent, frames: Frames, labels: Int) -> Measured:
+def measure(student: SpikingStudent, frames: AnyFrames, labels: Int) -> Measured:
     """Run a student in eval mode over (R, T, 2, H, W) frames."""
     was_training = student.training
     student.eval()

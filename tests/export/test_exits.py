@@ -115,7 +115,7 @@ def test_the_margin_is_chosen_by_validation_recordings_alone(tiny_run: Path, tmp
     exported = export.export(export.Plan(run=tiny_run, out=tmp_path / "s.nir", exit_loss=0.1))
     run = load_run(tiny_run)
     frames, labels, _ = run.recordings("validation")
-    trace = deploy.run(load_network(exported.model), frames)
+    trace = deploy.run(load_network(exported.model), frames[:])
     votes = running_votes(trace.layers["readout"], trace.steps)
     assert of_traces.choose_margin(votes, labels, 0.1) == exported.exit_margin
 

@@ -16,7 +16,7 @@ from export.tuning.finetune import finetune
 def test_fine_tuning_a_run_gives_a_network_on_the_grid(tiny_run: Path) -> None:
     run = load_run(tiny_run)
     network = student_to_network(graph_of(run), binning=run.binning, classes=run.classes)
-    frames, _, _ = run.recordings("validation")
+    frames = run.recordings("validation")[0][:]
     start = quantize_layers(network, frames, weight_bits=4, method="max", chip="loihi2")
     iterations: list[int] = []
     tuned = finetune(run, start, iterations=4, weight_bits=4, advance=iterations.append)
@@ -30,7 +30,7 @@ def test_fine_tuning_a_run_gives_a_network_on_the_grid(tiny_run: Path) -> None:
 def test_fine_tuning_presses_a_run_within_a_budget(tiny_run: Path) -> None:
     run = load_run(tiny_run)
     network = student_to_network(graph_of(run), binning=run.binning, classes=run.classes)
-    frames, _, _ = run.recordings("validation")
+    frames = run.recordings("validation")[0][:]
     start = quantize_layers(network, frames, weight_bits=8, method="max", chip="loihi2")
     spent = [
         spikes_per_neuron_step(finetune(run, start, iterations=20, weight_bits=8, activity=activity), frames)

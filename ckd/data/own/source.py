@@ -11,10 +11,12 @@ import numpy as np
 from ckd.config import Data
 from ckd.config.factories import make_by_name, parameters_of
 from ckd.data.base import Source, Stills, binning_of, data_root
+from ckd.data.cache import frames_of_a_run
 from ckd.data.own.images import originals_of, read_images
 from ckd.data.own.items import Label, listed_labels, named_by, names_of, numbered, read_item
 from ckd.data.own.own_data import as_own_data
 from ckd.data.own.recordings import as_array, as_frames, refuse_other_sensor, refuse_other_units
+from ckd.data.stored import AnyFrames
 from ckd.errors import DatasetError
 from ckd.events import Frames
 from ckd.events.types import Int
@@ -25,7 +27,7 @@ class OwnSource(Source):
 
     A recording's name is its class and its file where the data set lists files and labels (`data` and `targets`, as
     tonic's do); else a hash of what it holds, for which all are read. So a split that is read again finds its
-    recordings or says that they are gone. Frames are not cached: nobody knows what decides them.
+    recordings or says that they are gone. Frames are not kept from run to run: nobody knows what decides them.
     """
 
     def __init__(self, data: Data) -> None:
@@ -53,23 +55,35 @@ class OwnSource(Source):
     def _recording(self) -> str:
         return f"{self._what}: recording"
 
-    def frames(self, rows: Int) -> Frames:
-        frames = np.empty((len(rows), self.binning.steps, *self.binning.frame_shape), np.uint8)
-        durations = []
-        for place, row in enumerate(rows):
-            content, label = self._read(int(row))
-            if place == 0 and _digest(content) != _digest(self._read(int(row))[0]):
-                raise DatasetError(
-                    f"{self._recording} {row}: is another one when it is read again; what varies belongs to ckd's own "
-                    "options (--drop-events, --time-jitter), not into the data set"
-                )
-            if label != self._labels[row]:
-                raise DatasetError(
-                    f"{self._recording} {row}: has the label {label!r}, but its data set lists {self._labels[row]!r}"
-                )
-            frames[place], duration = as_frames(content, self.binning, f"{self._recording} {row}")
-            durations += [] if duration is None else [duration]
+    def frames(self, rows: Int) -> AnyFrames:
+        durations: list[int] = []
+        shape = (len(rows), self.binning.steps, *self.binning.frame_shape)
+        if len(rows):
+            self._require_the_same(int(rows[0]))
+        frames = frames_of_a_run(
+            lambda block: np.stack([self._binned(int(row), durations) for row in rows[block]]),
+            shape,
+            bits=self.binning.max_count == 1,
+        )
         refuse_other_units(durations, self.binning, self._what)
+        return frames
+
+    def _require_the_same(self, row: int) -> None:
+        if _digest(self._read(row)[0]) != _digest(self._read(row)[0]):
+            raise DatasetError(
+                f"{self._recording} {row}: is another one when it is read again; what varies belongs to ckd's own "
+                "options (--drop-events, --time-jitter), not into the data set"
+            )
+
+    def _binned(self, row: int, durations: list[int]) -> Frames:
+        """A recording's frames; how long it lasts, where it is events, is added to `durations`."""
+        content, label = self._read(row)
+        if label != self._labels[row]:
+            raise DatasetError(
+                f"{self._recording} {row}: has the label {label!r}, but its data set lists {self._labels[row]!r}"
+            )
+        frames, duration = as_frames(content, self.binning, f"{self._recording} {row}")
+        durations += [] if duration is None else [duration]
         return frames
 
     def stills(self) -> Stills:

@@ -2,9 +2,12 @@
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator
+import shutil
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
@@ -16,7 +19,7 @@ import ckd.events
 from ckd.config import Augment, Config, config_from_dict, config_to_dict, load_preset, preset_names
 from ckd.config.bounds import Bounds
 from ckd.data.base import Stills
-from ckd.data.cache import cached_frames, source_files
+from ckd.data.cache import cached_frames, frames_of_a_run, source_files
 from ckd.data.camera import Camera, film, film_frames, saccade_path
 from ckd.data.digits import Digits
 from ckd.data.filmed import filmed
@@ -24,6 +27,7 @@ from ckd.data.fitting import fitted
 from ckd.data.material import StillPool
 from ckd.data.sources import open_source
 from ckd.data.split import make_split, training_stills
+from ckd.data.stored import AnyFrames, FrameFile
 from ckd.errors import ConfigError, DatasetError, RecordingError
 from ckd.events import EVENT_DTYPE, Binning, read_recording, to_frames, write_recording
 from ckd.method.batches import BatchMaker
@@ -104,29 +108,85 @@ def test_cached_frames_are_the_made_ones_and_a_changed_key_makes_them_anew(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     made = []
 
-    def make(top: int) -> Callable[[], np.ndarray]:
-        def frames() -> np.ndarray:
+    def cached(top: int) -> AnyFrames:
+        frames = np.random.default_rng(0).integers(0, top + 1, (3, 2, 2, 5, 5), dtype=np.uint8)
+
+        def make(rows: slice) -> np.ndarray:
             made.append(top)
-            return np.random.default_rng(0).integers(0, top + 1, (3, 2, 2, 5, 5), dtype=np.uint8)
+            return frames[rows]
 
-        return frames
+        given = cached_frames(make, frames.shape, bits=top == 1, key={"top": top}, made_by=[])
+        assert isinstance(given, FrameFile) and given.shape == frames.shape and frames.max() == top
+        for rows in (slice(None), slice(1, 3), np.array([2, 0, 2])):
+            assert np.array_equal(given[rows], frames[rows])
+        return given
 
-    for top in (1, 7):
-        first = cached_frames(make(top), key={"top": top}, made_by=[])
-        assert np.array_equal(cached_frames(make(top), key={"top": top}, made_by=[]), first) and first.max() == top
+    for top in (1, 7, 1, 7):
+        cached(top)
     assert made == [1, 7]
-    for harm in (lambda content: b"damaged", lambda content: content[:60]):
+    for harm in (lambda content: b"damaged", lambda content: content[:-5], lambda content: content[:-1] + b"x"):
         for file in (tmp_path / "ckd").iterdir():
             file.write_bytes(harm(file.read_bytes()))
-        cached_frames(make(1), key={"top": 1}, made_by=[])
-    assert made == [1, 7, 1, 1]
+        cached(1)
+    assert made == [1, 7, 1, 1, 1]
+
+
+def test_a_flipped_bit_in_a_cache_is_told_and_never_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    frames = np.ones((3, 2, 2, 5, 5), np.uint8)
+    cached_frames(lambda rows: frames[rows], frames.shape, bits=False, key={}, made_by=[])
+    (file,) = (tmp_path / "ckd").iterdir()
+    content = bytearray(file.read_bytes())
+    content[512 + 150] ^= 1
+    file.write_bytes(content)
+    found = cached_frames(lambda rows: frames[rows], frames.shape, bits=False, key={}, made_by=[])
+    assert np.array_equal(found[:1], frames[:1])
+    with pytest.raises(DatasetError, match="damaged; remove it"):
+        found[1:2]
+
+
+def test_frames_are_made_and_written_a_block_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("ckd.data.stored.BLOCK", 250)
+    frames = np.random.default_rng(0).integers(0, 2, (7, 2, 2, 5, 5), dtype=np.uint8)
+    asked: list[int] = []
+
+    def make(rows: slice) -> np.ndarray:
+        asked.append(rows.stop - rows.start)
+        return frames[rows]
+
+    found = cached_frames(make, frames.shape, bits=True, key={}, made_by=[])
+    assert asked == [2, 2, 2, 1] and np.array_equal(np.asarray(found), frames)
+
+
+def test_large_frames_of_a_run_lie_on_disk_where_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, temporary = tmp_path / "cache", tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr("ckd.data.cache.IN_MEMORY", 100)
+    frames = np.random.default_rng(0).integers(0, 8, (3, 2, 2, 5, 5), dtype=np.uint8)
+
+    def kept() -> AnyFrames:
+        return frames_of_a_run(lambda rows: frames[rows], frames.shape, bits=False)
+
+    for _ in range(2):
+        found = kept()
+        assert isinstance(found, FrameFile) and np.array_equal(np.asarray(found), frames)
+        assert not list(temporary.iterdir())  # it has no name, so nobody need remove it
+        if cache.is_dir():
+            cache.rename(tmp_path / "before")
+            cache.write_text("in the way")
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=10))
+    with pytest.raises(DatasetError, match=r"300 bytes.*XDG_CACHE_HOME or TMPDIR"):
+        kept()
 
 
 def test_films_are_made_anew_when_two_images_change_places() -> None:
     source = open_source(load_preset("digits").data)
     stills = source.stills().take(np.array([3, 8]))
     swapped = replace(stills, images=stills.images[::-1])
-    one, other = (filmed(images, source.binning, seed=(0,)) for images in (stills, swapped))
+    one, other = (filmed(images, source.binning, seed=(0,))[:] for images in (stills, swapped))
     assert not np.array_equal(one, other)
 
 
@@ -184,7 +244,9 @@ def test_a_class_without_a_still_to_train_on_is_named(own_data: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert cached_frames(lambda: np.ones((1, 1), np.uint8), key={}, made_by=[]).tolist() == [[1]]
+    frames = np.ones((1, 1), np.uint8)
+    found = cached_frames(lambda rows: frames[rows], (1, 1), bits=True, key={}, made_by=[])
+    assert found[:].tolist() == [[1]]
 
 
 def test_every_preset_reads_and_survives_a_round_trip() -> None:

@@ -45,7 +45,7 @@ def test_no_still_of_a_validation_or_test_recording_is_seen(source: NMNIST, data
 
 def test_our_camera_films_what_the_real_one_filmed(source: NMNIST) -> None:
     rows = np.arange(0, 800, 40)
-    real = source.frames(rows).astype(float)
+    real = source.frames(rows)[:].astype(float)
     camera = Camera(stretch_spread=0, start_spread=0)
     images = source.stills().take(source.image_ids[rows]).darkness()
     filmed = film_frames(images, camera, source.binning, seed=(0,), ids=rows).astype(float)
