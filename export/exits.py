@@ -9,7 +9,7 @@ from deploy.network import Network
 from deploy.traces.exits import choose_margin
 from deploy.traces.prediction import running_votes
 from deploy.traces.trace import Trace
-from export.recording import record_quantized
+from export.recording import quantized_parts
 
 
 def with_exit(network: Network, run: Run, loss: float, *, device: str = "cpu") -> Network:
@@ -27,8 +27,8 @@ def with_exit(network: Network, run: Run, loss: float, *, device: str = "cpu") -
     frames, labels, _ = run.recordings("validation")
     if not len(labels):
         raise DeployError(f"--exit-loss: {run.path} has no validation recordings to choose a margin by; leave it out")
-    trace = record_quantized(network, np.asarray(frames), device=device, states=0)
-    votes = running_votes(trace.layers[network.output_layer], trace.steps)
+    parts = quantized_parts(network, frames, device=device, states=0)
+    votes = np.concatenate([running_votes(part.layers[network.output_layer], part.steps) for part in parts])
     return network.replace(exit_margin=choose_margin(votes, labels, loss))
 
 

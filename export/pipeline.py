@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ckd.data.stored import largest_count
 from ckd.models.student import Student
 from ckd.runs.folder import Run, load_run, share_folder
 from deploy.commands.outputs import claimed
 from deploy.errors import DeployError
 from deploy.network import Array, Network
-from deploy.quantization.search import quantize_layers
+from deploy.quantization.search import CALIBRATION, quantize_layers, require_counts
 from deploy.traces.trace import Trace
 from export.content import Content
 from export.exits import with_exit, worth_of
@@ -20,7 +21,7 @@ from export.exported import Exported
 from export.fold import student_to_network
 from export.modules.api import follow
 from export.plan import Plan
-from export.recording import record_float, record_quantized
+from export.recording import float_parts, quantized_parts, spool
 from export.refusals import refuse_early, refuse_foreign_trace
 from export.tuning.finetune import finetune
 
@@ -65,7 +66,7 @@ def _export(plan: Plan, run: Run, stage: Stage) -> Exported:
         recordings=content.trace.recordings,
         float_accuracy=content.float_trace.accuracy or 0.0,
         accuracy=content.trace.accuracy or 0.0,
-        rates={name: float(layer.output.mean()) for name, layer in content.trace.spiking.items()},
+        rates={name: layer.rate() for name, layer in content.trace.spiking.items()},
         overflows=content.trace.overflows,
         parameters=content.network.report,
         exit_margin=content.network.exit_margin,
@@ -74,29 +75,39 @@ def _export(plan: Plan, run: Run, stage: Stage) -> Exported:
 
 
 def calibration(run: Run) -> Array:
-    """Frames (R, T, 2, H, W) that decide the scales: those that trained and validated, never those that test."""
-    return np.concatenate([run.recordings(part)[0][:] for part in ("validation", "train")])
+    """Frames (R, T, 2, H, W) that decide the scales: evenly of those that trained and validated, never of those that
+    test."""
+    parts = [run.recordings(part)[0] for part in ("validation", "train")]
+    total = sum(map(len, parts))
+    chosen = np.arange(0, total, max(1, -(-total // CALIBRATION)))
+    first = len(parts[0])
+    return np.concatenate([parts[0][chosen[chosen < first]], parts[1][chosen[chosen >= first] - first]])
 
 
 def _content(plan: Plan, run: Run, stage: Stage) -> Content:
     frames, labels, names = run.recordings("test")
-    frames = np.asarray(frames)
-    floating, float_trace = _as_trained(plan, run, frames)
+
+    def kept(parts: Iterator[Trace], network: Network) -> Trace:
+        path = plan.model.with_suffix(".trace")
+        return spool(parts, path, network=network, frames=frames, device=plan.device).labeled(labels, names)
+
+    if isinstance(run.student, Student):
+        floating = student_to_network(run.student, binning=run.binning, classes=run.classes)
+        float_trace = kept(float_parts(run.student, floating, frames, device=plan.device), floating)
+    else:
+        floating, float_trace = _followed(plan, run, np.asarray(frames))
+        float_trace = float_trace.labeled(labels, names)
     network, trace = floating, float_trace
     if plan.chip != "none":
         network = plan.format.fit(_on_grid(plan, run, floating, stage))
         if plan.exit_loss is not None:
             network = with_exit(network, run, plan.exit_loss, device=plan.device)
-        trace = record_quantized(network, frames, device=plan.device)
-    float_trace, trace = (each.labeled(labels, names) for each in (float_trace, trace))
+        trace = kept(quantized_parts(network, frames, device=plan.device), network)
     return Content(run=run, floating=floating, float_trace=float_trace, network=network, trace=trace)
 
 
-def _as_trained(plan: Plan, run: Run, frames: Array) -> tuple[Network, Trace]:
-    """The student as a network of floats, and what it gave on these frames; one from outside is followed."""
-    if isinstance(run.student, Student):
-        floating = student_to_network(run.student, binning=run.binning, classes=run.classes)
-        return floating, record_float(run.student, floating, frames, device=plan.device)
+def _followed(plan: Plan, run: Run, frames: Array) -> tuple[Network, Trace]:
+    """The network that a student from outside is, and what it gave on these frames."""
     if plan.finetune:
         raise DeployError(f"--finetune trains students of ckd alone, not {run.config.student.student}; leave it out")
     followed = follow(run.student.network, frames, dt=None, layout="time-first")
@@ -105,6 +116,9 @@ def _as_trained(plan: Plan, run: Run, frames: Array) -> tuple[Network, Trace]:
 
 
 def _on_grid(plan: Plan, run: Run, floating: Network, stage: Stage) -> Network:
+    if run.binning.max_count > 1:
+        for part in ("validation", "train"):
+            require_counts(largest_count(run.recordings(part)[0]), plan.chip)
     quantization = quantize_layers(
         floating, calibration(run), weight_bits=plan.weight_bits, method="spike-error", chip=plan.chip
     )

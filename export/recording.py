@@ -1,19 +1,24 @@
 """Traces of the trained student in PyTorch, on whatever device it runs: what every later run is held against."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from ckd.data.stored import AnyFrames, StoredFrames, largest_count
 from ckd.models.student import Student
-from deploy.network import Array, Network
+from deploy.network import Array, Network, Shape
 from deploy.network.idioms import READOUT
 from deploy.runners.walk import offsets
 from deploy.traces.checksum import digest
 from deploy.traces.layers import record_layers
 from deploy.traces.prediction import predict
+from deploy.traces.spool import spooled
 from deploy.traces.trace import Trace, join_traces, software_versions
 from export.integer import Activity, IntegerNetwork
 
@@ -32,14 +37,7 @@ def record_quantized(network: Network, frames: Array, *, device: str = "cpu", st
         device: where PyTorch runs it.
         states: for how many recordings u and v are kept whole; of all others a checksum of every step is kept.
     """
-    started = time.perf_counter()
-    module = IntegerNetwork(network, max_count=int(frames.max(initial=1))).to(device)
-    parts = []
-    with torch.inference_mode():
-        for first in range(0, len(frames), BATCH):
-            activity = module(torch.from_numpy(frames[first : first + BATCH]).to(device), states=True)
-            parts.append(_to_trace(network, activity, frames.shape[1], max(0, states - first)))
-    return _join(network, parts, frames, device, time.perf_counter() - started)
+    return _whole(quantized_parts(network, frames, device=device, states=states), network, frames, device)
 
 
 def record_float(student: Student, network: Network, frames: Array, *, device: str = "cpu") -> Trace:
@@ -51,23 +49,80 @@ def record_float(student: Student, network: Network, frames: Array, *, device: s
         frames: (R, T, *input_shape) counts.
         device: where PyTorch runs it.
     """
+    return _whole(float_parts(student, network, frames, device=device), network, frames, device)
+
+
+def spool(parts: Iterable[Trace], path: Path, *, network: Network, frames: AnyFrames, device: str) -> Trace:
+    """The whole of what `quantized_parts` or `float_parts` give, on the disk of the file that is made of it.
+
+    Args:
+        parts: of these recordings.
+        path: of that file.
+        network, frames, device: what they come from.
+
+    Raises:
+        DiskFullError: it does not fit.
+    """
     started = time.perf_counter()
+    kept = {"frames": frames} if isinstance(frames, np.ndarray) else {"stored_frames": FramesOnDisk(frames)}
+    whole = spooled(parts, path)
+    return replace(whole, **kept, **_metadata(network, device, time.perf_counter() - started))
+
+
+def quantized_parts(
+    network: Network, frames: Array | AnyFrames, *, device: str = "cpu", states: int = KEEP_STATES
+) -> Iterator[Trace]:
+    """What `record_quantized` gives, some recordings at a time."""
+    module = IntegerNetwork(network, max_count=max(1, largest_count(frames))).to(device)
+    for first in range(0, len(frames), BATCH):
+        with torch.inference_mode():
+            activity = module(torch.from_numpy(frames[first : first + BATCH]).to(device), states=True)
+        yield _to_trace(network, activity, frames.shape[1], max(0, states - first))
+
+
+def float_parts(
+    student: Student, network: Network, frames: Array | AnyFrames, *, device: str = "cpu"
+) -> Iterator[Trace]:
+    """What `record_float` gives, some recordings at a time."""
     student = student.to(device).eval()
-    parts = []
-    with torch.inference_mode(), _whole_float32():
-        for first in range(0, len(frames), BATCH):
-            batch = torch.from_numpy(frames[first : first + BATCH]).to(device, torch.float32).transpose(0, 1)
-            spikes: dict[str, Array] = {}
+    for first in range(0, len(frames), BATCH):
+        batch = torch.from_numpy(frames[first : first + BATCH]).to(device, torch.float32).transpose(0, 1)
+        spikes: dict[str, Array] = {}
 
-            def observe(name: str, output: torch.Tensor, spikes: dict[str, Array] = spikes) -> None:
-                if name in student.neurons:
-                    spikes[name] = output.transpose(0, 1).bool().cpu().numpy()
+        def observe(name: str, output: torch.Tensor, spikes: dict[str, Array] = spikes) -> None:
+            if name in student.neurons:
+                spikes[name] = output.transpose(0, 1).bool().cpu().numpy()
 
+        with torch.inference_mode(), _whole_float32():
             logits = student(batch, observe=observe).logits
-            v = {READOUT: logits.cumsum(0).transpose(0, 1).cpu().numpy()}
-            layers = record_layers(offsets(network, "synchronous"), {"spikes": spikes, "v": v})
-            parts.append(Trace(layers=layers, predictions=predict(layers[READOUT], frames.shape[1])))
-    return _join(network, parts, frames, device, time.perf_counter() - started)
+        v = {READOUT: logits.cumsum(0).transpose(0, 1).cpu().numpy()}
+        layers = record_layers(offsets(network, "synchronous"), {"spikes": spikes, "v": v})
+        yield Trace(layers=layers, predictions=predict(layers[READOUT], frames.shape[1]))
+
+
+@dataclass(frozen=True)
+class FramesOnDisk:
+    """Frames of a run, as `deploy.traces.layers.Stored`."""
+
+    frames: StoredFrames
+
+    @property
+    def shape(self) -> Shape:
+        return self.frames.shape
+
+    @property
+    def dtype(self) -> "np.dtype[Any]":
+        return np.dtype(np.uint8)
+
+    def read(self) -> Array:
+        return self.frames[:]
+
+    def read_bits(self) -> Array | None:
+        return None
+
+    def parts(self, rows: int) -> Iterator[Array]:
+        for first in range(0, len(self.frames), rows):
+            yield self.frames[first : first + rows]
 
 
 @contextmanager
@@ -95,14 +150,18 @@ def _to_trace(network: Network, activity: Activity, steps: int, keep: int) -> Tr
     return Trace(layers=layers, predictions=predict(layers[network.output_layer], steps))
 
 
-def _join(network: Network, parts: list[Trace], frames: Array, device: str, seconds: float) -> Trace:
-    return join_traces(
-        parts,
-        frames=frames,
-        classes=network.classes,
-        binning=network.binning,
-        runner="torch",
-        device=torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
-        seconds=seconds,
-        versions=software_versions("torch", "snntorch"),
-    )
+def _whole(parts: Iterable[Trace], network: Network, frames: Array, device: str) -> Trace:
+    started = time.perf_counter()
+    kept = list(parts)
+    return join_traces(kept, frames=frames, **_metadata(network, device, time.perf_counter() - started))
+
+
+def _metadata(network: Network, device: str, seconds: float) -> dict[str, Any]:
+    return {
+        "classes": network.classes,
+        "binning": network.binning,
+        "runner": "torch",
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+        "seconds": seconds,
+        "versions": software_versions("torch", "snntorch"),
+    }

@@ -115,6 +115,11 @@ def write_frames(file: BinaryIO, make: Make, shape: tuple[int, ...], *, bits: bo
     file.flush()
 
 
+def largest_count(frames: NDArray[Any] | StoredFrames) -> int:
+    """The largest of all counts; 0 of no recordings. A block at a time is read for it."""
+    return max((int(frames[block].max(initial=0)) for block in blocks(frames.shape)), default=0)
+
+
 def blocks(shape: tuple[int, ...]) -> list[slice]:
     """All rows, as many at a time as fit into `BLOCK` bytes of frames."""
     size = max(1, BLOCK // max(1, prod(shape[1:])))

@@ -6,7 +6,7 @@ from ckd.files.begin import begin_command, start_command
 from ckd.files.cache import cache_folder
 from ckd.files.current_folder import away_from_current_folder
 from ckd.files.distribution import DISTRIBUTION, how_to_install, missing_extra, own_version, require_own
-from ckd.files.full import DiskFullError, append, fill
+from ckd.files.full import DiskFullError, append, fill, told_if_full
 from ckd.files.interruption import Interrupted, Interruption
 from ckd.files.locks import HeldError, held
 from ckd.files.names import escaped, one_line
@@ -37,6 +37,7 @@ __all__ = [
     "require_own",
     "scratch_folder",
     "start_command",
+    "told_if_full",
     "until_nobody_reads",
     "write_then_rename",
     "write_together",

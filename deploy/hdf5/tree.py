@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,26 @@ class Dataset:
         Raises:
             DeployError: the kind's own: the file is damaged, or is another one by now.
         """
+        return self._read(self.place, self.shape)[()]
+
+    @property
+    def in_one_block(self) -> bool:
+        """Whether `read_rows` can read it."""
+        return self.place.offset is not None and len(self.shape) > 0
+
+    def read_rows(self, first: int, behind: int) -> Any:
+        """From row `first` up to that in front of `behind`, as `read`."""
+        assert self.place.offset is not None and 0 <= first <= behind <= self.shape[0]
+        row = prod(self.shape[1:]) * np.dtype(self.dtype).itemsize
+        return self._read(Place(offset=self.place.offset + first * row), (behind - first, *self.shape[1:]))
+
+    def _read(self, place: Place, shape: Shape) -> Any:
         try:
-            values = read_place(self.source.path, self.source.identity, self.place, self.shape, self.dtype)
+            return read_place(self.source.path, self.source.identity, place, shape, self.dtype)
         except Changed:
             raise self.source.kind.damaged(self.source.path, "it was replaced while it was read") from None
         except (OSError, ValueError, MemoryError) as error:
             raise self.source.kind.damaged(self.source.path, f"{self.name}: {error}") from error
-        return values[()]
 
 
 @dataclass(frozen=True)

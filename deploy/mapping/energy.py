@@ -17,6 +17,7 @@ from deploy.grid.chips import Chip, Energy, Latency, Mesh
 from deploy.mapping.partition import Core
 from deploy.mapping.tiles import Link, fan_out, full_shape, links_into, reach
 from deploy.network import Array, Conv, Network
+from deploy.traces.exits import begun, stopped
 from deploy.traces.trace import Trace
 
 
@@ -61,19 +62,19 @@ def estimate(network: Network, cores: list[Core], chip: Chip, trace: Trace, took
     Args:
         network, cores, chip: on which it runs.
         trace: spikes of the same network.
-        took: (R,) steps behind which each recording ends, where the trace is silent from there on
-            (`deploy.traces.exits.stopped`); None: all take all steps.
+        took: (R,) steps behind which each recording ends: what the trace has from there on is not counted; None: all
+            take all steps.
 
     Raises:
         TraceError: the trace holds no frames, or is of another network.
     """
-    if trace.frames is None:
+    if trace.frames is None and trace.stored_frames is None:
         raise TraceError("this trace holds no frames, so the spikes of the input cannot be counted; record it again")
     missing = [layer for layer in network.neurons if layer not in trace.layers]
     if missing:
         raise TraceError(f"the trace knows no layer {missing}; it is of another network")
     steps = float(trace.steps if took is None else took.mean())
-    activity = _activity(network, cores, chip, trace, steps)
+    activity = _activity(network, cores, chip, _sent_in(network, trace, took), trace.recordings, steps)
     parts = _energy(network, activity, chip.energy)
     hops = activity.hops_east_west + activity.hops_north_south
     way = chip.latency.hop_east_west if hops else 0.0
@@ -103,11 +104,26 @@ def _energy(network: Network, activity: Activity, figures: Energy) -> dict[str, 
     return {name: value * 1e-12 for name, value in pico.items()}
 
 
-def _activity(network: Network, cores: list[Core], chip: Chip, trace: Trace, steps: float) -> Activity:
-    assert trace.frames is not None
-    recordings = trace.recordings
-    sent = {network.input: (trace.frames != 0).sum(axis=(0, 1))}
-    sent |= {layer: trace.output(layer).sum(axis=(0, 1)) for layer in trace.spiking}
+def _sent_in(network: Network, trace: Trace, took: Array | None) -> dict[str, Array]:
+    """Spikes of the input and of every layer that spikes, summed over recordings and steps."""
+    sent: dict[str, Array] = {}
+    first = 0
+    for part in trace.outputs.parts():
+        behind = first + part.recordings
+        if took is not None:
+            part = stopped(begun(part, int(took[first:behind].max())), network.output_layer, took[first:behind])
+        assert part.frames is not None
+        here = {network.input: (part.frames != 0).sum(axis=(0, 1))}
+        here |= {layer: part.output(layer).sum(axis=(0, 1)) for layer in part.spiking}
+        sent = {layer: sent[layer] + count if layer in sent else count for layer, count in here.items()}
+        first = behind
+    return sent
+
+
+def _activity(
+    network: Network, cores: list[Core], chip: Chip, sent: Mapping[str, Array], recordings: int, steps: float
+) -> Activity:
+    layers = [layer for layer in sent if layer != network.input]
     links = {layer: links_into(network, layer) for layer in network.neurons}
     operations = {
         link.name: float((_sent(sent, link) * fan_out(link)).sum()) / recordings
@@ -115,8 +131,8 @@ def _activity(network: Network, cores: list[Core], chip: Chip, trace: Trace, ste
         for link in into
     }
     neurons = sum(int(np.prod(node.shape)) for node in network.neurons.values())
-    spikes = {layer: float(sent[layer].sum()) / recordings for layer in trace.spiking}
-    spiking = sum(int(np.prod(network.shapes[layer])) for layer in trace.spiking)
+    spikes = {layer: float(sent[layer].sum()) / recordings for layer in layers}
+    spiking = sum(int(np.prod(network.shapes[layer])) for layer in layers)
     messages, east_west, north_south, outgoing = _messages(cores, chip.mesh, links, sent)
     weights = [link.node.weight for into in links.values() for link in into]
     footprint = sum(link.node.weight.size * link.bits for into in links.values() for link in into) // 8 + neurons * 6

@@ -71,7 +71,7 @@ def map_network(
         network: on the grid, with the bits its weights really need; a float one is folded first and taken as 8 bits.
         chip: its limits, or the name of a chip that is known (`deploy.grid.chips`).
         trace: spikes of the same network, for energy and time.
-        took: (R,) steps behind which each recording of the trace ends, where they end early.
+        took: (R,) steps behind which each recording of the trace ends, where they end early; the rest is not counted.
 
     Raises:
         UnsupportedError: a node that has no place on a chip, by name.

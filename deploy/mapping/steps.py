@@ -1,6 +1,6 @@
 """What a network is worth and costs at every step, and with an exit: accuracy, synaptic operations, energy and time."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from deploy.grid.chips import Chip
 from deploy.mapping.layout import map_network
 from deploy.network import Array, Network
-from deploy.traces.exits import answers, exit_steps, stopped
+from deploy.traces.exits import answers, exit_steps
 from deploy.traces.prediction import running_votes
 from deploy.traces.trace import Trace
 
@@ -56,15 +56,7 @@ def worth_of_exit(network: Network, trace: Trace, margin: float, chip: Chip | st
 
 
 def _worth(network: Network, trace: Trace, chip: Chip | str, votes: Array, took: Array) -> Worth:
-    longest = int(took.max())
-    # What no recording reaches need not be looked at.
-    layers = {
-        name: layer.replace(**dict.fromkeys(layer.kinds - {layer.gives})).synchronous(longest)
-        for name, layer in trace.layers.items()
-    }
-    begun = replace(trace, layers=layers, frames=None if trace.frames is None else trace.frames[:, :longest])
-    ended = stopped(begun, network.output_layer, took)
-    guess = map_network(network, chip, ended, took=took).estimate
+    guess = map_network(network, chip, trace, took=took).estimate
     assert guess is not None
     found = answers(votes, took)
     return Worth(

@@ -74,10 +74,7 @@ def quantize_layers(network: Network, frames: Array, *, weight_bits: int, method
     limits = find_chip(chip)
     if 0 in frames.shape[:2]:
         raise GridError(f"frames of shape {frames.shape} hold nothing to calibrate on; give at least one recording")
-    if np.max(frames) > 1 and not limits.graded_spikes:
-        raise GridError(
-            f"{chip} takes spikes of 0 or 1, these frames hold counts up to {np.max(frames)}; bin with max_count=1"
-        )
+    require_counts(np.max(frames), chip)
     for name, neuron in network.neurons.items():
         if not (limits.programmable_neurons or neuron.resets_at_once):
             raise GridError(
@@ -104,6 +101,14 @@ def quantize_layers(network: Network, frames: Array, *, weight_bits: int, method
     return Quantization(
         network=current.replace(chip=chip, report=report, exit_margin=None), prepared=prepared, layers=tuple(layers)
     )
+
+
+def require_counts(largest: float, chip: str) -> None:
+    """Raises GridError where frames hold counts, up to `largest`, that a chip does not take."""
+    if largest > 1 and not find_chip(chip).graded_spikes:
+        raise GridError(
+            f"{chip} takes spikes of 0 or 1, these frames hold counts up to {largest}; bin with max_count=1"
+        )
 
 
 @dataclass(frozen=True)

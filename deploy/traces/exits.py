@@ -74,6 +74,12 @@ def choose_margin(votes: Array, labels: Array, loss: float) -> float:
     return chosen.item()
 
 
+def begun(trace: Trace, steps: int) -> Trace:
+    """The first `steps` steps of a trace: what its layers hand on in them, and its frames."""
+    layers = {name: layer.synchronous(steps) for name, layer in trace.outputs.layers.items()}
+    return replace(trace, layers=layers, frames=None if trace.frames is None else trace.frames[:, :steps])
+
+
 def stopped(trace: Trace, output: str, steps: Array) -> Trace:
     """A trace as it is where every recording r ends behind steps[r] steps: silent from there on.
 

@@ -1,8 +1,9 @@
 """What a run gave of one layer of neurons, in memory or in a file that is read when it is asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
-from typing import Protocol
+from math import prod
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,6 +14,10 @@ KINDS = ("spikes", "u", "v", "u_digest", "v_digest")
 """What may be kept of a layer."""
 
 
+PART = 32
+"""Recordings that are held at a time where all are gone through."""
+
+
 class Stored(Protocol):
     """An array that lies in a file."""
 
@@ -21,8 +26,17 @@ class Stored(Protocol):
         """(R, T', ...); the array is not read for it."""
         ...
 
+    @property
+    def dtype(self) -> "np.dtype[Any]":
+        """That of what `read` gives."""
+        ...
+
     def read(self) -> Array:
         """The whole array."""
+        ...
+
+    def parts(self, rows: int) -> Iterator[Array]:
+        """So many recordings at a time, all of them in order; no more are held."""
         ...
 
     def read_bits(self) -> Array | None:
@@ -128,6 +142,10 @@ class LayerRecord:
         """One of `KINDS`; None where it was not kept."""
         return self[kind] if kind in self._kept else None
 
+    def source(self, kind: str) -> Array | Stored:
+        """One of `KINDS` that is there, as it is kept: a file is not read for it."""
+        return self._kept[kind]
+
     def held(self, kind: str) -> int:
         """Of how many recordings `kind` is there; a file is not read for it."""
         return self._kept[kind].shape[0] if kind in self._kept else 0
@@ -142,13 +160,24 @@ class LayerRecord:
         packed = None if isinstance(value, np.ndarray) else value.read_bits()
         if packed is not None:
             return packed[:, window]
-        spikes = np.asarray(self["spikes"][:, window], bool)
-        return np.packbits(spikes.reshape(*spikes.shape[:2], -1), axis=-1)
+        return pack(np.asarray(self["spikes"][:, window], bool))
 
     def replace(self, **changes: Array | int | None) -> "LayerRecord":
         """A copy with other fields; None takes one out."""
         fields = {**self._kept, "offset": self.offset, "overflows": self.overflows, **changes}
         return LayerRecord(**fields)  # pyright: ignore[reportArgumentType]
+
+    def parts(self, rows: int) -> Iterator["LayerRecord"]:
+        """So many recordings at a time, all of them in order, in memory; overflows count with the first."""
+        reading = {kind: parts_of(value, rows) for kind, value in self._kept.items()}
+        for first in range(0, self.shape[0], rows):
+            here = {kind: next(parts) if first < self.held(kind) else None for kind, parts in reading.items()}
+            yield self.replace(**here, overflows=0 if first else self.overflows)
+
+    def rate(self) -> float:
+        """Spikes per neuron and step."""
+        sent = sum(int(part.output.sum()) for part in self.parts(PART))
+        return sent / max(1, prod(self.shape))
 
     def take(self, rows: Sequence[int]) -> "LayerRecord":
         """The recordings `rows`; of u and v the first of them that are there. In memory."""
@@ -161,6 +190,25 @@ class LayerRecord:
     def synchronous(self, steps: int) -> "LayerRecord":
         """The same with the layer's offset taken off."""
         return self.replace(**{kind: self.aligned(kind, steps) for kind in self._kept}, offset=0)
+
+
+def pack(spikes: Array) -> Array:
+    """Spikes (R, T, ...) as bits along the neurons, (R, T, ceil(neurons / 8)) uint8."""
+    return np.packbits(spikes.reshape(*spikes.shape[:2], -1), axis=-1)
+
+
+def unpack(bits: Array, shape: Shape) -> Array:
+    """What `pack` packed, of recordings of `shape` (T, ...): 0 and 1, (R, T, ...) uint8."""
+    return np.unpackbits(bits, axis=-1, count=prod(shape[1:])).reshape(len(bits), *shape)
+
+
+def parts_of(values: Array | Stored, rows: int) -> Iterator[Array]:
+    """So many recordings at a time, all of them in order."""
+    if not isinstance(values, np.ndarray):
+        yield from values.parts(rows)
+        return
+    for first in range(0, len(values), rows):
+        yield values[first : first + rows]
 
 
 def as_spikes(values: Array) -> Array:

@@ -10,11 +10,12 @@ flipped bit is a damaged file, not another run. Version 3, which had none, is re
 
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
@@ -22,7 +23,7 @@ import numpy as np
 from deploy.errors import DAMAGED_HDF5, TraceError
 from deploy.hdf5 import Dataset, Group, Kind, new_hdf5, open_hdf5
 from deploy.network import Array, Shape
-from deploy.traces.layers import KINDS, LayerRecord, as_spikes
+from deploy.traces.layers import KINDS, PART, LayerRecord, Stored, as_spikes, pack, parts_of, unpack
 
 TRACE = Kind("a trace file", TraceError, "record it again")
 FORMAT_VERSION = 4
@@ -30,6 +31,7 @@ UNCHECKED = 3
 """A version without checksums that is still read."""
 CHUNK_BYTES = 1 << 18
 
+Given = TypeVar("Given")
 Contents = tuple[dict[str, Any], dict[str, Any], dict[str, LayerRecord]]
 """Metadata, the arrays that are no layer's, and the layers."""
 
@@ -37,7 +39,7 @@ Contents = tuple[dict[str, Any], dict[str, Any], dict[str, LayerRecord]]
 def write(
     path: Path,
     meta: dict[str, Any],
-    whole: dict[str, Array | None],
+    whole: Mapping[str, Array | Stored | None],
     layers: Mapping[str, LayerRecord],
     attributes: Mapping[str, str],
 ) -> None:
@@ -59,7 +61,7 @@ def write(
             group = file.create_group(f"layers/{name}")
             for kind in KINDS:
                 if kind in layer:
-                    _write(group, kind, layer[kind], as_bits=kind == "spikes")
+                    _write(group, kind, layer.source(kind), as_bits=kind == "spikes")
 
 
 def read(path: Path) -> Contents:
@@ -114,8 +116,22 @@ class _InFile:
     checked: bool
     found: Dataset
 
+    @property
+    def dtype(self) -> "np.dtype[Any]":
+        return np.dtype(bool if self.kind == "spikes" else self.found.dtype)
+
     def read(self) -> Array:
-        value = self._read(_value)
+        return self._told(lambda: self._as_kept(_value(self.path, self._dataset(), self.checked)))
+
+    def read_bits(self) -> Array | None:
+        return self._told(lambda: _raw(self.path, self._dataset(), self.checked)) if self.packed else None
+
+    def parts(self, rows: int) -> Iterator[Array]:
+        reading = _parts(self.path, self._told(self._dataset), rows, self.checked)
+        while (part := self._told(lambda: next(reading, None))) is not None:
+            yield self._told(partial(self._as_kept, part))
+
+    def _as_kept(self, value: Array) -> Array:
         if self.kind != "spikes":
             return value
         if self.packed:
@@ -125,18 +141,18 @@ class _InFile:
         except TraceError as error:
             raise TraceError(f"{self.path}: {self.layer}: {error}") from None
 
-    def read_bits(self) -> Array | None:
-        return self._read(_raw) if self.packed else None
+    def _dataset(self) -> Dataset:
+        """Where the array lies; in the file as it is now, where the trace was written anew since it was opened."""
+        if self.found.unchanged:
+            return self.found
+        dataset = _dataset(open_hdf5(self.path, TRACE), f"layers/{self.layer}/{self.kind}")
+        if (_packed_shape(dataset) or dataset.shape) != self.shape:
+            raise ValueError("the trace is another one by now")
+        return dataset
 
-    def _read(self, how: Callable[[Path, Dataset, bool], Array]) -> Array:
-        """The array; that of the file as it is now, where the trace was written anew since it was opened."""
-        dataset = self.found
+    def _told(self, reading: Callable[[], Given]) -> Given:
         try:
-            if not dataset.unchanged:
-                dataset = _dataset(open_hdf5(self.path, TRACE), f"layers/{self.layer}/{self.kind}")
-                if (_packed_shape(dataset) or dataset.shape) != self.shape:
-                    raise ValueError("the trace is another one by now")
-            return how(self.path, dataset, self.checked)
+            return reading()
         except DAMAGED_HDF5 as error:
             raise TraceError(
                 f"{self.path}: {self.layer}: {self.kind} cannot be read ({error}); record it again"
@@ -156,20 +172,39 @@ def _dataset(root: Group, name: str) -> Dataset:
     return dataset
 
 
-def _write(group: h5py.Group, name: str, values: Array, *, as_bits: bool) -> None:
+def _write(group: h5py.Group, name: str, values: Array | Stored, *, as_bits: bool) -> None:
     """An array; with `as_bits`, counts of 0 and 1 (R, T, ...) as bits (R, T, bytes), with the shape that they had.
 
     Bits are not compressed: half the bytes would take fifteen times as long to read, longer than simulating them.
     """
-    binary = values.dtype == bool or (values.dtype.kind in "biu" and values.max(initial=0) <= 1)
-    if as_bits and binary:
-        packed = np.packbits(np.asarray(values, bool).reshape(*values.shape[:2], -1), axis=-1)
-        dataset = group.create_dataset(name, data=packed)
-        dataset.attrs["shape"] = values.shape
-        dataset.attrs["crc32"] = _checksum(packed, values.shape)
+    shape, dtype = tuple(values.shape), values.dtype
+    if as_bits and (dtype.kind == "b" or (dtype.kind in "iu" and _largest(values) <= 1)):
+        bits = (*shape[:2], -(-prod(shape[2:]) // 8))
+        dataset = group.create_dataset(name, bits, np.uint8)
+        dataset.attrs["shape"] = shape
+        dataset.attrs["crc32"] = _fill(dataset, map(_bits, parts_of(values, PART)), _begun("|u1", bits, shape))
         return
-    dataset = group.create_dataset(name, data=values, **_compression(values))
-    dataset.attrs["crc32"] = _checksum(values, None)
+    chunks = _compression(shape, dtype)
+    dataset = group.create_dataset(name, shape, dtype, **chunks)
+    rows = 16 * chunks["chunks"][0] if chunks else max(1, *shape[:1])  # whole chunks, or they are packed twice
+    dataset.attrs["crc32"] = _fill(dataset, parts_of(values, rows), _begun(dtype.str, shape, None))
+
+
+def _fill(dataset: h5py.Dataset, parts: Iterable[Array], crc: int) -> int:
+    """Write an array part by part; gives its checksum."""
+    first = 0
+    for part in map(np.ascontiguousarray, parts):
+        dataset[first : first + len(part)] = part
+        first, crc = first + len(part), zlib.crc32(part.data, crc)
+    return crc
+
+
+def _bits(counts: Array) -> Array:
+    return pack(np.asarray(counts, bool))
+
+
+def _largest(values: Array | Stored) -> int:
+    return max((int(part.max(initial=0)) for part in parts_of(values, PART)), default=0)
 
 
 def _packed_shape(dataset: Dataset) -> Shape | None:
@@ -190,7 +225,7 @@ def _packed_shape(dataset: Dataset) -> Shape | None:
 def _value(path: Path, dataset: Dataset, checked: bool) -> Array:
     """What `_write` wrote."""
     value, shape = _raw(path, dataset, checked), _packed_shape(dataset)
-    return value if shape is None else np.unpackbits(value, axis=-1, count=prod(shape[2:])).reshape(shape)
+    return value if shape is None else unpack(value, shape[1:])
 
 
 def _raw(path: Path, dataset: Dataset, checked: bool) -> Array:
@@ -200,19 +235,47 @@ def _raw(path: Path, dataset: Dataset, checked: bool) -> Array:
         TraceError: it is not what was written.
     """
     value: Array = dataset.read()
-    if checked and _checksum(value, _packed_shape(dataset)) != dataset.attributes["crc32"]:
-        raise TraceError(f"{path}: {dataset.name} is damaged (its checksum differs); record it again")
+    if checked:
+        _require_same(path, dataset, _checksum(value, _packed_shape(dataset)))
     return value
 
 
+def _parts(path: Path, dataset: Dataset, rows: int, checked: bool) -> Iterator[Array]:
+    """What `_value` gives, so many recordings at a time; the last of them comes if all are what was written.
+
+    Raises:
+        TraceError: they are not.
+    """
+    if not dataset.in_one_block:
+        yield from parts_of(_value(path, dataset, checked), rows)
+        return
+    shape, dtype = _packed_shape(dataset), np.dtype(dataset.dtype)
+    crc = _begun(dtype.str, dataset.shape, shape)
+    for first in range(0, dataset.shape[0], rows):
+        part: Array = dataset.read_rows(first, min(first + rows, dataset.shape[0]))
+        crc = zlib.crc32(part.data, crc)
+        if checked and first + rows >= dataset.shape[0]:
+            _require_same(path, dataset, crc)
+        yield part if shape is None else unpack(part, shape[1:])
+
+
+def _require_same(path: Path, dataset: Dataset, crc: int) -> None:
+    if crc != dataset.attributes["crc32"]:
+        raise TraceError(f"{path}: {dataset.name} is damaged (its checksum differs); record it again")
+
+
 def _checksum(value: Array, shape: Shape | None) -> int:
-    said = zlib.crc32(f"{value.dtype.str} {value.shape} {shape}".encode())
-    return zlib.crc32(np.ascontiguousarray(value).data, said)
+    return zlib.crc32(np.ascontiguousarray(value).data, _begun(value.dtype.str, value.shape, shape))
 
 
-def _compression(value: Array) -> dict[str, Any]:
+def _begun(dtype: str, stored: Shape, shape: Shape | None) -> int:
+    """The checksum of an array of which nothing is read yet: `stored` as it lies in the file, `shape` that of bits."""
+    return zlib.crc32(f"{dtype} {stored} {shape}".encode())
+
+
+def _compression(shape: Shape, dtype: "np.dtype[Any]") -> dict[str, Any]:
     """Whole recordings in chunks of about `CHUNK_BYTES`: they are read one after the other or some of them."""
-    if value.size <= 1024:
+    if prod(shape) <= 1024:
         return {}
-    rows = max(1, min(len(value), CHUNK_BYTES // max(1, value.nbytes // len(value))))
-    return {"compression": "gzip", "compression_opts": 1, "shuffle": True, "chunks": (rows, *value.shape[1:])}
+    rows = max(1, min(shape[0], CHUNK_BYTES // max(1, prod(shape[1:]) * dtype.itemsize)))
+    return {"compression": "gzip", "compression_opts": 1, "shuffle": True, "chunks": (rows, *shape[1:])}

@@ -1,7 +1,7 @@
 """Traces: what one run of a network gave, layer by layer, kept in memory as `Trace` and on disk as one HDF5 file."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from itertools import chain
@@ -15,7 +15,7 @@ from ckd.files import DISTRIBUTION, one_line, own_version
 from deploy.errors import DAMAGED_HDF5, TraceError
 from deploy.network import Array
 from deploy.traces import storage
-from deploy.traces.layers import LayerRecord, join_layers
+from deploy.traces.layers import PART, LayerRecord, Stored, join_layers, parts_of
 from deploy.traces.sound import binning_from, require_sound
 
 
@@ -26,11 +26,13 @@ class Trace:
     layers: by name, in order of execution. Their arrays have T' = T + the largest offset steps.
     predictions: (R,) index of the class; -1 where a trace does not say it.
     frames: (R, T, *input_shape) counts. labels: (R,) index of the class.
+    stored_frames: in place of `frames` where they are too many to be held; `parts` and `save` read them.
     """
 
     layers: Mapping[str, LayerRecord]
     predictions: Array
     frames: Array | None = None
+    stored_frames: Stored | None = None
     labels: Array | None = None
     names: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
@@ -60,7 +62,9 @@ class Trace:
                     f"layer {name!r} is of shape {layer.shape}; all have ({self.recordings}, {self._length}, ...): as "
                     "many recordings as there are predictions, and as many steps as the first layer"
                 )
-        for what, given in (("frames", self.frames), ("labels", self.labels), ("names", self.names or None)):
+        stored = None if self.stored_frames is None else range(self.stored_frames.shape[0])
+        named = {"frames": self.frames, "stored frames": stored, "labels": self.labels, "names": self.names or None}
+        for what, given in named.items():
             if given is not None and len(given) != self.recordings:
                 raise TraceError(f"{len(given)} {what} of {self.recordings} predictions; give one a recording, or none")
 
@@ -90,6 +94,13 @@ class Trace:
         return {name: layer for name, layer in self.layers.items() if not layer.is_readout}
 
     @property
+    def outputs(self) -> "Trace":
+        """The same with nothing of its layers but what they hand on; no file is read for it."""
+        layers = self.layers.items()
+        bare = {name: layer.replace(**dict.fromkeys(layer.kinds - {layer.gives})) for name, layer in layers}
+        return replace(self, layers=bare)
+
+    @property
     def offsets(self) -> dict[str, int]:
         """By layer, the step at which it sees the first input."""
         return {name: layer.offset for name, layer in self.layers.items()}
@@ -116,16 +127,35 @@ class Trace:
         """What `layer` hands on, its own offset taken off: spikes, or v of a readout, (R, T, ...)."""
         return self.aligned(self.layers[layer].gives, layer)
 
+    def parts(self, rows: int = PART) -> Iterator["Trace"]:
+        """So many recordings at a time, all of them in order, in memory."""
+        layers = {name: layer.parts(rows) for name, layer in self.layers.items()}
+        given = self.frames if self.stored_frames is None else self.stored_frames
+        frames = None if given is None else parts_of(given, rows)
+        for first in range(0, self.recordings, rows):
+            here = slice(first, first + rows)
+            yield replace(
+                self,
+                layers={name: next(parts) for name, parts in layers.items()},
+                predictions=self.predictions[here],
+                labels=None if self.labels is None else self.labels[here],
+                names=self.names[here],
+                frames=None if frames is None else next(frames),
+                stored_frames=None,
+            )
+
     def take(self, rows: Sequence[int]) -> "Trace":
         """The recordings `rows`, in ascending order, in memory."""
         rows = sorted(rows)
+        frames = self.frames if self.stored_frames is None else self.stored_frames.read()
         return replace(
             self,
             layers={name: layer.take(rows) for name, layer in self.layers.items()},
             predictions=self.predictions[rows],
             labels=None if self.labels is None else self.labels[rows],
             names=tuple(self.names[row] for row in rows) if self.names else (),
-            frames=None if self.frames is None else self.frames[rows],
+            frames=None if frames is None else frames[rows],
+            stored_frames=None,
         )
 
     def labeled(self, labels: Array | None, names: tuple[str, ...] = ()) -> "Trace":
@@ -135,7 +165,8 @@ class Trace:
     def save(self, path: Path | str, *, attributes: Mapping[str, str] | None = None) -> None:
         """Write the trace to one file, with further attributes; a crash leaves no half-written file behind."""
         meta = {name: getattr(self, name) for name in _META} | {"binning": self.binning and vars(self.binning)}
-        whole = {"labels": self.labels, "predictions": self.predictions, "frames": self.frames}
+        frames = self.frames if self.stored_frames is None else self.stored_frames
+        whole = {"labels": self.labels, "predictions": self.predictions, "frames": frames}
         storage.write(Path(path), meta, whole, self.layers, attributes or {})
 
 
