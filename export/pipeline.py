@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ckd.data.stored import largest_count
+from ckd.data.stored import AnyFrames, largest_count
 from ckd.models.student import Student
 from ckd.runs.folder import Run, load_run, share_folder
 from deploy.commands.outputs import claimed
@@ -19,12 +19,15 @@ from export.content import Content
 from export.exits import with_exit, worth_of
 from export.exported import Exported
 from export.fold import student_to_network
-from export.modules.api import follow
+from export.modules.api import following
+from export.modules.proof import require_spikes
 from export.plan import Plan
 from export.recording import float_parts, quantized_parts, spool
 from export.refusals import refuse_early, refuse_foreign_trace
 from export.tuning.finetune import finetune
 
+TOGETHER = 64
+"""Recordings over which a student from outside is held against its network at a time."""
 Stage = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """Entered with the title and size of a long stage; what it gives is told how much of it is done."""
 
@@ -86,33 +89,31 @@ def calibration(run: Run) -> Array:
 
 def _content(plan: Plan, run: Run, stage: Stage) -> Content:
     frames, labels, names = run.recordings("test")
-
-    def kept(parts: Iterator[Trace], network: Network) -> Trace:
-        path = plan.model.with_suffix(".trace")
-        return spool(parts, path, network=network, frames=frames, device=plan.device).labeled(labels, names)
-
-    if isinstance(run.student, Student):
-        floating = student_to_network(run.student, binning=run.binning, classes=run.classes)
-        float_trace = kept(float_parts(run.student, floating, frames, device=plan.device), floating)
-    else:
-        floating, float_trace = _followed(plan, run, np.asarray(frames))
-        float_trace = float_trace.labeled(labels, names)
+    path = plan.model.with_suffix(".trace")
+    floating, float_trace = _as_trained(plan, run, frames, path)
     network, trace = floating, float_trace
     if plan.chip != "none":
         network = plan.format.fit(_on_grid(plan, run, floating, stage))
         if plan.exit_loss is not None:
             network = with_exit(network, run, plan.exit_loss, device=plan.device)
-        trace = kept(quantized_parts(network, frames, device=plan.device), network)
+        trace = spool(quantized_parts(network, frames, device=plan.device), path, frames)
+    float_trace, trace = (each.labeled(labels, names) for each in (float_trace, trace))
     return Content(run=run, floating=floating, float_trace=float_trace, network=network, trace=trace)
 
 
-def _followed(plan: Plan, run: Run, frames: Array) -> tuple[Network, Trace]:
-    """The network that a student from outside is, and what it gave on these frames."""
+def _as_trained(plan: Plan, run: Run, frames: AnyFrames, path: Path) -> tuple[Network, Trace]:
+    """The student as a network of floats, and what it gave on these frames; one from outside is followed."""
+    if isinstance(run.student, Student):
+        floating = student_to_network(run.student, binning=run.binning, classes=run.classes)
+        return floating, spool(float_parts(run.student, floating, frames, device=plan.device), path, frames)
     if plan.finetune:
         raise DeployError(f"--finetune trains students of ckd alone, not {run.config.student.student}; leave it out")
-    followed = follow(run.student.network, frames, dt=None, layout="time-first")
-    floating = followed.network.replace(binning=run.binning, classes=run.classes)
-    return floating, replace(followed.trace, binning=run.binning, classes=run.classes)
+    with following(run.student.network, frames[:TOGETHER], dt=None, layout="time-first") as found:
+        parts = (found.run(frames[first : first + TOGETHER]) for first in range(0, len(frames), TOGETHER))
+        trace = spool(parts, path, frames)
+    require_spikes(trace, found.places)
+    floating = found.network.replace(binning=run.binning, classes=run.classes)
+    return floating, replace(trace, binning=run.binning, classes=run.classes)
 
 
 def _on_grid(plan: Plan, run: Run, floating: Network, stage: Stage) -> Network:

@@ -37,7 +37,7 @@ def record_quantized(network: Network, frames: Array, *, device: str = "cpu", st
         device: where PyTorch runs it.
         states: for how many recordings u and v are kept whole; of all others a checksum of every step is kept.
     """
-    return _whole(quantized_parts(network, frames, device=device, states=states), network, frames, device)
+    return _whole(quantized_parts(network, frames, device=device, states=states), frames)
 
 
 def record_float(student: Student, network: Network, frames: Array, *, device: str = "cpu") -> Trace:
@@ -49,24 +49,24 @@ def record_float(student: Student, network: Network, frames: Array, *, device: s
         frames: (R, T, *input_shape) counts.
         device: where PyTorch runs it.
     """
-    return _whole(float_parts(student, network, frames, device=device), network, frames, device)
+    return _whole(float_parts(student, network, frames, device=device), frames)
 
 
-def spool(parts: Iterable[Trace], path: Path, *, network: Network, frames: AnyFrames, device: str) -> Trace:
+def spool(parts: Iterable[Trace], path: Path, frames: AnyFrames) -> Trace:
     """The whole of what `quantized_parts` or `float_parts` give, on the disk of the file that is made of it.
 
     Args:
-        parts: of these recordings.
+        parts: of these recordings, made as they are taken.
         path: of that file.
-        network, frames, device: what they come from.
+        frames: (R, T, *input_shape) counts.
 
     Raises:
         DiskFullError: it does not fit.
     """
     started = time.perf_counter()
-    kept = {"frames": frames} if isinstance(frames, np.ndarray) else {"stored_frames": FramesOnDisk(frames)}
     whole = spooled(parts, path)
-    return replace(whole, **kept, **_metadata(network, device, time.perf_counter() - started))
+    kept = {"frames": frames} if isinstance(frames, np.ndarray) else {"stored_frames": FramesOnDisk(frames)}
+    return replace(whole, **kept, seconds=time.perf_counter() - started)
 
 
 def quantized_parts(
@@ -77,7 +77,8 @@ def quantized_parts(
     for first in range(0, len(frames), BATCH):
         with torch.inference_mode():
             activity = module(torch.from_numpy(frames[first : first + BATCH]).to(device), states=True)
-        yield _to_trace(network, activity, frames.shape[1], max(0, states - first))
+        part = _to_trace(network, activity, frames.shape[1], max(0, states - first))
+        yield replace(part, **_metadata(network, device))
 
 
 def float_parts(
@@ -97,7 +98,8 @@ def float_parts(
             logits = student(batch, observe=observe).logits
         v = {READOUT: logits.cumsum(0).transpose(0, 1).cpu().numpy()}
         layers = record_layers(offsets(network, "synchronous"), {"spikes": spikes, "v": v})
-        yield Trace(layers=layers, predictions=predict(layers[READOUT], frames.shape[1]))
+        predictions = predict(layers[READOUT], frames.shape[1])
+        yield Trace(layers=layers, predictions=predictions, **_metadata(network, device))
 
 
 @dataclass(frozen=True)
@@ -150,18 +152,17 @@ def _to_trace(network: Network, activity: Activity, steps: int, keep: int) -> Tr
     return Trace(layers=layers, predictions=predict(layers[network.output_layer], steps))
 
 
-def _whole(parts: Iterable[Trace], network: Network, frames: Array, device: str) -> Trace:
+def _whole(parts: Iterable[Trace], frames: Array) -> Trace:
     started = time.perf_counter()
-    kept = list(parts)
-    return join_traces(kept, frames=frames, **_metadata(network, device, time.perf_counter() - started))
+    recorded = list(parts)
+    return join_traces(recorded, frames=frames, seconds=time.perf_counter() - started)
 
 
-def _metadata(network: Network, device: str, seconds: float) -> dict[str, Any]:
+def _metadata(network: Network, device: str) -> dict[str, Any]:
     return {
         "classes": network.classes,
         "binning": network.binning,
         "runner": "torch",
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
-        "seconds": seconds,
         "versions": software_versions("torch", "snntorch"),
     }

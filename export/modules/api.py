@@ -1,6 +1,8 @@
 """`from_torch` and `record`: what the package gives to others."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +19,7 @@ from export.modules.evaluation import evaluated
 from export.modules.folding import Fold
 from export.modules.layout_names import LAYOUTS, Layout
 from export.modules.libraries.table import LIBRARIES, has_neurons
-from export.modules.proof import require_equal
+from export.modules.proof import require_equal, require_spikes
 from export.modules.recording import Recorded
 from export.modules.refusal import LayoutError, ModuleRefusedError
 from export.modules.running import run_module
@@ -75,10 +77,33 @@ def record(module: nn.Module, frames: Array, *, layout: Layout | None = None) ->
 
 def follow(module: nn.Module, frames: Array, *, dt: float | None, layout: Layout | None) -> Followed:
     """What `from_torch` and `record` both do."""
+    with following(module, frames, dt=dt, layout=layout) as found:
+        gave = found.run(frames)
+    require_spikes(gave, found.places)
+    return Followed(network=found.network, trace=gave, layout=found.layout)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Following:
+    """A module's network, and the module itself, to be run beside it.
+
+    run: what the module gives on frames, which the network, too, has given on them. It raises ModuleRefusedError where
+        a spike differs.
+    places: by node, the line of the user's code that it comes from.
+    """
+
+    network: Network
+    layout: Layout
+    run: Callable[[Array], Trace]
+    places: dict[str, str]
+
+
+@contextmanager
+def following(module: nn.Module, frames: Array, *, dt: float | None, layout: Layout | None) -> Iterator[Following]:
+    """A module followed on some frames, in evaluation mode inside; takes and raises what `from_torch` does."""
     _require(module, frames, dt, layout)
-    floats = np.asarray(frames, np.float32)
     with evaluated(module):
-        layout, traced = _traced(module, floats, layout)
+        layout, traced = _traced(module, np.asarray(frames, np.float32), layout)
         fold = Fold(traced)
         ending = ending_of(traced, fold.keys)
         builder = Builder(traced, fold, ending)
@@ -90,12 +115,15 @@ def follow(module: nn.Module, frames: Array, *, dt: float | None, layout: Layout
         def place(number: int) -> str:
             return traced.layers[number].mades[0].call.place
 
-        started = time.perf_counter()
-        given = run_module(module, floats, layout, traced, recorded.calls, place)
-        images = frames.reshape(*frames.shape[:2], *shape)
-        gave = recorded.trace(network, given, images, time.perf_counter() - started)
-    require_equal(network, gave, images, builder.graph.places)
-    return Followed(network=network, trace=gave, layout=layout)
+        def run(frames: Array) -> Trace:
+            started = time.perf_counter()
+            given = run_module(module, np.asarray(frames, np.float32), layout, traced, recorded.calls, place)
+            images = frames.reshape(*frames.shape[:2], *shape)
+            gave = recorded.trace(network, given, images, time.perf_counter() - started)
+            require_equal(network, gave, images, builder.graph.places)
+            return gave
+
+        yield Following(network=network, layout=layout, run=run, places=builder.graph.places)
 
 
 def _require(module: nn.Module, frames: Array, dt: float | None, layout: str | None) -> None:

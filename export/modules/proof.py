@@ -21,16 +21,8 @@ def require_equal(network: Network, recorded: Trace, frames: Array, places: dict
         places: by node, the line of the user's code that it comes from.
 
     Raises:
-        ModuleRefusedError: a layer that never spikes, or a spike that rounding does not explain.
+        ModuleRefusedError: a spike that rounding does not explain.
     """
-    if not recorded.spiking:
-        raise ModuleRefusedError("the module has no spiking layer, so nothing is proven; give it neurons that spike")
-    for name, layer in recorded.spiking.items():
-        if not layer.output.any():
-            raise ModuleRefusedError(
-                f"{places[name]}: layer {name} never spikes on these frames, so nothing is proven of it; give frames "
-                "at which it does"
-            )
     found = floating.run(network, frames)
     verdict = compare(recorded, found)
     if verdict or _equal_spikes(recorded, found) or decided_by_rounding(network, recorded, found, frames) is not None:
@@ -43,6 +35,18 @@ def require_equal(network: Network, recorded: Trace, frames: Array, places: dict
         f"{places.get(first.layer, 'the output')}: the network made from the module differs from it, first in {where}: "
         f"the module gives {gave}, the network {wrong}; what this layer does cannot be translated"
     )
+
+
+def require_spikes(recorded: Trace, places: dict[str, str]) -> None:
+    """Raises ModuleRefusedError where a layer of a module's trace never spikes."""
+    if not recorded.spiking:
+        raise ModuleRefusedError("the module has no spiking layer, so nothing is proven; give it neurons that spike")
+    for name, layer in recorded.spiking.items():
+        if not layer.rate():
+            raise ModuleRefusedError(
+                f"{places[name]}: layer {name} never spikes on these frames, so nothing is proven of it; give frames "
+                "at which it does"
+            )
 
 
 def _equal_spikes(recorded: Trace, found: Trace) -> bool:

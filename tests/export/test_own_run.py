@@ -30,8 +30,9 @@ def test_a_run_on_data_from_outside_is_exported_where_its_data_set_is_named(
 
 
 def test_a_student_from_outside_is_exported_and_proven_spike_by_spike(
-    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("export.pipeline.TOGETHER", 3)  # the test recordings are gone through in parts
     out, own = tmp_path / "run", ["--student", f"{write(STUDENT)}:Net", "--dataset", f"{write(DATA)}:both"]
     assert train([*TINY, *own, "--no-distill", "--iterations", "40", "--lr", "0.01", "--out", str(out)]) == 0
     capsys.readouterr()
