@@ -80,11 +80,10 @@ def _export(plan: Plan, run: Run, stage: Stage) -> Exported:
 def calibration(run: Run) -> Array:
     """Frames (R, T, 2, H, W) that decide the scales: evenly of those that trained and validated, never of those that
     test."""
-    parts = [run.recordings(part)[0] for part in ("validation", "train")]
-    total = sum(map(len, parts))
+    first, total = len(run.split.validation), len(run.split.validation) + len(run.split.train)
     chosen = np.arange(0, total, max(1, -(-total // CALIBRATION)))
-    first = len(parts[0])
-    return np.concatenate([parts[0][chosen[chosen < first]], parts[1][chosen[chosen >= first] - first]])
+    rows = {"validation": chosen[chosen < first], "train": chosen[chosen >= first] - first}
+    return np.concatenate([run.frames(part, some)[:] for part, some in rows.items()])
 
 
 def _content(plan: Plan, run: Run, stage: Stage) -> Content:

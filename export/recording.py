@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ KEEP_STATES = 8
 """Recordings whose u and v are kept whole; of all others a checksum of every step is kept."""
 
 BATCH = 32
+"""Recordings that are run together."""
+STATES_BYTES = 1 << 25
+"""Of u and v, that are held at a time: fewer recordings of a large network on the grid are run together."""
 
 
 def record_quantized(network: Network, frames: Array, *, device: str = "cpu", states: int = KEEP_STATES) -> Trace:
@@ -74,9 +78,11 @@ def quantized_parts(
 ) -> Iterator[Trace]:
     """What `record_quantized` gives, some recordings at a time."""
     module = IntegerNetwork(network, max_count=max(1, largest_count(frames))).to(device)
-    for first in range(0, len(frames), BATCH):
+    states_bytes = 2 * 8 * frames.shape[1] * sum(prod(neuron.shape) for neuron in network.neurons.values())
+    rows = max(1, min(BATCH, STATES_BYTES // states_bytes))
+    for first in range(0, len(frames), rows):
         with torch.inference_mode():
-            activity = module(torch.from_numpy(frames[first : first + BATCH]).to(device), states=True)
+            activity = module(torch.from_numpy(frames[first : first + rows]).to(device), states=True)
         part = _to_trace(network, activity, frames.shape[1], max(0, states - first))
         yield replace(part, **_metadata(network, device))
 

@@ -57,6 +57,10 @@ class Run:
         rows = self.split.rows(part, self._source)
         return self._source.frames(rows), self._source.labels[rows], getattr(self.split, part)
 
+    def frames(self, part: str, chosen: Int) -> AnyFrames:
+        """Frames of the recordings of a part with these numbers; no others are read or made."""
+        return self._source.frames(self.split.rows(part, self._source)[chosen])
+
     @cached_property
     def _source(self) -> Source:
         return open_source(self.config.data)

@@ -6,16 +6,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+import deploy
 import export
 from ckd.data.sources import open_source
 from ckd.data.stored import FrameFile, Rows
 from ckd.events import Frames
 from ckd.runs.folder import Run, load_run
 from deploy.formats.files import load_network
-from deploy.network import Array
+from deploy.network import Array, Network
 from deploy.runners.table import run as simulate
 from deploy.traces.spool import Spooled
 from deploy.traces.trace import load_trace
+from export.recording import KEEP_STATES, quantized_parts, record_quantized
+from tests.deploy.changed import same_traces
 
 RECORDINGS, AT_ONCE = 150, 64
 
@@ -75,3 +78,14 @@ def test_the_trace_is_what_the_simulator_gives(tiny_run: Path, tmp_path: Path, r
     for name, layer in again.spiking.items():
         assert layer.output.any() and np.array_equal(layer.output, trace.layers[name].output)
         assert exported.rates[name] == layer.output.mean()
+
+
+def test_a_large_network_is_run_over_fewer_recordings_with_the_same_trace(
+    network: Network, frames: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = deploy.quantize(network, frames)
+    together = record_quantized(ready, frames)
+    monkeypatch.setattr("export.recording.STATES_BYTES", 1)
+    parts = list(quantized_parts(ready, frames))
+    assert [part.recordings for part in parts] == [1] * len(frames)
+    assert same_traces(record_quantized(ready, frames), together) and together.layers["lif1"].held("u") == KEEP_STATES
