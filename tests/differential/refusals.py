@@ -31,6 +31,7 @@ REASONS = {
     # Runners.
     "sums that float32 does not hold": r"not below 2\^24|can reach 2\^24",
     "a pipeline on which feedback is too early": "would have to arrive .* before it is sent",
+    "Lava: pooling that no weight can hold": r"\(SumPool\): Lava has no process for it",
     # The grid.
     "quantizing: gains within a channel": "its gain differs within a channel",
     "quantizing: a scale in the way": "a Scale here cannot be folded",

@@ -99,9 +99,6 @@ class ChipGraph(GridGraph):
     def exponent(self) -> int:
         return self.one_of(0, 0, 1, -1)
 
-    def pooling(self, geometry: Geometry) -> list[Node]:
-        return super().pooling(Geometry((2, 2), (2, 2)))
-
     def neurons(self, shape: Shape, *, readout: bool = False) -> Node:
         cells = super().neurons(shape, readout=readout)
         bias = self.rng.integers(-100, 200, (shape[0], *(1,) * (len(shape) - 1))) << self.one_of(0, 0, 3)
