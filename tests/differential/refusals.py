@@ -30,7 +30,9 @@ REASONS = {
     "ONNX: pooled counts beyond a byte": "a synapse takes up to 255",
     # Runners.
     "sums that float32 does not hold": r"not below 2\^24|can reach 2\^24",
-    "a pipeline on which feedback is too early": "would have to arrive .* before it is sent",
+    "a pipeline on which feedback is too early": (
+        r"would have to arrive .* before it is sent|on a pipelined chip this feedback arrives \d+ steps late"
+    ),
     "Lava: pooling that no weight can hold": r"\(SumPool\): Lava has no process for it",
     # The grid.
     "quantizing: gains within a channel": "its gain differs within a channel",

@@ -1,5 +1,7 @@
 """Random networks of a chip in Lava: every spike, u and v equal to the reference, or refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,15 @@ def compare(network: Network, frames: Array, late: set[tuple[str, str]]) -> None
     wanted = simulate(network, frames, late=late)
     assert not any(wanted.overflows.values()), "the test network wraps; choose smaller weights"
     assert_aligned(lava.run(fold_pooling(network), frames, states=len(frames)), wanted)
+
+
+def test_what_is_refused_of_random_networks_is_on_the_list(tmp_path: Path) -> None:
+    """Without Lava: what its worker would be given."""
+    tally = Tally()
+    for seed in range(220):
+        network, frames, _ = chip_case(seed)
+        tally.follow("lava", lambda case=(fold_pooling(network), frames): lava.prepare(*case, tmp_path))
+    assert 0.7 < tally.share("lava") < 1 and len(tally.refused) == 2
 
 
 @needs_lava
