@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from benchmarks import photographs
@@ -38,7 +39,9 @@ def run(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two classes of the three that count; the folder of the results, once the rows are trained."""
     monkeypatch.setitem(photographs.SCALES, "laptop", Scale(classes=2, recordings=4, trials=4))
     out = tmp_path / "out"
-    monkeypatch.setattr(sys, "argv", ["x", "--tar", str(archive), "--out", str(out), "--set", *SHORT, *SMALL])
+    # A process of many tests: the next ones are held against what this many threads summed.
+    files = ["--tar", str(archive), "--out", str(out), "--threads", str(torch.get_num_threads())]
+    monkeypatch.setattr(sys, "argv", ["x", *files, "--set", *SHORT, *SMALL])
     assert photographs.main() == 0
     return out / "laptop"
 
