@@ -38,6 +38,7 @@ PUBLISHED = (
 RECIPES = {
     "undistilled": "distill=false",
     "default": "",
+    "contrastive": "distill=false,contrastive=600",
     "pretrained": "pretrain=0.5,kd=none,event_share=1",
     "published": PUBLISHED + "one",
     "published, two heads": PUBLISHED + "two",

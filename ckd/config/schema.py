@@ -133,6 +133,9 @@ class Method:
     """Share of the class loss that keeps logits from growing, where `tet` is on."""
     pretrain: float = bounded(0.0, least=0, most=1)
     """In place of distillation: this share of the iterations on stills alone, the rest on recordings alone."""
+    contrastive: int = bounded(0, least=0)
+    """Iterations on the recordings that `labels_per_class` leaves out, without labels, before all else (SimCLR): two
+    views of a recording learn to be alike, and unlike all others. 0: none."""
     activity: float | None = bounded(None, least=POSITIVE, most=1)
     """Budget of spikes per neuron and step on recordings, kept to by a loss of its own; None: no budget."""
     synaptic_operations: float | None = bounded(None, least=POSITIVE)
@@ -225,6 +228,11 @@ class Config:
         if is_factory(student) and method.distill and method.heads == "two":
             raise ConfigError(
                 f"--heads two needs to know the classifier, which --student {student} does not tell; give --heads one"
+            )
+        if is_factory(student) and method.contrastive:
+            raise ConfigError(
+                f"--contrastive (={method.contrastive}) needs to know the classifier, which --student {student} does "
+                f"not tell; leave it out, or train {' or '.join(STUDENTS)}"
             )
         if is_factory(student) and (method.activity or method.synaptic_operations):
             raise ConfigError(

@@ -9,7 +9,7 @@ from ckd.data.base import Source, Stills
 from ckd.data.checks import remarks_on
 from ckd.data.filmed import filmed
 from ckd.data.sources import open_source
-from ckd.data.split import PARTS, Split, make_split, training_stills
+from ckd.data.split import PARTS, Split, make_split, training_stills, unlabeled_rows
 from ckd.data.stored import AnyFrames
 from ckd.data.survey import Survey
 from ckd.errors import DatasetError
@@ -42,6 +42,8 @@ class Material:
     """Those that a test recording films."""
     pool: StillPool | None
     """What the static branch sees; None in a run without distillation."""
+    unlabeled: AnyFrames | None = None
+    """(R, T, 2, H, W) of the recordings that the split leaves over; None in a run that does not look at them."""
     remarks: tuple[str, ...] = ()
     """What is odd about the data of a new run, a line each."""
 
@@ -82,6 +84,7 @@ def prepare(data: Data, method: Method, *, seed: int, split: Split | None = None
         stills=stills,
         held_out_stills=everything.take(np.flatnonzero(tested)),
         pool=pool,
+        unlabeled=source.frames(unlabeled_rows(source, split)) if method.contrastive else None,
         remarks=(*remarks, *_on_split(split, source)),
     )
 

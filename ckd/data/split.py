@@ -70,6 +70,12 @@ def _count(asked: float, available: int) -> int:
     return max(1, round(asked * available)) if 0 < asked < 1 else int(asked)
 
 
+def unlabeled_rows(source: Source, split: Split) -> Int:
+    """Where the recordings are that `split` leaves over: of no original that one of its recordings shows."""
+    taken = np.concatenate([source.image_ids[split.rows(part, source)] for part in PARTS])
+    return np.flatnonzero(~np.isin(source.image_ids, taken))
+
+
 def training_stills(stills: Stills, source: Source, split: Split) -> Stills:
     """Those of the source's `stills` whose original image no validation or test recording films."""
     held_out = np.concatenate([source.image_ids[split.rows(part, source)] for part in ("validation", "test")])

@@ -3,6 +3,7 @@
 config.yaml            the resolved configuration, and the folder's format version
 split.json             names of the recordings that trained, validated and tested
 student.safetensors    baseline.safetensors    teacher.safetensors
+contrastive.safetensors    the student that learned without labels, which every student of the run then began as
 metrics.jsonl          a line an iteration; metrics.csv: the same as a table, curves.png as curves
 summary.json           written last: a folder without it is unfinished
 """

@@ -1,4 +1,4 @@
-"""metrics.jsonl: a line an iteration, with its number and its stage ("teacher", "student", "baseline").
+"""metrics.jsonl: a line an iteration, with its number and its stage ("teacher", "contrastive", "student", "baseline").
 
 A run that is finished has the same as a table, metrics.csv.
 """

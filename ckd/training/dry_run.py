@@ -9,6 +9,7 @@ from ckd.config import Config, config_to_dict
 from ckd.data.fitting import fitted
 from ckd.data.material import prepare
 from ckd.method.batches import BatchMaker
+from ckd.method.contrastive import draw_views
 from ckd.models.build import build_student
 from ckd.training.feasible import refuse_infeasible
 from ckd.training.parallel import launch_fabric
@@ -27,12 +28,16 @@ def describe(config: Config) -> str:
     classes = len(material.source.classes)
     student = build_student(config, classes=classes)
     batch = BatchMaker.of(material, config, device=torch.device("cpu"))(0)
+    views = None
+    if material.unlabeled is not None:
+        views = draw_views(material.unlabeled, config, 0, device=torch.device("cpu"))
     with torch.no_grad():
         output = student(batch.event)
     shapes = {
         "event": batch.event,
         "static": batch.mixed,
         "teacher sees": batch.rgb,
+        "views without labels": views,
         "logits": output.logits,
         "aligned potential": output.potential,
     }

@@ -96,9 +96,9 @@ def train_student(
     """
     method, plan = config.method, config.training
     branches = Branches(student, method, (config.data.time_steps, *validation[0].shape[2:]))
-    optimizer = _optimizer(branches, plan)
+    optimizer = optimizer_of(branches, plan)
     model, optimizer = fabric.setup(branches, optimizer)
-    _restore(fabric, branches, optimizer, progress)
+    restore(fabric, branches, optimizer, progress)
     evaluate_at = {round(plan.iterations * (i + 1) / plan.evaluations) for i in range(plan.evaluations)}
 
     def keep() -> None:
@@ -144,9 +144,9 @@ def train_student(
     return student.eval()
 
 
-def _optimizer(branches: Branches, plan: Training) -> torch.optim.Optimizer:
+def optimizer_of(trained: nn.Module, plan: Training) -> torch.optim.Optimizer:
     """AdamW; weight decay on weights alone, not on batch norm, biases and step weights."""
-    wanted = [p for p in branches.parameters() if p.requires_grad]
+    wanted = [p for p in trained.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in wanted if p.ndim > 1], "weight_decay": plan.weight_decay},
         {"params": [p for p in wanted if p.ndim <= 1], "weight_decay": 0.0},
@@ -154,12 +154,12 @@ def _optimizer(branches: Branches, plan: Training) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=plan.lr)
 
 
-def _restore(fabric: Fabric, branches: Branches, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+def restore(fabric: Fabric, trained: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
     """What a checkpoint holds, once set-up has moved and converted the weights: before, float64 would be rounded."""
     if progress.model is None:
         return
     assert progress.optimizer is not None
-    branches.load_state_dict(progress.model)
+    trained.load_state_dict(progress.model)
     optimizer.load_state_dict(progress.optimizer)
     if progress.precision:
         fabric.strategy.precision.load_state_dict(progress.precision)

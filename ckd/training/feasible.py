@@ -92,7 +92,7 @@ def _memory_of(config: Config) -> float:
         student(torch.zeros(1, 1, 2, data.size, data.size), observe=count)
     cells = float(sum(outputs))
     parameters = sum(each.numel() for each in student.parameters())
-    branches = 2 if config.method.distill else 1
+    branches = 2 if config.method.distill or config.method.contrastive else 1  # or views
     samples = branches * training.batch / process_count()
     width = 8 if config.machine.precision == "64-true" else 4
     steps = data.time_steps or 8

@@ -14,15 +14,18 @@ from ckd.config import Config
 from ckd.data.material import Material
 from ckd.errors import ConfigError
 from ckd.method.batches import BatchMaker
+from ckd.method.contrastive import draw_views
 from ckd.models.build import build_student
 from ckd.models.own import OwnStudent
 from ckd.models.spiking import SpikingStudent
+from ckd.models.student import Student
 from ckd.models.teacher import build_teacher, load_teacher
 from ckd.models.trial import check_for_training, run_once
 from ckd.models.weights import read_weights, write_weights
 from ckd.runs.metrics import metrics_log
 from ckd.runs.scalars import scalar_log
 from ckd.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from ckd.training.contrastive import pretrain
 from ckd.training.engine import Hooks, Progress, train_student
 from ckd.training.reporter import Reporter
 from ckd.training.teacher import train_teacher
@@ -57,7 +60,7 @@ class RunNetworks:
         """Build and run every network once: what cannot work is refused before anything is written.
 
         Raises:
-            ConfigError: what cannot work. RunError: a given teacher cannot be read.
+            ConfigError, DatasetError: what cannot work. RunError: a given teacher cannot be read.
         """
         config = self._config
         size, student = config.data.size, self._fresh_student()
@@ -65,6 +68,8 @@ class RunNetworks:
             student.eval()(torch.zeros(config.data.time_steps, 2, 2, size, size))
             if config.needs_teacher and not self._teacher_file.is_file():
                 self._check_teacher()
+        if self._material.unlabeled is not None:
+            draw_views(self._material.unlabeled, config, 0, device=self._fabric.device)
         if isinstance(student, OwnStudent):
             check_for_training(student, config, classes=self._classes)
             precision = torch.float64 if config.machine.precision == "64-true" else torch.float32
@@ -146,14 +151,17 @@ class RunNetworks:
 
     def student(self, name: str, recipe: Config, teacher: nn.Module | None) -> SpikingStudent:
         """The student of NAME.safetensors, in eval mode: trained here by `recipe`, if the file is not there yet."""
-        student = self._fresh_student()
         file = self._out / f"{name}.safetensors"
+        pretrained = self._pretrained() if recipe.method.contrastive and not file.is_file() else None
+        student = self._fresh_student()
         if file.is_file():
             weights = read_weights(file)
             # In the precision that it was trained in: float64 under --precision 64-true.
             precision = next(value.dtype for value in weights.values() if value.is_floating_point())
             student.to(self._fabric.device, precision).network.load_state_dict(weights)
             return student.eval()
+        if pretrained is not None:
+            student.load_state_dict(pretrained)
         progress = self._progress(name)
         title = "distilled student" if recipe.method.distill else "undistilled student"
         self._reporter.stage(title, recipe.training.iterations, progress.iteration)
@@ -171,6 +179,21 @@ class RunNetworks:
         if self._fabric.is_global_zero:
             write_weights(file, student.network.state_dict())
         return student
+
+    def _pretrained(self) -> dict[str, Any]:
+        """The weights that every student of the run begins with: contrastive.safetensors, trained here if need be."""
+        file = self._out / "contrastive.safetensors"
+        recordings, progress = self._material.unlabeled, self._progress("contrastive")
+        if not file.is_file():
+            student = self._fresh_student()
+            assert isinstance(student, Student) and recordings is not None
+            self._reporter.stage("student without labels", self._config.method.contrastive, progress.iteration)
+            with self._hooks("contrastive", progress.iteration) as hooks:
+                pretrain(self._fabric, student, self._config, recordings=recordings, progress=progress, hooks=hooks)
+            if self._fabric.is_global_zero:
+                write_weights(file, student.state_dict())
+        self._fabric.barrier()
+        return read_weights(file)
 
     @contextlib.contextmanager
     def _hooks(self, stage: str, start: int) -> Iterator[Hooks]:

@@ -152,6 +152,7 @@ def _carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool, t
         "distilled": config.method.distill,
         "labels_per_class": config.data.labels_per_class,
         "recordings": {part: len(labels) for part, labels in material.labels.items()},
+        **({} if material.unlabeled is None else {"unlabeled": len(material.unlabeled)}),
         "stills": len(material.stills) if material.pool is None else len(material.pool.stills),
         "classes": list(material.source.classes),
         "versions": {"python": platform.python_version(), DISTRIBUTION: own_version(),

@@ -15,8 +15,9 @@ from ckd.files import Interrupted, Interruption
 from ckd.train import main
 from tests.ckd.conftest import TINY
 
-BUDGET = [*TINY, "--iterations", "8", "--ema", "0.9", "--teacher-iterations", "8"]
-FILES = ("teacher.safetensors", "student.safetensors", "baseline.safetensors", "split.json", "metrics.jsonl")
+BUDGET = [*TINY, "--iterations", "8", "--ema", "0.9", "--teacher-iterations", "8", "--contrastive", "8"]
+WEIGHTS = ("teacher.safetensors", "contrastive.safetensors", "student.safetensors", "baseline.safetensors")
+FILES = (*WEIGHTS, "split.json", "metrics.jsonl")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("stage", "number"),
-    [("teacher", signal.SIGTERM), ("distilled student", signal.SIGHUP), ("undistilled student", signal.SIGINT)],
+    [
+        ("teacher", signal.SIGTERM),
+        ("student without labels", signal.SIGTERM),
+        ("distilled student", signal.SIGHUP),
+        ("undistilled student", signal.SIGINT),
+    ],
 )
 def test_a_run_that_is_told_to_end_goes_on_to_the_same_weights(
     stage: str, number: int, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
@@ -84,7 +90,7 @@ def test_the_metrics_are_also_a_table(whole: Path) -> None:
     with (whole / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["stage"] for row in rows] == [record["stage"] for record in records]
-    assert {row["stage"] for row in rows} == {"teacher", "student", "baseline"}
+    assert {row["stage"] for row in rows} == {"teacher", "contrastive", "student", "baseline"}
     for row, record in zip(rows, records, strict=True):
         assert float(row["loss"]) == record["loss"]
     assert float(rows[-1]["validation_accuracy_per_step/3"]) == records[-1]["validation_accuracy_per_step"][3]

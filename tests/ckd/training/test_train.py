@@ -119,6 +119,12 @@ def test_a_dry_run_prints_shapes_and_trains_nothing(tmp_path: Path, capsys: pyte
         (["--preset", "nmnist", "--data-root", "/no/such/folder"], "/no/such/folder"),
         (["--labels-per-class", "0"], "labels-per-class"),
         (["--labels-per-class", "500"], "too few"),
+        (
+            ["--contrastive", "5", "--labels-per-class", "169", "--batch", "58"],
+            "57 recordings over, fewer than --batch",
+        ),
+        (["--contrastive", "5", "--batch", "1"], "--batch (=1) must be at least 2"),
+        (["--contrastive", "-1"], "--contrastive (=-1) must be at least 0"),
         (["--widths", "16-MP-32"], "MP"),
         (["--max-count", "300"], "300"),
         (["--teacher", "clever"], "clever"),
