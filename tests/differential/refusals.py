@@ -25,7 +25,7 @@ REASONS = {
     "NIR: no current without a leak": "current that decays.*NIR has no such neuron|has a bias; NIR has no such neuron",
     "NIR: a bias without leak or synapse": "has a bias, no leak, and no synapse of its own",
     "NIR: some leak, some do not": "NIR has no such layer",
-    "NIR: neurons on the grid without a synapse": r"\(GridNeuron\) without a synapse",
+    "NIR: neurons on the grid without a synapse": r"\((GridNeuron|Input)\) without a synapse",
     "ONNX: weights beyond 16 bits": "ONNX's integer layers take 16 bits",
     "ONNX: pooled counts beyond a byte": "a synapse takes up to 255",
     # Runners.

@@ -8,7 +8,7 @@ import pytest
 from deploy.errors import UnsupportedError
 from deploy.formats.files import load_network, save
 from deploy.network import Dense, FloatNeuron, Network
-from deploy.runners import floating
+from deploy.runners import floating, integer
 from tests.builders import FRAMES, cells, small
 
 ONE = np.ones((), np.float32)
@@ -51,3 +51,15 @@ def test_a_refusal_is_one_line_however_many_neurons_it_concerns(tmp_path: Path) 
     with pytest.raises(UnsupportedError, match="lif: dv = 0 with a current that decays") as caught:
         save(network, tmp_path / "cuba.nir")
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 250
+
+
+def test_neurons_on_the_grid_that_an_input_feeds_past_their_synapse_run_and_are_not_written(tmp_path: Path) -> None:
+    """A file says a scale for each synapse, and that way has none."""
+    network = small(fc=Dense(weight=np.full((3, 3), 2)), lif=cells(3)).replace(scale_bits={"lif": 6})
+    joined = network.replace(edges=(*network.edges, ("input", "lif")))
+    u, alone = (integer.run(n, FRAMES, states=1).layers["lif"]["u"] for n in (joined, network))
+    # 3 inputs of 1 at weight 2, and one of 1 at weight 1; u is in units of 1 / 64.
+    assert np.all(u[0, 0] == 7 * 64) and np.all(alone[0, 0] == 6 * 64)
+    with pytest.raises(UnsupportedError, match=r"lif: fed by input \(Input\) without a synapse; add one of weight 1"):
+        save(joined, tmp_path / "joined.nir")
+    assert not (tmp_path / "joined.nir").exists()
