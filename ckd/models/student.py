@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from ckd.errors import ConfigError
 from ckd.models.block import can_fuse, normed_spikes
+from ckd.models.convolution import convolve
 from ckd.models.distributed import BatchNorm
 from ckd.models.neuron import LIF
 from ckd.models.precision import at_least_float32
-from ckd.models.sparse import convolve
 from ckd.models.spiking import SpikingStudent, StudentOutput
 
 Edge = tuple[str, str]

@@ -1,0 +1,221 @@
+"""Products and transforms of Winograd's convolution in LLVM's vector instructions, which every processor has.
+
+Numba's cache does not notice a change to this file: whoever makes one changes `winograd_kernels.py` as well.
+"""
+
+from typing import Any
+
+import numpy as np
+from llvmlite import binding, ir
+from numba import types
+from numba.extending import intrinsic
+
+from ckd.events.types import Float
+
+VECTOR = 16
+"""Floats that a transform takes together."""
+
+ROWS = {64: 4, 32: 8, 16: 8}
+"""How many rows `multiply` makes together, by how many columns: as many sums as a processor's registers hold."""
+
+
+def _features() -> dict[str, bool]:
+    try:
+        return dict(binding.get_host_cpu_features())
+    except RuntimeError:
+        return {}
+
+
+USABLE = _features().get("fma", False)
+"""Whether this processor has the instructions that the kernels were measured with."""
+
+LANES = (64, 32, 16) if _features().get("avx512f") else (16,)
+"""How many columns a product may take together on this processor. What is summed, and in which order, is the same."""
+
+MATRICES: dict[str, Any] = {
+    # F(2 x 2, 3 x 3) of Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (CVPR 2016), from the points
+    # 0, 1, -1 and infinity: image, weights, output; then the last two the other way, for gradients.
+    "B": [[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]],
+    "G": [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]],
+    "A": [[1, 1, 1, 0], [0, 1, -1, -1]],
+}
+MATRICES |= {"AT": np.transpose(MATRICES["A"]).tolist(), "GT": np.transpose(MATRICES["G"]).tolist()}
+NUMBER = {name: number for number, name in enumerate(MATRICES)}
+"""What `transform` takes for a matrix."""
+
+_instructions: Any = intrinsic
+_WORD, _SINGLE = ir.IntType(64), ir.FloatType()
+
+
+def _vector(lanes: int) -> Any:
+    return ir.VectorType(_SINGLE, lanes)
+
+
+def _pointer(builder: Any, array: Any, place: Any, lanes: int) -> Any:
+    return builder.bitcast(builder.gep(array, [place]), _vector(lanes).as_pointer())
+
+
+def _load(builder: Any, array: Any, place: Any, lanes: int) -> Any:
+    return builder.load(_pointer(builder, array, place, lanes), align=4)
+
+
+def _fused(builder: Any, lanes: int, a: Any, b: Any, c: Any) -> Any:
+    """a b + c with one rounding."""
+    kind = ir.FunctionType(_vector(lanes), [_vector(lanes)] * 3)
+    name = f"llvm.fma.v{lanes}f32"
+    function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+    return builder.call(function, [a, b, c])
+
+
+def _everywhere(builder: Any, number: Any, lanes: int) -> Any:
+    one = builder.insert_element(_vector(lanes)(ir.Undefined), number, ir.IntType(32)(0))
+    return builder.shuffle_vector(one, _vector(lanes)(ir.Undefined), ir.VectorType(ir.IntType(32), lanes)(None))
+
+
+def _times(builder: Any, start: Any, stop: Any, step: int, carried: list[Any], body: Any) -> list[Any]:
+    """A loop that is run at least once: body(k, carried) -> what is carried on."""
+    entry, loop, done = builder.block, builder.append_basic_block(), builder.append_basic_block()
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    k, phis = builder.phi(_WORD), [builder.phi(value.type) for value in carried]
+    later, following = body(k, phis), builder.add(k, _WORD(step))
+    end = builder.block
+    for phi, first, last in zip([k, *phis], [start, *carried], [following, *later], strict=True):
+        phi.add_incoming(first, entry)
+        phi.add_incoming(last, end)
+    builder.cbranch(builder.icmp_signed("<", following, stop), loop, done)
+    builder.position_at_end(done)
+    return later
+
+
+@_instructions
+def multiply(
+    typing: Any,
+    out: Any,
+    out_at: Any,
+    left: Any,
+    left_at: Any,
+    left_row: Any,
+    left_column: Any,
+    right: Any,
+    right_at: Any,
+    depth: Any,
+    lanes: Any,
+) -> Any:
+    """Rows i < ROWS[lanes] of out, each of `lanes` columns: out += left right, fused, k from 0 to depth in order.
+
+    All float32 and contiguous: out[out_at + i lanes ...], left[left_at + i left_row + k left_column],
+    right[right_at + k lanes ...].
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def data(place: int) -> Any:
+            return context.make_array(signature.args[place])(context, builder, args[place]).data
+
+        to, a, b = data(0), data(2), data(6)
+        after = builder.append_basic_block()
+        choice = builder.switch(args[9], after)
+        for width in LANES:
+            block = builder.append_basic_block()
+            choice.add_case(_WORD(width), block)
+            builder.position_at_end(block)
+            product(builder, width, (to, a, b), args)
+            builder.branch(after)
+        builder.position_at_end(after)
+        return context.get_dummy_value()
+
+    def product(builder: Any, width: int, arrays: tuple[Any, Any, Any], args: Any) -> None:
+        (to, a, b), (out_at, left_at, row, column, right_at, depth) = arrays, (*args[1:2], *args[3:6], *args[7:9])
+        places = [builder.add(out_at, _WORD(i * width)) for i in range(ROWS[width])]
+        begins = [builder.add(left_at, builder.mul(row, _WORD(i))) for i in range(ROWS[width])]
+
+        def body(k: Any, sums: list[Any]) -> list[Any]:
+            values = _load(builder, b, builder.add(right_at, builder.mul(k, _WORD(width))), width)
+            step = builder.mul(k, column)
+            factors = [builder.load(builder.gep(a, [builder.add(begin, step)])) for begin in begins]
+            return [
+                _fused(builder, width, _everywhere(builder, factor, width), values, so_far)
+                for factor, so_far in zip(factors, sums, strict=True)
+            ]
+
+        sums = _times(builder, _WORD(0), depth, 1, [_load(builder, to, place, width) for place in places], body)
+        for value, place in zip(sums, places, strict=True):
+            builder.store(value, _pointer(builder, to, place, width), align=4)
+
+    return types.void(out, out_at, left, left_at, left_row, left_column, right, right_at, depth, lanes), generate
+
+
+@_instructions
+def transform(
+    typing: Any,
+    out: Any,
+    out_at: Any,
+    out_row: Any,
+    out_column: Any,
+    of: Any,
+    of_at: Any,
+    of_row: Any,
+    of_column: Any,
+    count: Any,
+    number: Any,
+) -> Any:
+    """out[i, j] = sum P[i, k] of[k, l] P[j, l] for `count` channels that lie side by side, a multiple of `VECTOR`.
+
+    P is the matrix of this `NUMBER`; element (i, j) of an array begins at at + i row + j column.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def data(place: int) -> Any:
+            return context.make_array(signature.args[place])(context, builder, args[place]).data
+
+        after = builder.append_basic_block()
+        choice = builder.switch(args[9], after)
+        for name, matrix in MATRICES.items():
+            block = builder.append_basic_block()
+            choice.add_case(_WORD(NUMBER[name]), block)
+            builder.position_at_end(block)
+
+            def body(c: Any, _: list[Any], matrix: Any = matrix) -> list[Any]:
+                sandwich(builder, np.array(matrix, np.float32), data(0), data(4), args, c)
+                return []
+
+            _times(builder, _WORD(0), args[8], VECTOR, [], body)
+            builder.branch(after)
+        builder.position_at_end(after)
+        return context.get_dummy_value()
+
+    def sandwich(builder: Any, matrix: Float, out: Any, of: Any, args: Any, c: Any) -> None:
+        def place(of_array: Any, i: int, j: int) -> Any:
+            at, row, column = of_array
+            offset = builder.add(builder.mul(row, _WORD(i)), builder.mul(column, _WORD(j)))
+            return builder.add(builder.add(at, c), offset)
+
+        rows, columns = matrix.shape
+        # A column at a time, so that few values are alive.
+        half = [
+            combine(builder, matrix, [_load(builder, of, place(args[5:8], k, m), VECTOR) for k in range(columns)])
+            for m in range(columns)
+        ]
+        for i in range(rows):
+            for j, value in enumerate(combine(builder, matrix, [half[m][i] for m in range(columns)])):
+                builder.store(value, _pointer(builder, out, place(args[1:4], i, j), VECTOR), align=4)
+
+    def combine(builder: Any, matrix: Float, values: list[Any]) -> list[Any]:
+        return [combination(builder, row, values) for row in matrix]
+
+    def combination(builder: Any, factors: Float, values: list[Any]) -> Any:
+        """The sum of the values times their factors, in order; those of zero are left out."""
+        total: Any = None
+        for factor, value in zip(factors.tolist(), values, strict=True):
+            if not factor:
+                continue
+            constant = _vector(VECTOR)([factor] * VECTOR)
+            if total is None:
+                total = value if factor == 1 else builder.fmul(value, constant)
+            elif abs(factor) == 1:
+                total = builder.fadd(total, value) if factor > 0 else builder.fsub(total, value)
+            else:
+                total = _fused(builder, VECTOR, value, constant, total)
+        return total
+
+    return types.void(out, out_at, out_row, out_column, of, of_at, of_row, of_column, count, number), generate
