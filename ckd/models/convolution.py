@@ -12,27 +12,24 @@ from ckd.models import sparse_kernels as sparse
 from ckd.models import winograd_kernels as winograd
 from ckd.models.precision import kernels_fit
 
-DENSE_FROM = 0.17
+DENSE_FROM, DENSE_FROM_WINOGRAD = 0.2, 0.08
 """Share of inputs that are not zero, from which on all of them are multiplied: that is then the faster (measured)."""
 DENSE_FROM_FEW = 0.5
-"""The same of a forward pass from less than `FEW` channels, which torch's convolutions are not made for."""
+"""The same of a forward pass from less than `FEW` channels, which no dense convolution is made for."""
 FEW = 16
-WINOGRAD_FROM = 64
-"""Channels from which on Winograd's products are the faster (measured); for the gradient of the input, `FEW`."""
-PLACES = 64
-"""Of an image: in smaller ones a channel's spikes are too few to be gone through for the gradient of the weights."""
 SAMPLE = 16
 """One image of so many is looked at to tell how much is there."""
 
 
 class Ways(NamedTuple):
-    """How the three sums of a convolution are made; without a name among the two, torch makes them."""
+    """How the sums of a convolution are made; torch makes those that are left."""
 
-    forward_sparse: bool = False
-    forward_winograd: bool = False
-    weight_sparse: bool = False
-    weight_winograd: bool = False
-    input_winograd: bool = False
+    sparse: bool
+    """The forward pass: only what is there is multiplied."""
+    weight_sparse: bool
+    """The gradient of the weights, the same."""
+    winograd: bool
+    """What is not made like that, and the gradient of the input."""
 
 
 def convolve(x: Tensor, conv: nn.Module) -> Tensor:
@@ -70,13 +67,9 @@ def _ways(x: Tensor, conv: nn.Conv2d) -> Ways:
     channels, forms = conv.in_channels, (conv.kernel_size, conv.stride)
     share = float(x.detach()[::SAMPLE].count_nonzero()) / x[::SAMPLE].numel()
     known = winograd.USABLE and forms == ((3, 3), (1, 1)) and channels % sparse.LANES[-1] == 0
-    many = known and min(channels, conv.out_channels) >= WINOGRAD_FROM
-    forward = share < (DENSE_FROM_FEW if channels < FEW else DENSE_FROM)
-    weight = share < DENSE_FROM and channels >= FEW and conv.stride == (1, 1)
-    if many and x.shape[2] * x.shape[3] < PLACES:
-        weight = False
-    back = torch.is_grad_enabled() and x.requires_grad and known
-    return Ways(forward, many and not forward, weight and forward, many and not weight, back)
+    dense_from = DENSE_FROM_WINOGRAD if known else DENSE_FROM
+    little = share < (DENSE_FROM_FEW if channels < FEW else dense_from)
+    return Ways(little, little and channels >= FEW and conv.stride == (1, 1), known)
 
 
 class _Convolution(torch.autograd.Function):
@@ -87,13 +80,13 @@ class _Convolution(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, padding: int, ways: Ways) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx.window = sparse.Window(weight.shape[2], weight.shape[3], stride, padding)
         ctx.shape, ctx.ways, ctx.listed = x.shape, ways, None
-        listed = sparse.list_images(_last(x)) if ways.forward_sparse else None
+        listed = sparse.list_images(_last(x)) if ways.sparse else None
         if ctx.needs_input_grad[1] and ways.weight_sparse:
             ctx.listed = listed
         ctx.save_for_backward(weight, x if ctx.listed is None and ctx.needs_input_grad[1] else x.new_empty(0))
         if listed is not None:
             return _first(sparse.convolve(_last(x), listed, _weights_last(weight), ctx.window))
-        if ways.forward_winograd:
+        if ways.winograd:
             return _first(winograd.convolve(_last(x), weight.detach().numpy(), padding))
         return torch.conv2d(x, weight, None, stride, padding)
 
@@ -103,14 +96,14 @@ class _Convolution(torch.autograd.Function):
         weight, x = ctx.saved_tensors
         window, (dx_wanted, dw_wanted, *_) = ctx.window, ctx.needs_input_grad
         dx = dw = None
-        if dx_wanted and ctx.ways.input_winograd:
+        if dx_wanted and ctx.ways.winograd:
             dx = _first(winograd.convolve(_last(dy), weight.detach().numpy(), window.padding, back=True))
         elif dx_wanted:
             dx = conv2d_input(ctx.shape, weight, dy, window.stride, window.padding)
         if dw_wanted and ctx.listed is not None:
             found = sparse.weight_gradient(ctx.shape, ctx.listed, _last(dy), window)
             dw = torch.from_numpy(found).permute(3, 2, 0, 1)
-        elif dw_wanted and ctx.ways.weight_winograd:
+        elif dw_wanted and ctx.ways.winograd:
             dw = torch.from_numpy(winograd.weight_gradient(_last(x), _last(dy), window.padding))
         elif dw_wanted:
             dw = conv2d_weight(x, weight.shape, dy, window.stride, window.padding)

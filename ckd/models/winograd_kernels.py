@@ -1,9 +1,9 @@
-"""Convolutions of 3 x 3 with less than half of the products, compiled for CPUs: F(2 x 2, 3 x 3) of Winograd.
+"""Convolutions of 3 x 3 with a quarter of the products, compiled for CPUs: F(4 x 4, 3 x 3) of Winograd.
 
-Images are (N, H, W, C) float32, C a multiple of 16. Of 4 x 4 places of an image come 2 x 2 of the output: images,
-weights and output are transformed, and between lie 16 products of matrices where a direct convolution makes 36 (Lavin
+Images are (N, H, W, C) float32, C a multiple of 16. Of 6 x 6 places of an image come 4 x 4 of the output: images,
+weights and output are transformed, and between lie 36 products of matrices where a direct convolution makes 144 (Lavin
 and Gray, CVPR 2016). A product is summed channel by channel, or tile by tile in blocks; threads share blocks, or places
-of the 4 x 4, never a sum: so their number changes no bit.
+of the 6 x 6, never a sum: so their number changes no bit.
 """
 
 from typing import NamedTuple
@@ -17,12 +17,15 @@ from ckd.models.winograd_vectors import LANES, NUMBER, ROWS, USABLE, multiply, t
 
 __all__ = ["USABLE", "convolve", "weight_gradient"]
 
-TILE, PLACES = 2, 4
+TILE, PLACES = 4, 6
 """Places of the output, and of the image, of a row of a tile."""
-TILES = 288
-"""Tiles that are taken through all stages together, about: what they are transformed into should stay in the cache."""
+TILES, TILES_SUMMED = 96, 288
+"""Tiles that are taken through all stages together, about: what they are transformed into should stay in the cache.
+For the gradient of weights more, since every block adds to all of its sums."""
 DEPTH = 96
 """Rows that a product sums in the first-level cache."""
+APART = 16
+"""Floats between transforms of different places: whole pages apart, they would fall into the same cache lines."""
 _B, _G, _GT, _A, _AT = (NUMBER[name] for name in ("B", "G", "GT", "A", "AT"))
 
 
@@ -44,10 +47,10 @@ class Tiling(NamedTuple):
         return -(-images * self.down // self.rows)
 
 
-def tiling(height: int, width: int) -> Tiling:
-    """Of outputs of this size."""
+def tiling(height: int, width: int, tiles: int = TILES) -> Tiling:
+    """Of outputs of this size, about so many tiles a block."""
     across = -(-width // TILE)
-    return Tiling(height, width, -(-height // TILE), across, max(1, TILES // across))
+    return Tiling(height, width, -(-height // TILE), across, max(1, tiles // across))
 
 
 def lanes_of(channels: int) -> int:
@@ -69,11 +72,11 @@ def convolve(x: Float, weight: Float, padding: int, *, back: bool = False) -> Fl
     around = 2 - padding if back else padding
     inputs, outputs = turned.shape[:2]
     lanes = lanes_of(outputs)
-    prepared = np.empty((PLACES * PLACES, outputs // lanes, inputs, lanes), np.float32)
-    share(_prepare, outputs // lanes, turned, prepared)
+    prepared = _of_places(inputs * outputs)
+    share(_prepare, outputs // lanes, turned, lanes, prepared)
     cover = tiling(x.shape[1] + 2 * around - 2, x.shape[2] + 2 * around - 2)
     out = np.empty((len(x), cover.height, cover.width, outputs), np.float32)
-    share(_convolve, cover.blocks(len(x)), x, prepared, around, cover, cover.padded, lanes_of(inputs), out)
+    share(_convolve, cover.blocks(len(x)), x, prepared, around, cover, cover.padded, lanes_of(inputs), lanes, out)
     return out
 
 
@@ -81,31 +84,41 @@ def weight_gradient(x: Float, dy: Float, padding: int) -> Float:
     """The gradient (K, C, 3, 3) of the weight, given images x (N, H, W, C) and that of the output, dy."""
     channels, outputs = x.shape[3], dy.shape[3]
     few, many = lanes_of(channels), lanes_of(outputs)
-    cover = tiling(*dy.shape[1:3])
-    total = np.zeros((PLACES * PLACES, channels // few, outputs // many, few, many), np.float32)
-    left = np.zeros((PLACES * PLACES, channels // few, cover.padded, few), np.float32)
-    right = np.zeros((PLACES * PLACES, outputs // many, cover.padded, many), np.float32)
+    cover = tiling(*dy.shape[1:3], tiles=TILES_SUMMED)
+    tiles, size = cover.padded, (channels, outputs)
+    left, right, total = (_of_places(n) for n in (tiles * channels, tiles * outputs, channels * outputs))
+    total[:] = 0
     for block in range(cover.blocks(len(x))):
         first = block * cover.rows
         rows = min(cover.rows, len(x) * cover.down - first)
-        share(_spread, rows, x, first, PLACES, padding, _B, cover, left)
-        share(_spread, rows, dy, first, TILE, 0, _AT, cover, right)
-        share(_accumulate, PLACES * PLACES, left, right, rows * cover.across, total)
+        share(_spread, rows, x, first, PLACES, padding, _B, cover, tiles, few, left)
+        share(_spread, rows, dy, first, TILE, 0, _AT, cover, tiles, many, right)
+        share(_accumulate, PLACES * PLACES, left, right, tiles, rows * cover.across, size, (few, many), total)
     grad = np.empty((outputs, channels, 3, 3), np.float32)
-    share(_gather, channels // few, total, grad)
+    share(_gather, channels // few, total, few, many, grad)
     return grad
+
+
+def _of_places(size: int) -> Float:
+    return np.empty((PLACES * PLACES, size + APART), np.float32)
 
 
 _compile = numba.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
 _rows_of = np.array([ROWS.get(lanes, 0) for lanes in range(max(LANES) + 1)])
 
 
+@numba.njit(nogil=True, boundscheck=False, error_model="numpy")
+def _copy(out, out_at, of, of_at, count):
+    to, given = out[out_at : out_at + count], of[of_at : of_at + count]
+    for k in range(count):
+        to[k] = given[k]
+
+
 @_compile
-def _prepare(begin, end, weight, prepared):  # pragma: no cover (compiled)
-    """prepared (16, K / lanes, C, lanes), of the [begin, end) of its second axis, of weight (C, K, 3, 3)."""
-    _, panels, inputs, lanes = prepared.shape
+def _prepare(begin, end, weight, lanes, prepared):  # pragma: no cover (compiled)
+    """prepared (36, K / lanes, C, lanes), of the [begin, end) of its second axis, of weight (C, K, 3, 3)."""
+    inputs, place = weight.shape[0], prepared.shape[1]
     local, flat = np.empty((3, 3, lanes), np.float32), prepared.ravel()
-    place = panels * inputs * lanes
     for panel in range(begin, end):
         for c in range(inputs):
             for k in range(lanes):
@@ -117,115 +130,108 @@ def _prepare(begin, end, weight, prepared):  # pragma: no cover (compiled)
 
 
 @_compile
-def _spread(begin, end, x, first, size, padding, matrix, cover, out):  # pragma: no cover (compiled)
-    """out (16, C / lanes, tiles, lanes): the tiles of size x size of rows first + [begin, end), transformed."""
+def _spread(begin, end, x, first, size, padding, matrix, cover, tiles, lanes, out):  # pragma: no cover (compiled)
+    """out (36, C / lanes, tiles, lanes): the tiles of size x size of rows first + [begin, end), transformed."""
     _, height, width, channels = x.shape
-    _, panels, tiles, lanes = out.shape
-    local, flat, images = np.empty((size, size, channels), np.float32), out.ravel(), x.ravel()
-    place = panels * tiles * lanes
+    place, line = out.shape[1], width * channels
+    local, flat, images = np.empty(size * size * channels, np.float32), out.ravel(), x.ravel()
     for row in range(begin, end):
         n, top = (first + row) // cover.down, (first + row) % cover.down * TILE - padding
         for column in range(cover.across):
             left = column * TILE - padding
             at = (row * cover.across + column) * lanes
-            if top >= 0 and left >= 0 and top + size <= height and left + size <= width:
-                of, of_at, line = images, ((n * height + top) * width + left) * channels, width * channels
-            else:
+            of, of_at, of_line = images, ((n * height + top) * width + left) * channels, line
+            if top < 0 or left < 0 or top + size > height or left + size > width:
                 local[:] = np.float32(0)
+                low, high = max(0, -left) * channels, min(size, width - left) * channels
                 for i in range(max(0, -top), min(size, height - top)):
-                    for j in range(max(0, -left), min(size, width - left)):
-                        local[i, j] = x[n, top + i, left + j]
-                of, of_at, line = local.ravel(), 0, size * channels
-            for panel in range(panels):
+                    _copy(local, i * size * channels + low, images, of_at + i * line + low, high - low)
+                of, of_at, of_line = local, 0, size * channels
+            for panel in range(channels // lanes):
                 to, start = at + panel * tiles * lanes, of_at + panel * lanes
-                transform(flat, to, PLACES * place, place, of, start, line, channels, lanes, matrix)
+                transform(flat, to, PLACES * place, place, of, start, of_line, channels, lanes, matrix)
 
 
 @_compile
-def _convolve(begin, end, x, weight, padding, cover, tiles, few, out):  # pragma: no cover (compiled)
-    """The blocks [begin, end) of out (N, H', W', K) from weight (16, K / lanes, C, lanes)."""
-    images, _, _, channels = x.shape
-    places, panels, _, lanes = weight.shape
-    left = np.zeros((places, channels // few, tiles, few), np.float32)
-    right = np.empty((places, panels, tiles, lanes), np.float32)
+def _convolve(begin, end, x, weight, padding, cover, tiles, few, lanes, out):  # pragma: no cover (compiled)
+    """The blocks [begin, end) of out (N, H', W', K) from weight (36, K / lanes, C, lanes)."""
+    images, channels, panels = x.shape[0], x.shape[3], out.shape[3] // lanes
+    places = weight.shape[0]
+    left = np.zeros((places, channels * tiles + APART), np.float32)
+    right = np.empty((places, panels * lanes * tiles + APART), np.float32)
     a, b, to = left.ravel(), weight.ravel(), right.ravel()
     step = _rows_of[lanes]
     for block in range(begin, end):
         first = block * cover.rows
         rows = min(cover.rows, images * cover.down - first)
-        _spread(0, rows, x, first, PLACES, padding, _B, cover, left)
+        _spread(0, rows, x, first, PLACES, padding, _B, cover, tiles, few, left)
         right[:] = np.float32(0)
         for place in range(places):
             for panel in range(panels):
                 for part in range(channels // few):
-                    of = (place * (channels // few) + part) * tiles * few
-                    with_ = ((place * panels + panel) * channels + part * few) * lanes
+                    of = place * left.shape[1] + part * tiles * few
+                    with_ = place * weight.shape[1] + (panel * channels + part * few) * lanes
                     for tile in range(0, rows * cover.across, step):
-                        at = ((place * panels + panel) * tiles + tile) * lanes
+                        at = place * right.shape[1] + (panel * tiles + tile) * lanes
                         multiply(to, at, a, of + tile * few, few, 1, b, with_, few, lanes)
-        _join(right, first, rows, cover, out)
+        _join(right, tiles, lanes, first, rows, cover, out)
 
 
 @_compile
-def _join(of, first, rows, cover, out):  # pragma: no cover (compiled)
-    """The tiles of out (N, H', W', K) from their transforms (16, K / lanes, tiles, lanes)."""
-    _, panels, tiles, lanes = of.shape
-    channels = panels * lanes
-    local, flat, to = np.empty((TILE, TILE, channels), np.float32), of.ravel(), out.ravel()
-    place = panels * tiles * lanes
+def _join(of, tiles, lanes, first, rows, cover, out):  # pragma: no cover (compiled)
+    """The tiles of out (N, H', W', K) from their transforms (36, K / lanes, tiles, lanes)."""
+    channels, place = out.shape[3], of.shape[1]
+    local, flat, images = np.empty(TILE * TILE * channels, np.float32), of.ravel(), out.ravel()
+    line, short = cover.width * channels, TILE * channels
     for row in range(rows):
         n, top = (first + row) // cover.down, (first + row) % cover.down * TILE
         for column in range(cover.across):
             left = column * TILE
             whole = top + TILE <= cover.height and left + TILE <= cover.width
-            if whole:
-                given, at, line = to, ((n * cover.height + top) * cover.width + left) * channels, cover.width * channels
-            else:
-                given, at, line = local.ravel(), 0, TILE * channels
-            for panel in range(panels):
+            at = ((n * cover.height + top) * cover.width + left) * channels
+            to, to_at, to_line = (images, at, line) if whole else (local, 0, short)
+            for panel in range(channels // lanes):
                 start = (panel * tiles + row * cover.across + column) * lanes
-                transform(given, at + panel * lanes, line, channels, flat, start, PLACES * place, place, lanes, _A)
+                transform(to, to_at + panel * lanes, to_line, channels, flat, start, PLACES * place, place, lanes, _A)
             if not whole:
                 for i in range(min(TILE, cover.height - top)):
-                    for j in range(min(TILE, cover.width - left)):
-                        out[n, top + i, left + j] = local[i, j]
+                    _copy(images, at + i * line, local, i * short, min(TILE, cover.width - left) * channels)
 
 
 @_compile
-def _accumulate(begin, end, left, right, count, total):  # pragma: no cover (compiled)
-    """Adds to total, of the places [begin, end), the products over `count` tiles."""
-    _, parts, tiles, few = left.shape
-    _, panels, _, lanes = right.shape
-    local = np.empty(few * lanes, np.float32)
+def _accumulate(begin, end, left, right, tiles, count, size, lanes, total):  # pragma: no cover (compiled)
+    """Adds to total (36, C / few, K / many, few, many), of the places [begin, end), the products over `count` tiles."""
+    (channels, outputs), (few, many) = size, lanes
+    local = np.empty(few * many, np.float32)
     a, b = left.ravel(), right.ravel()
-    step = _rows_of[lanes]
+    step, panels = _rows_of[many], outputs // many
     for place in range(begin, end):
-        for part in range(parts):
+        for part in range(channels // few):
             for panel in range(panels):
                 local[:] = np.float32(0)
                 for first in range(0, count, DEPTH):
                     depth = min(DEPTH, count - first)
-                    with_ = ((place * panels + panel) * tiles + first) * lanes
-                    of = ((place * parts + part) * tiles + first) * few
+                    with_ = place * right.shape[1] + (panel * tiles + first) * many
+                    of = place * left.shape[1] + (part * tiles + first) * few
                     for c in range(0, few, step):
-                        multiply(local, c * lanes, a, of + c, 1, few, b, with_, depth, lanes)
-                to = total[place, part, panel].ravel()
-                for k in range(few * lanes):
+                        multiply(local, c * many, a, of + c, 1, few, b, with_, depth, many)
+                at = (part * panels + panel) * few * many
+                to = total[place, at : at + few * many]
+                for k in range(to.size):
                     to[k] += local[k]
 
 
 @_compile
-def _gather(begin, end, total, grad):  # pragma: no cover (compiled)
-    """The gradient (K, C, 3, 3), of the parts [begin, end), from the sums (16, parts, K / lanes, few, lanes)."""
-    _, parts, panels, few, lanes = total.shape
-    local, flat = np.empty((3, 3, lanes), np.float32), total.ravel()
-    place = parts * panels * few * lanes
+def _gather(begin, end, total, few, many, grad):  # pragma: no cover (compiled)
+    """The gradient (K, C, 3, 3), of the parts [begin, end), from the sums (36, parts, K / many, few, many)."""
+    panels, place = grad.shape[0] // many, total.shape[1]
+    local, flat = np.empty((3, 3, many), np.float32), total.ravel()
     for part in range(begin, end):
         for panel in range(panels):
             for c in range(few):
-                at = ((part * panels + panel) * few + c) * lanes
-                transform(local.ravel(), 0, 3 * lanes, lanes, flat, at, PLACES * place, place, lanes, _GT)
-                for k in range(lanes):
+                at = ((part * panels + panel) * few + c) * many
+                transform(local.ravel(), 0, 3 * many, many, flat, at, PLACES * place, place, many, _GT)
+                for k in range(many):
                     for i in range(3):
                         for j in range(3):
-                            grad[panel * lanes + k, part * few + c, i, j] = local[i, j, k]
+                            grad[panel * many + k, part * few + c, i, j] = local[i, j, k]

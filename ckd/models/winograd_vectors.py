@@ -32,14 +32,27 @@ USABLE = _features().get("fma", False)
 LANES = (64, 32, 16) if _features().get("avx512f") else (16,)
 """How many columns a product may take together on this processor. What is summed, and in which order, is the same."""
 
-MATRICES: dict[str, Any] = {
-    # F(2 x 2, 3 x 3) of Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (CVPR 2016), from the points
-    # 0, 1, -1 and infinity: image, weights, output; then the last two the other way, for gradients.
-    "B": [[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]],
-    "G": [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]],
-    "A": [[1, 1, 1, 0], [0, 1, -1, -1]],
-}
-MATRICES |= {"AT": np.transpose(MATRICES["A"]).tolist(), "GT": np.transpose(MATRICES["G"]).tolist()}
+POINTS = (0.0, 0.625, -0.625, 1.5, -1.5)
+"""Where the polynomials are evaluated, beside infinity: of the symmetric ones with few bits those that round least."""
+
+
+def _matrices(outputs: int, taps: int) -> dict[str, list[list[float]]]:
+    """Of F(outputs, taps) of Winograd by Toom and Cook: y = A ((G w) * (B x)) (Lavin and Gray, CVPR 2016).
+
+    B for images, G for weights, A for outputs; then A and G the other way, for the gradient of weights.
+    """
+    places = outputs + taps - 1
+    others = [[y for y in POINTS if y != x] for x in POINTS]
+    b, g, a = np.zeros((places, places)), np.zeros((places, taps)), np.zeros((outputs, places))
+    for i, (x, rest) in enumerate(zip(POINTS, others, strict=True)):
+        b[i, :-1] = np.poly(rest)[::-1]
+        g[i] = x ** np.arange(taps) / np.prod(x - np.array(rest))
+        a[:, i] = x ** np.arange(outputs)
+    b[-1], g[-1, -1], a[-1, -1] = np.poly(POINTS)[::-1], 1, 1
+    return {name: matrix.tolist() for name, matrix in {"B": b, "G": g, "A": a, "AT": a.T, "GT": g.T}.items()}
+
+
+MATRICES = _matrices(4, 3)
 NUMBER = {name: number for number, name in enumerate(MATRICES)}
 """What `transform` takes for a matrix."""
 
