@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ckd.events.types import Float
+from ckd.models.buffers import empty
 from ckd.models.threads import share
 
 CHUNK = 2048
@@ -51,8 +52,8 @@ def forward(y: Float, scale: Float, shift: Float, neurons: Neurons, keep: bool) 
     """
     height, width = y.shape[2:4]
     size = (height // 2, width // 2) if neurons.pooled else (height, width)
-    out = np.empty((*y.shape[:2], *size, y.shape[4]), np.float32)
-    potential = np.empty(y.shape if keep else (0,) * 5, np.float32)
+    out = empty((*y.shape[:2], *size, y.shape[4]))
+    potential = empty(y.shape if keep else (0,) * 5)
     share(_forward, y.shape[1], y, scale, shift, neurons, out, potential)
     return out, potential if keep else None
 
@@ -79,7 +80,7 @@ def backward(
 ) -> Float:
     """The gradient of y: scale g + factors[0] y + factors[1], with g as in `sums`; factors (2, C)."""
     none = np.empty((0,) * 5, np.float32)
-    dy, parts = np.empty_like(y), np.zeros((0, 2, y.shape[4]), np.float64)
+    dy, parts = empty(y.shape), np.zeros((0, 2, y.shape[4]), np.float64)
     share(_backward, y.shape[1], y, scale, shift, neurons, ds, none if dh is None else dh, factors, dy, parts)
     return dy
 

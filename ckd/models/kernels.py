@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from ckd.events.types import Float
+from ckd.models.buffers import empty
 from ckd.models.threads import share
 
 CHUNK = 2048
@@ -16,7 +17,7 @@ CHUNK = 2048
 
 def forward(current: Float, beta: float, threshold: float) -> tuple[Float, Float]:
     """Spikes and potential before the reset, (T, M) each."""
-    spikes, potential = np.empty_like(current), np.empty_like(current)
+    spikes, potential = empty(current.shape), empty(current.shape)
     beta32, threshold32 = np.float32(beta), np.float32(threshold)
     share(_forward, current.shape[1], current, beta32, threshold32, spikes, potential, least=8 * CHUNK)
     return spikes, potential
@@ -26,7 +27,7 @@ def backward(
     potential: Float, spikes_grad: Float, potential_grad: Float | None, beta: float, threshold: float, alpha: float
 ) -> Float:
     """Gradient of the current, (T, M); formula in `ckd.models.neuron.FusedLIF`."""
-    grad = np.empty_like(potential)
+    grad = empty(potential.shape)
     has = potential_grad is not None
     direct = potential_grad if potential_grad is not None else potential[:0]
     constants = (np.float32(beta), np.float32(threshold), np.float32(alpha), np.float32(alpha * alpha))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ckd.events.types import Float
+from ckd.models.buffers import empty
 from ckd.models.threads import share
 from ckd.models.vectors import LANES, add_rows
 
@@ -58,7 +59,7 @@ def list_images(x: Float) -> Listed:
     np.cumsum(counts, out=counts)
     starts[:, -1] = counts
     starts[1:, 0] = counts[:-1]
-    row, value = np.empty(counts[-1] + 1, np.int32), np.empty(counts[-1] + 1, np.float32)
+    row, value = empty((counts[-1] + 1,), np.int32), empty((counts[-1] + 1,))
     share(_list, images, x, starts, row, value)
     return Listed(starts, row, value)
 
@@ -71,7 +72,7 @@ def convolve(x: Float, listed: Listed, weight: Float, window: Window) -> Float:
     size = [
         (n + 2 * window.padding - k) // window.stride + 1 for n, k in zip(x.shape[1:3], weight.shape[:2], strict=True)
     ]
-    out = np.empty((len(x), *size, outputs), np.float32)
+    out = empty((len(x), *size, outputs))
     share(_convolve, len(x), *listed, blocks, x.shape[1], x.shape[2], x.shape[3], window, out)
     return out
 
@@ -91,7 +92,7 @@ def weight_gradient(shape: tuple[int, ...], listed: Listed, dy: Float, window: W
     rows = window.kernel_h * window.kernel_w * channels
     lanes = lanes_of(dy.shape[3], rows + size[0] * size[1])
     starts = np.empty((images, channels + 1), np.int64)
-    place, value = np.empty_like(listed.row), np.empty_like(listed.value)
+    place, value = empty(listed.row.shape, np.int32), empty(listed.value.shape)
     share(_by_channel, images, *listed, width, channels, size[1], starts, place, value)
     blocks = dy.shape[3] // lanes
     out = np.zeros((blocks, window.kernel_h, window.kernel_w, channels, lanes), np.float32)

@@ -12,6 +12,7 @@ import numba
 import numpy as np
 
 from ckd.events.types import Float
+from ckd.models.buffers import empty
 from ckd.models.threads import share
 from ckd.models.winograd_vectors import LANES, NUMBER, ROWS, USABLE, multiply, transform
 
@@ -75,7 +76,7 @@ def convolve(x: Float, weight: Float, padding: int, *, back: bool = False) -> Fl
     prepared = _of_places(inputs * outputs)
     share(_prepare, outputs // lanes, turned, lanes, prepared)
     cover = tiling(x.shape[1] + 2 * around - 2, x.shape[2] + 2 * around - 2)
-    out = np.empty((len(x), cover.height, cover.width, outputs), np.float32)
+    out = empty((len(x), cover.height, cover.width, outputs))
     share(_convolve, cover.blocks(len(x)), x, prepared, around, cover, cover.padded, lanes_of(inputs), lanes, out)
     return out
 
@@ -100,7 +101,7 @@ def weight_gradient(x: Float, dy: Float, padding: int) -> Float:
 
 
 def _of_places(size: int) -> Float:
-    return np.empty((PLACES * PLACES, size + APART), np.float32)
+    return empty((PLACES * PLACES, size + APART))
 
 
 _compile = numba.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
