@@ -1,6 +1,6 @@
 """What follows a convolution of the student, fused: batch norm, LIF and, where it comes next, average pooling."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 from ckd.events.types import Float
 from ckd.models import block_kernels as kernels
 from ckd.models.distributed import process_count
+from ckd.models.input_kernels import Events, weight_gradient
 from ckd.models.neuron import LIF
 from ckd.models.precision import kernels_fit
 
@@ -34,8 +35,21 @@ def _halves(pool: nn.Module, y: Tensor) -> bool:
     return type(pool) is nn.AvgPool2d and settings == [2, 2, 0, None] and not (y.shape[2] % 2 or y.shape[3] % 2)
 
 
+class Source(NamedTuple):
+    """What a convolution was made of that gave y without a gradient: its weights get theirs from `normed_spikes`."""
+
+    weight: Tensor
+    events: Events
+
+
 def normed_spikes(
-    y: Tensor, norm: nn.Module, lif: nn.Module, steps: int, pooled: bool, potential: bool
+    y: Tensor,
+    norm: nn.Module,
+    lif: nn.Module,
+    steps: int,
+    pooled: bool,
+    potential: bool,
+    source: Source | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Batch norm, LIF from rest and average pooling over 2 x 2, as those modules do one after the other.
 
@@ -49,6 +63,7 @@ def normed_spikes(
         steps: T.
         pooled: whether the pooling comes next.
         potential: whether the potential is asked for.
+        source: where y comes from, if it has no gradient.
 
     Returns:
         spikes, averaged if `pooled`, (T * N, C, H', W'), and the potential before the reset (T, N, C, H, W) or None.
@@ -68,7 +83,9 @@ def normed_spikes(
     inverse = 1 / np.sqrt(variance + norm.eps)
     beta, threshold, alpha = (np.float32(float(x)) for x in (lif.beta.clamp(0, 1), lif.threshold, lif.alpha))
     neurons = kernels.Neurons(beta, threshold, alpha, pooled)
-    out, kept = _NormedLIF.apply(y, norm.weight, norm.bias, mean, inverse, norm.training, neurons, steps, potential)  # type: ignore[misc]
+    weight, events = (None, None) if source is None else source
+    given = (mean, inverse, norm.training, neurons, steps, potential, events)
+    out, kept = _NormedLIF.apply(y, norm.weight, norm.bias, weight, *given)  # type: ignore[misc]
     return out, kept
 
 
@@ -84,17 +101,19 @@ class _NormedLIF(torch.autograd.Function):
         y: Tensor,
         weight: Tensor,
         bias: Tensor,
+        source: Tensor | None,
         mean: kernels.Float64,
         inverse: kernels.Float64,
         training: bool,
         neurons: kernels.Neurons,
         steps: int,
         potential: bool,
+        events: Events | None,
     ) -> tuple[Tensor, Tensor | None]:
         ctx.set_materialize_grads(False)
         scale = weight.detach().double().numpy() * inverse
         shift = bias.detach().double().numpy() - mean * scale
-        ctx.given = (mean, inverse, training, neurons, steps, scale, shift)
+        ctx.given, ctx.events = (mean, inverse, training, neurons, steps, scale, shift), events
         ctx.save_for_backward(y)
         out, kept = kernels.forward(_rows(y, steps), _single(scale), _single(shift), neurons, potential)
         return _images(out).flatten(0, 1), None if kept is None else _images(kept)
@@ -111,7 +130,7 @@ class _NormedLIF(torch.autograd.Function):
         rows, arriving = _rows(y, steps), _rows(ds, steps)
         direct = None if dh is None else _rows(dh.flatten(0, 1), steps)
         given = (rows, _single(scale), _single(shift), neurons, arriving, direct)
-        total, product = kernels.sums(*given)
+        total, product, met = kernels.sums(*given, ctx.events)
         of_x = inverse * (product - mean * total)
         factors = np.zeros((2, len(mean)))
         if training:
@@ -120,7 +139,10 @@ class _NormedLIF(torch.autograd.Function):
             factors[1] = -scale * total / count - factors[0] * mean
         dy = kernels.backward(*given, factors.astype(np.float32)) if ctx.needs_input_grad[0] else None
         gradients = (None if dy is None else _images(dy).flatten(0, 1), torch.from_numpy(of_x).float())
-        return *gradients, torch.from_numpy(total).float(), *(None,) * 6
+        of_weight = None
+        if ctx.events is not None:
+            of_weight = torch.from_numpy(weight_gradient(ctx.events, met, np.stack([scale, *factors])))
+        return *gradients, torch.from_numpy(total).float(), of_weight, *(None,) * 7
 
 
 def _rows(x: Tensor, steps: int) -> Float:

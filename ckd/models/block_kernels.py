@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ckd.events.types import Float
 from ckd.models.buffers import empty
+from ckd.models.input_kernels import NO_EVENTS, Events, meet
 from ckd.models.threads import share
 
 CHUNK = 2048
@@ -59,29 +60,34 @@ def forward(y: Float, scale: Float, shift: Float, neurons: Neurons, keep: bool) 
 
 
 def sums(
-    y: Float, scale: Float, shift: Float, neurons: Neurons, ds: Float, dh: Float | None
-) -> tuple[Float64, Float64]:
-    """Over all steps and places, the sums of the current's gradient g and of g y, (C,) each.
+    y: Float, scale: Float, shift: Float, neurons: Neurons, ds: Float, dh: Float | None, events: Events | None = None
+) -> tuple[Float64, Float64, Float64]:
+    """Over all steps and places, the sums of the current's gradient g and of g y, (C,) each; and products with inputs.
 
     Args:
         y, scale, shift, neurons: as in `forward`.
         ds: gradient of what `forward` returned.
         dh: gradient of the potential (T, N, H, W, C), None for zero.
+        events: what the convolution was made of that gave y; their products with g and with y are the third result,
+            (2, *events.shape(C)), else empty.
     """
-    parts, none = np.zeros((y.shape[1], 2, y.shape[4]), np.float64), np.empty((0,) * 5, np.float32)
-    factors = np.zeros((2, y.shape[4]), np.float32)
-    share(_backward, y.shape[1], y, scale, shift, neurons, ds, none if dh is None else dh, factors, none, parts)
-    total = parts.sum(axis=0)
-    return total[0], total[1]
+    channels, none = y.shape[4], np.empty((0,) * 5, np.float32)
+    given = NO_EVENTS if events is None else events
+    parts = np.zeros((y.shape[1], 2, channels), np.float64)
+    met = np.zeros((y.shape[1], 2, 0 if events is None else int(np.prod(events.shape(channels)))), np.float64)
+    factors, direct = np.zeros((2, channels), np.float32), none if dh is None else dh
+    share(_backward, y.shape[1], y, scale, shift, neurons, ds, direct, factors, none, parts, given, met)
+    total, shape = parts.sum(axis=0), () if events is None else events.shape(channels)
+    return total[0], total[1], met.sum(axis=0).reshape(2, *shape) if shape else met[0]
 
 
 def backward(
     y: Float, scale: Float, shift: Float, neurons: Neurons, ds: Float, dh: Float | None, factors: Float
 ) -> Float:
     """The gradient of y: scale g + factors[0] y + factors[1], with g as in `sums`; factors (2, C)."""
-    none = np.empty((0,) * 5, np.float32)
-    dy, parts = empty(y.shape), np.zeros((0, 2, y.shape[4]), np.float64)
-    share(_backward, y.shape[1], y, scale, shift, neurons, ds, none if dh is None else dh, factors, dy, parts)
+    dy, parts, met = empty(y.shape), np.zeros((0, 2, y.shape[4]), np.float64), np.zeros((0, 2, 0), np.float64)
+    direct = np.empty((0,) * 5, np.float32) if dh is None else dh
+    share(_backward, y.shape[1], y, scale, shift, neurons, ds, direct, factors, dy, parts, NO_EVENTS, met)
     return dy
 
 
@@ -165,16 +171,21 @@ def _forward(begin, end, y, scale, shift, neurons, out, potential):  # pragma: n
 
 
 @_compile
-def _backward(begin, end, y, scale, shift, neurons, ds, dh, factors, dy, parts):  # pragma: no cover (compiled)
-    """Adds sums to `parts` unless that is empty, and writes dy unless that is."""
+def _backward(
+    begin, end, y, scale, shift, neurons, ds, dh, factors, dy, parts, events, met
+):  # pragma: no cover (compiled)
+    """Adds sums to `parts` and products to `met` unless they are empty, and writes dy unless that is."""
     steps, _, height, width, channels = y.shape
-    threshold, columns = neurons.threshold, _columns(y, neurons.pooled)
+    # With events a row is taken whole, as they are.
+    threshold, columns = neurons.threshold, width if met.size else _columns(y, neurons.pooled)
     beta, alpha, squared = neurons.beta, neurons.alpha, neurons.alpha * neurons.alpha
     scales, shifts = _tiled(scale, columns), _tiled(shift, columns)
     of_y, constant = _tiled(factors[0], columns), _tiled(factors[1], columns)
     v, arriving = np.empty(columns * channels, np.float32), np.empty(columns * channels, np.float32)
     h = np.empty((steps, columns * channels), np.float32)
-    g = np.empty(columns * channels, np.float32)
+    margin = (events.kernel_w - 1) * channels
+    beside = np.zeros((2, columns * channels + 2 * margin), np.float32)
+    g, totals = beside[0, margin : margin + columns * channels], np.empty((2, met.shape[2]), np.float32)
     total, product = np.empty(columns * channels, np.float32), np.empty(columns * channels, np.float32)
     zero, one, quarter = np.float32(0), np.float32(1), np.float32(0.25)
     for n in range(begin, end):
@@ -183,6 +194,8 @@ def _backward(begin, end, y, scale, shift, neurons, ds, dh, factors, dy, parts):
                 count = min(columns, width - first)
                 size = count * channels
                 v[:], total[:], product[:] = zero, zero, zero
+                if met.size:
+                    beside[:], totals[:] = zero, zero
                 for t in range(steps):
                     _fire(y[t, n, i, first : first + count].reshape(size), scales, shifts, beta, threshold, v, h[t])
                 v[:] = zero
@@ -213,10 +226,17 @@ def _backward(begin, end, y, scale, shift, neurons, ds, dh, factors, dy, parts):
                         for k in range(size):
                             total[k] += g[k]
                             product[k] += g[k] * row[k]
+                    if met.size:
+                        beside[1, margin : margin + size] = row
+                        meet(events, t * y.shape[1] + n, i, channels, beside, totals)
                     if dy.size:
                         to = dy[t, n, i, first : first + count].reshape(size)
                         for k in range(size):
                             to[k] = scales[k] * g[k] + (of_y[k] * row[k] + constant[k])
+                if met.size:
+                    for k in range(totals.shape[1]):
+                        met[n, 0, k] += np.float64(totals[0, k])
+                        met[n, 1, k] += np.float64(totals[1, k])
                 if parts.size:
                     for j in range(count):
                         for c in range(channels):

@@ -10,6 +10,8 @@ from torch.nn.grad import conv2d_input, conv2d_weight
 from ckd.events.types import Float
 from ckd.models import sparse_kernels as sparse
 from ckd.models import winograd_kernels as winograd
+from ckd.models.block import Source
+from ckd.models.input_kernels import events
 from ckd.models.precision import kernels_fit
 
 DENSE_FROM, DENSE_FROM_WINOGRAD = 0.2, 0.08
@@ -43,6 +45,21 @@ def convolve(x: Tensor, conv: nn.Module) -> Tensor:
     if not any(ways):
         return conv(x)
     return _Convolution.apply(x, conv.weight, conv.stride[0], conv.padding[0], ways)  # type: ignore[misc]
+
+
+def convolve_first(x: Tensor, conv: nn.Module) -> tuple[Tensor, Source] | None:
+    """The same without a gradient, which `normed_spikes` makes up for; None where that cannot be, or is not faster."""
+    if not (torch.is_grad_enabled() and not x.requires_grad and isinstance(conv, nn.Conv2d) and _can(x, conv)):
+        return None
+    ways = _ways(x, conv)
+    fits = conv.weight.requires_grad and conv.stride == (1, 1) and conv.out_channels in sparse.LANES
+    if not (ways.sparse and fits and conv.in_channels < FEW):
+        return None
+    images = _last(x)
+    _, _, height, width = conv.weight.shape
+    window, listed = sparse.Window(height, width, 1, int(conv.padding[0])), sparse.list_images(images)
+    y = _first(sparse.convolve(images, listed, _weights_last(conv.weight), window))
+    return y, Source(conv.weight, events(listed, images.shape[1:], window))
 
 
 def _can(x: Tensor, conv: nn.Conv2d) -> bool:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ckd.errors import ConfigError
-from ckd.models.block import can_fuse, normed_spikes
-from ckd.models.convolution import convolve
+from ckd.models.block import Source, can_fuse, normed_spikes
+from ckd.models.convolution import convolve, convolve_first
 from ckd.models.distributed import BatchNorm
 from ckd.models.neuron import LIF
 from ckd.models.precision import at_least_float32
@@ -41,6 +41,7 @@ class Student(SpikingStudent):
         conv_lifs = [name for name in names[: names.index("flatten")] if isinstance(nodes[name], LIF)]
         self._aligned = conv_lifs[-1]
         self._blocks = dict(self._find_blocks())
+        self._first = self._find_first()
 
     def forward(
         self,
@@ -57,6 +58,7 @@ class Student(SpikingStudent):
         values = {"input": folded}
         potential = frames
         done: set[str] = set()
+        origin: Source | None = None
         for name, module in self.nodes.items():
             if name in done:
                 continue
@@ -65,7 +67,8 @@ class Student(SpikingStudent):
             pool = self.nodes[block.pool] if block is not None and block.pool else None
             if block is not None and can_fuse(x, module, self.nodes[block.lif], pool):
                 aligned = block.lif == self._aligned
-                given = normed_spikes(x, module, self.nodes[block.lif], steps, bool(block.pool), aligned)
+                known = origin if self._sources[name] == [self._first] else None
+                given = normed_spikes(x, module, self.nodes[block.lif], steps, bool(block.pool), aligned, known)
                 values[block.pool or block.lif], h = given
                 potential = potential if h is None else h
                 done |= {block.lif, block.pool}
@@ -76,6 +79,8 @@ class Student(SpikingStudent):
                     potential = h
             elif name == "classifier" and classifier is not None:
                 values[name] = classifier(x)
+            elif observe is None and name == self._first and (found := self._convolve_first(x)) is not None:
+                values[name], origin = found
             elif observe is None:
                 values[name] = convolve(x, module)
             else:
@@ -100,6 +105,22 @@ class Student(SpikingStudent):
         for name, module in self.nodes.items():
             if isinstance(module, nn.BatchNorm2d) and (lif := only(name, LIF)):
                 yield name, Block(lif, only(lif, nn.AvgPool2d))
+
+    def _find_first(self) -> str:
+        """The convolution that sees frames alone and feeds a block's batch norm alone, "" if there is none."""
+        for name in self._blocks:
+            (conv,) = self._sources[name] if len(self._sources[name]) == 1 else [""]
+            if self._sources.get(conv) == ["input"] and [b for a, b in self.edges if a == conv] == [name]:
+                return conv
+        return ""
+
+    def _convolve_first(self, x: Tensor) -> tuple[Tensor, Source] | None:
+        """As `convolve_first`, where a block follows that can be fused."""
+        norm = next(b for a, b in self.edges if a == self._first)
+        block, found = self._blocks[norm], convolve_first(x, self.nodes[self._first])
+        pool = self.nodes[block.pool] if block.pool else None
+        fits = found is not None and can_fuse(found[0], self.nodes[norm], self.nodes[block.lif], pool)
+        return found if fits else None
 
     def _sum(self, values: dict[str, Tensor], name: str) -> Tensor:
         first, *rest = (values[source] for source in self._sources[name])

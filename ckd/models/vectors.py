@@ -1,6 +1,7 @@
 """The inner loop of sparse sums in LLVM's vector instructions, which every processor has.
 
-Numba's cache does not notice a change to this file: whoever makes one changes `sparse_kernels.py` as well.
+Numba's cache does not notice a change to this file: whoever makes one changes `sparse_kernels.py` and
+`block_kernels.py` as well.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Batch norm, LIF and pooling in one pass give what the modules give one after the other."""
+"""Batch norm, LIF and pooling in one pass, and a first convolution, give what the modules give one after the other."""
 
 import copy
 
@@ -10,6 +10,7 @@ from snntorch import Leaky
 from torch import Tensor, nn
 
 from ckd.models.block import can_fuse, normed_spikes
+from ckd.models.convolution import convolve_first
 from ckd.models.neuron import LIF, Piecewise
 
 STEPS = 5
@@ -80,6 +81,56 @@ def test_spikes_gradients_and_statistics_are_those_of_the_modules_in_float64(
         torch.testing.assert_close(mine.double(), other.double(), rtol=1e-6, atol=1e-6)
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([(2, 16), (1, 32), (3, 64), (2, 128)]),
+    st.sampled_from([(3, 1), (3, 0), (5, 1), (1, 0)]),
+    st.sampled_from([(8, 8), (6, 20), (48, 6)]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_the_first_convolutions_gradient_is_that_of_the_modules_in_float64(
+    seed: int, channels: tuple[int, int], form: tuple[int, int], size: tuple[int, int], pooled: bool, training: bool
+) -> None:
+    torch.manual_seed(seed)
+    conv = nn.Conv2d(*channels, form[0], padding=form[1], bias=False)
+    norm, lif = _modules(channels[1], training=training)
+    exact, exact_norm = copy.deepcopy(conv).double(), copy.deepcopy(norm).double()
+    shape = (STEPS * 3, channels[0], *size)
+    x = (torch.rand(shape) < 0.15) * torch.randint(1, 4, shape) / 2
+    found = convolve_first(x, conv)
+    assert found is not None
+    y, source = found
+    out, potential = normed_spikes(y, norm, lif, STEPS, pooled, True, source)
+    wanted, before = _one_by_one(exact(x.double()), exact_norm, lif, pooled)
+    assert potential is not None and not y.requires_grad and 0.02 < wanted.mean() < 0.98
+    if not torch.equal(out.double(), wanted):
+        # A potential that float32 cannot tell from the threshold may spike or not.
+        assert (before - float(lif.threshold)).abs().min() < 1e-5
+        return
+    ahead, into = torch.randn_like(wanted), torch.randn_like(before)
+    ((out * ahead.float()).sum() + (potential * into.float()).sum()).backward()
+    ((wanted * ahead).sum() + (before * into).sum()).backward()
+    for mine, other in ((conv, exact), (norm, exact_norm)):
+        assert mine.weight.grad is not None and other.weight.grad is not None
+        assert (mine.weight.grad.double() - other.weight.grad).norm() <= 1e-5 * other.weight.grad.norm()
+
+
+def test_a_first_convolution_that_is_watched_dense_or_differentiated_is_an_ordinary_one() -> None:
+    conv = nn.Conv2d(2, 32, 3, bias=False)
+    x = torch.eye(8).expand(5, 2, 8, 8).contiguous()
+    assert convolve_first(x, conv) is not None
+    assert convolve_first(torch.ones_like(x), conv) is None
+    assert convolve_first(x.clone().requires_grad_(), conv) is None
+    assert convolve_first(x, nn.Conv2d(2, 32, 3, stride=2, bias=False)) is None
+    assert convolve_first(x, nn.Conv2d(2, 48, 3, bias=False)) is None
+    with torch.no_grad():
+        assert convolve_first(x, conv) is None
+    conv.weight.requires_grad_(False)
+    assert convolve_first(x, conv) is None
+
+
 @pytest.mark.parametrize("pooled", [False, True])
 def test_the_number_of_threads_changes_no_bit(pooled: bool) -> None:
     threads, found = torch.get_num_threads(), []
@@ -91,7 +142,12 @@ def test_the_number_of_threads_changes_no_bit(pooled: bool) -> None:
             y = torch.randn(STEPS * 7, 8, 6, 6).requires_grad_()
             out, _ = normed_spikes(y, norm, lif, STEPS, pooled, False)
             out.backward(torch.randn_like(out))
-            found.append([out, *(x.grad for x in (y, norm.weight, norm.bias))])
+            conv = nn.Conv2d(2, 16, 3, bias=False)
+            given = convolve_first((torch.rand(STEPS * 7, 2, 8, 8) < 0.2).float(), conv)
+            assert given is not None
+            more, _ = normed_spikes(given[0], nn.BatchNorm2d(16), lif, STEPS, pooled, False, given[1])
+            more.backward(torch.randn_like(more))
+            found.append([out, more, *(x.grad for x in (y, norm.weight, norm.bias, conv.weight))])
     finally:
         torch.set_num_threads(threads)
     assert found[0][0].mean() > 0.05
