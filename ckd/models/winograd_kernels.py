@@ -20,7 +20,7 @@ __all__ = ["USABLE", "convolve", "weight_gradient"]
 
 TILE, PLACES = 4, 6
 """Places of the output, and of the image, of a row of a tile."""
-TILES, TILES_SUMMED = 96, 288
+TILES, TILES_SUMMED = 96, 144
 """Tiles that are taken through all stages together, about: what they are transformed into should stay in the cache.
 For the gradient of weights more, since every block adds to all of its sums."""
 DEPTH = 96
@@ -166,7 +166,6 @@ def _convolve(begin, end, x, weight, padding, cover, tiles, few, lanes, out):  #
         first = block * cover.rows
         rows = min(cover.rows, images * cover.down - first)
         _spread(0, rows, x, first, PLACES, padding, _B, cover, tiles, few, left)
-        right[:] = np.float32(0)
         for place in range(places):
             for panel in range(panels):
                 for part in range(channels // few):
@@ -174,7 +173,7 @@ def _convolve(begin, end, x, weight, padding, cover, tiles, few, lanes, out):  #
                     with_ = place * weight.shape[1] + (panel * channels + part * few) * lanes
                     for tile in range(0, rows * cover.across, step):
                         at = place * right.shape[1] + (panel * tiles + tile) * lanes
-                        multiply(to, at, a, of + tile * few, few, 1, b, with_, few, lanes)
+                        multiply(to, at, a, of + tile * few, few, 1, b, with_, few, lanes, part == 0)
         _join(right, tiles, lanes, first, rows, cover, out)
 
 
@@ -209,13 +208,12 @@ def _accumulate(begin, end, left, right, tiles, count, size, lanes, total):  # p
     for place in range(begin, end):
         for part in range(channels // few):
             for panel in range(panels):
-                local[:] = np.float32(0)
                 for first in range(0, count, DEPTH):
                     depth = min(DEPTH, count - first)
                     with_ = place * right.shape[1] + (panel * tiles + first) * many
                     of = place * left.shape[1] + (part * tiles + first) * few
                     for c in range(0, few, step):
-                        multiply(local, c * many, a, of + c, 1, few, b, with_, depth, many)
+                        multiply(local, c * many, a, of + c, 1, few, b, with_, depth, many, first == 0)
                 at = (part * panels + panel) * few * many
                 to = total[place, at : at + few * many]
                 for k in range(to.size):

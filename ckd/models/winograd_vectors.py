@@ -114,8 +114,11 @@ def multiply(
     right_at: Any,
     depth: Any,
     lanes: Any,
+    fresh: Any,
 ) -> Any:
     """Rows i < ROWS[lanes] of out, each of `lanes` columns: out += left right, fused, k from 0 to depth in order.
+
+    If `fresh`, what out holds is of no account: out = left right.
 
     All float32 and contiguous: out[out_at + i lanes ...], left[left_at + i left_row + k left_column],
     right[right_at + k lanes ...].
@@ -151,11 +154,14 @@ def multiply(
                 for factor, so_far in zip(factors, sums, strict=True)
             ]
 
-        sums = _times(builder, _WORD(0), depth, 1, [_load(builder, to, place, width) for place in places], body)
+        before = [_load(builder, to, place, width) for place in places]
+        begin = [builder.select(args[10], _vector(width)([0.0] * width), value) for value in before]
+        sums = _times(builder, _WORD(0), depth, 1, begin, body)
         for value, place in zip(sums, places, strict=True):
             builder.store(value, _pointer(builder, to, place, width), align=4)
 
-    return types.void(out, out_at, left, left_at, left_row, left_column, right, right_at, depth, lanes), generate
+    kinds = (out, out_at, left, left_at, left_row, left_column, right, right_at, depth, lanes, fresh)
+    return types.void(*kinds), generate
 
 
 @_instructions
