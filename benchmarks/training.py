@@ -5,7 +5,8 @@
 All take turns in one process; times are processor seconds, so that other work on the machine does not count, and each
 ratio is the median over the rounds of one side's time by ReLU's in the same round. Peak memory is that of a process of
 its own in a training step, less what it had before. Batch norm is shifted so that every layer spikes with the rate that
-is asked for. A library that is not installed is said and left out.
+is asked for. A library that is not installed is said and left out. `benchmarks.training_table` makes the table of
+docs/performance.md of what --json gathers.
 """
 
 import argparse
@@ -92,7 +93,7 @@ def ratios(functions: dict[str, Callable[[], None]], repeats: int) -> dict[str, 
     """By name, milliseconds (median), and the median ratio to ReLU's of the same round."""
     times = {name: np.array(values) for name, values in in_turns(functions, repeats, uncounted=1).items()}
     return {
-        name: {"ms": float(np.median(mine) * 1e3), "ratio": float(np.median(mine / times["ReLU"]))}
+        name: {"ms": round(float(np.median(mine)) * 1e3, 1), "ratio": round(float(np.median(mine / times["ReLU"])), 3)}
         for name, mine in times.items()
     }
 
@@ -131,7 +132,7 @@ def measured(network: str, rate: float, names: list[str], repeats: int, memory: 
                 console.print(f"{name} is left out: {error}")
         found[kind] = ratios(functions, repeats)
     if memory:
-        found["peak_mib"] = {name: peak(name, network, rate) for name in found["training"]}
+        found["peak_mib"] = {name: round(peak(name, network, rate)) for name in found["training"]}
     return found
 
 

@@ -2,8 +2,8 @@
 
 Images are (N, H, W, C) float32, C a multiple of 16. Of 6 x 6 places of an image come 4 x 4 of the output: images,
 weights and output are transformed, and between lie 36 products of matrices where a direct convolution makes 144 (Lavin
-and Gray, CVPR 2016). A product is summed channel by channel, or tile by tile in blocks; threads share blocks, or places
-of the 6 x 6, never a sum: so their number changes no bit.
+and Gray, CVPR 2016). A product is summed channel by channel, or tile by tile, in parts that are summed in turn; threads
+share blocks, or places of the 6 x 6, never a sum: so their number changes no bit.
 """
 
 from typing import NamedTuple

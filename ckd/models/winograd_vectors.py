@@ -116,9 +116,10 @@ def multiply(
     lanes: Any,
     fresh: Any,
 ) -> Any:
-    """Rows i < ROWS[lanes] of out, each of `lanes` columns: out += left right, fused, k from 0 to depth in order.
+    """Rows i < ROWS[lanes] of out, each of `lanes` columns: out += left right.
 
-    If `fresh`, what out holds is of no account: out = left right.
+    The product is summed fused, k from 0 to depth in order, before it joins what was there: sums of sums round less
+    than one long sum. If `fresh`, what out holds is of no account: out = left right.
 
     All float32 and contiguous: out[out_at + i lanes ...], left[left_at + i left_row + k left_column],
     right[right_at + k lanes ...].
@@ -154,11 +155,11 @@ def multiply(
                 for factor, so_far in zip(factors, sums, strict=True)
             ]
 
-        before = [_load(builder, to, place, width) for place in places]
-        begin = [builder.select(args[10], _vector(width)([0.0] * width), value) for value in before]
-        sums = _times(builder, _WORD(0), depth, 1, begin, body)
+        nothing = _vector(width)([0.0] * width)
+        sums = _times(builder, _WORD(0), depth, 1, [nothing] * len(places), body)
         for value, place in zip(sums, places, strict=True):
-            builder.store(value, _pointer(builder, to, place, width), align=4)
+            before = builder.select(args[10], nothing, _load(builder, to, place, width))
+            builder.store(builder.fadd(before, value), _pointer(builder, to, place, width), align=4)
 
     kinds = (out, out_at, left, left_at, left_row, left_column, right, right_at, depth, lanes, fresh)
     return types.void(*kinds), generate
