@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from benchmarks.networks import PAPER
 from benchmarks.training_peers import NETWORKS
 from benchmarks.turns import in_turns
+from ckd.models.buffers import release
 from ckd.models.student import Student, build_vgg
 
 SHAPES = {"small": ("32-AP-64-AP-128-AP", 34, 0, 32), "paper": (PAPER, 48, 1, 4)}
@@ -109,6 +110,7 @@ def _peak_here(name: str, network: str, rate: float) -> float:
     student, frames, labels = build(network, rate)
     # A small batch first: what is compiled and loaded does not count.
     training_step(name, student, frames[:, :1], labels[:1])()
+    release()
     Path("/proc/self/clear_refs").write_text("5")
     before = _resident("VmRSS")
     training_step(name, student, frames, labels)()

@@ -27,6 +27,13 @@ class Buffers:
         self.back: deque[NDArray[np.uint8]] = deque()
         self.free: list[NDArray[np.uint8]] = []
 
+    def release(self) -> None:
+        """Leave all that is not in use to the system."""
+        while self.back:
+            self.in_use -= self.back.popleft().nbytes
+        self.free.clear()
+        self.most = self.in_use
+
     def take(self, size: int) -> NDArray[np.uint8]:
         """At least so many bytes, of any content; whoever has them puts them into `back` in the end."""
         while self.back:
@@ -59,6 +66,12 @@ class _Lent:
     def __del__(self, back: deque[NDArray[np.uint8]] = _buffers.back) -> None:
         # No lock: this may happen at any time, even within `take`.
         back.append(self.memory)
+
+
+def release() -> None:
+    """Leave what is kept for later arrays to the system: at the end of a training."""
+    with _lock:
+        _buffers.release()
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:

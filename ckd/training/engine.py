@@ -18,6 +18,7 @@ from ckd.method.branches import Branches
 from ckd.method.budget import overspent
 from ckd.method.losses import branch_losses
 from ckd.method.schedule import schedules
+from ckd.models.buffers import release
 from ckd.models.distributed import local_share, process_count
 from ckd.models.spiking import SpikingStudent
 from ckd.models.teacher import teacher_logits
@@ -141,6 +142,7 @@ def train_student(
         hooks.after(progress, keep)
     # Without validation recordings nothing chooses: the last weights, or their average.
     student.load_state_dict(progress.best or progress.average or student.state_dict())
+    release()
     return student.eval()
 
 

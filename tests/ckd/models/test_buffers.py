@@ -29,6 +29,14 @@ def test_what_a_view_or_a_tensor_refers_to_stays() -> None:
     assert (row == 1).all() and (tensor == 2).all()
 
 
+def test_released_memory_is_no_longer_kept() -> None:
+    pool = Buffers()
+    first, second = pool.take(1000), pool.take(2000)
+    pool.back.append(first)
+    pool.release()
+    assert not pool.free and pool.in_use == pool.most == second.nbytes
+
+
 def test_small_arrays_are_numpys_own() -> None:
     assert isinstance(empty((LEAST // 4 - 1,)).base, type(None))
     assert empty((0, 5)).size == 0
