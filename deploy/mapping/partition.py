@@ -11,7 +11,7 @@ from itertools import pairwise
 from math import ceil, prod
 
 from deploy.grid.chips import Chip
-from deploy.mapping.tiles import Link, Tile, axons_in, full_shape, links_into, memory_bits, reach
+from deploy.mapping.tiles import Link, Tile, axons_in, axons_out, full_shape, links_into, memory_bits
 from deploy.network import Delay, Network, Shape, reset_in_words
 
 TABLES = ("neurons", "synaptic memory", "axons in", "axons out")
@@ -138,7 +138,7 @@ def _core(
     for link, target in onward:
         # A layer that feeds itself is being cut right now.
         targets = own if target == layer else [core.tile for core in placed.get(target, [])]
-        out += sum(int(reach(link, other)[tile.slices].sum()) for other in targets)
+        out += axons_out(link, tile, targets)
     return Core(
         layer=layer,
         tile=tile,

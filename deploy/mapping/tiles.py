@@ -1,8 +1,9 @@
 """Tiles: the piece of a layer that one core holds, and what of the layer before reaches it."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 
 import numpy as np
@@ -13,6 +14,7 @@ from deploy.network import Array, Conv, Delay, Dense, Flatten, Input, Network, S
 from deploy.passes.synapses import gives_sums
 
 Range = tuple[int, int]
+Taps = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -118,16 +120,17 @@ def full_shape(shape: Shape) -> Shape:
     return shape if len(shape) == 3 else (prod(shape), 1, 1)
 
 
-def taps(inputs: int, kernel: int, stride: int, padding: int, dilation: int, out: Range) -> list[tuple[int, ...]]:
+@lru_cache(maxsize=1 << 16)  # a layer that fits no chip is cut in thousands of ways, of the same rows and columns
+def taps(inputs: int, kernel: int, stride: int, padding: int, dilation: int, out: Range) -> tuple[Taps, ...]:
     """For every input row (or column), the taps of the kernel with which it reaches the outputs `out`."""
     reached = []
     for i in range(inputs):
         hits = [(i + padding - k * dilation, k) for k in range(kernel)]
         reached.append(tuple(k for at, k in hits if at % stride == 0 and out[0] <= at // stride < out[1]))
-    return reached
+    return tuple(reached)
 
 
-def both_taps(link: Link, tile: Tile) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+def both_taps(link: Link, tile: Tile) -> tuple[tuple[Taps, ...], tuple[Taps, ...]]:
     """`taps` of the rows and of the columns of a convolution."""
     node = link.node
     assert isinstance(node, Conv)
@@ -182,6 +185,29 @@ def memory_bits(link: Link, tile: Tile, *, shared: bool = True) -> int:
             else:
                 total += channels * row_count * column_count * list_bits(reached, width)
     return total
+
+
+def axons_out(link: Link, tile: Tile, targets: Sequence[Tile]) -> int:
+    """Axons from the neurons of `tile`, a piece of the layer before: one to every core that a neuron reaches.
+
+    The cores `targets` are all combinations of some rows, columns and channels (`partition.cuts`), and what reaches a
+    convolution's tile is, too; so the sum over all cores is a product of three sums.
+    """
+    if isinstance(link.node, Dense):
+        return tile.neurons * len(targets)
+    rows = sum(sum(map(bool, both_taps(link, one)[0][slice(*tile.rows)])) for one in _unlike(targets, "rows"))
+    columns = sum(sum(map(bool, both_taps(link, one)[1][slice(*tile.columns)])) for one in _unlike(targets, "columns"))
+    channels = (input_channels(link, one) for one in _unlike(targets, "channels"))
+    return rows * columns * sum(_overlap(tile.channels, reached) for reached in channels)
+
+
+def _unlike(tiles: Sequence[Tile], side: str) -> list[Tile]:
+    """One tile for each of the ranges that the tiles have on a side."""
+    return list({getattr(tile, side): tile for tile in tiles}.values())
+
+
+def _overlap(one: Range, other: Range) -> int:
+    return max(0, min(one[1], other[1]) - max(one[0], other[0]))
 
 
 def reach(link: Link, tile: Tile) -> Array:

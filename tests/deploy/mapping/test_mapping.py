@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from deploy.errors import TraceError, UnsupportedError
 from deploy.grid.chips import LOIHI1, LOIHI2
 from deploy.mapping.layout import map_network
 from deploy.mapping.memory import list_bits, weight_bits
+from deploy.mapping.partition import cuts
+from deploy.mapping.tiles import Link, axons_out, full_shape, reach
 from deploy.network import Conv, Delay, Dense, Flatten, Input, Network, Output, SumPool
 from deploy.traces.layers import LayerRecord
 from deploy.traces.trace import Trace
@@ -114,6 +117,32 @@ def test_axons_out_count_every_core_that_a_neuron_reaches() -> None:
     mapping = map_network(network, replace(LOIHI1, neurons_per_core=10))
     assert mapping.cores_by_layer == {"lif1": 2, "lif2": 3}
     assert [core.axons_out for core in mapping.cores] == [30, 30, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"stride": (2, 3), "padding": (1, 0)},
+        {"dilation": (2, 1), "padding": (2, 2)},
+        {"groups": 2, "padding": (1, 1)},
+        {"groups": 4, "stride": (1, 2)},
+    ],
+)
+def test_axons_out_of_convolutions_are_counted_neuron_by_neuron(options: dict[str, Any]) -> None:
+    """Beside a count of every neuron in what reaches each core, for every way to cut both layers."""
+    chip = replace(LOIHI1, neurons_per_core=60, cores=8)
+    node = Conv(weight=eight_bits(8, 4 // options.get("groups", 1), 3, 3), **options)
+    probe = chain(input=Input(shape=(4, 8, 9)), conv=node, output=Output())
+    link = Link("conv", node, "input", (4, 8, 9), full_shape(probe.shapes["conv"]), 0)
+    ways = 0
+    for targets in cuts(link.after, chip):
+        for tiles in cuts(link.before, chip):
+            for tile in tiles:
+                counted = sum(int(reach(link, target)[tile.slices].sum()) for target in targets)
+                assert axons_out(link, tile, targets) == counted > 0
+            ways += 1
+    assert ways > 10
 
 
 def test_a_core_is_cut_further_where_its_axons_out_do_not_fit() -> None:
