@@ -83,11 +83,10 @@ def answers(network: deploy.Network, chunks: Iterator[Events]) -> np.ndarray:
 
 def follow(path: Path) -> Iterator[Events]:
     """Events of a file that another process still writes, as they come; an event that is half written waits."""
-    last = time.monotonic()
     while not path.exists():
         time.sleep(0.01)
     with path.open("rb") as file:
-        rest = b""
+        rest, last = b"", time.monotonic()
         while time.monotonic() - last < QUIET:
             rest += file.read()
             whole = len(rest) // BYTES * BYTES
