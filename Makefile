@@ -7,7 +7,7 @@ READY := .venv/.ready
 LONG := -m "" --allowed-skips tests/allowed_skips_long.txt
 TEACHERS := tests/ckd/models/test_teacher.py
 
-.PHONY: demo test test-long test-lowest test-newest sbom lint types format bench clean
+.PHONY: demo test test-long test-lowest test-newest docs sbom lint types format bench clean
 
 demo: $(READY)
 	$(BIN)/python examples/01_main_job/main_job.py
@@ -22,6 +22,11 @@ test-long: .venv-long/.ready .venv-vision/.ready
 # The oldest of everything that pyproject.toml allows, and the newest that there is.
 test-lowest test-newest: test-%: .venv-%/.ready
 	.venv-$*/bin/python -m pytest --override-ini filterwarnings=
+
+# The documentation site, in build/site. The variable silences advice about another program.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo 'written: build/site/index.html'
 
 # What is installed, with versions and licenses, as CycloneDX.
 sbom: $(READY) .venv-sbom/.ready

@@ -87,7 +87,8 @@ def explain(
     network by its rules; and the reference trace, which must be what the reference network gives.
 
     Args:
-        expected, found: the traces.
+        expected: the reference trace.
+        found: the other one.
         verdict: their comparison, where it is at hand.
         reference: the network of `expected`.
         tested: the network of `found`; default the reference.
