@@ -15,8 +15,8 @@ from ckd.data.split import make_split
 from ckd.errors import DatasetError
 from ckd.events import write_recording
 from tests.ckd.outside import DATA, Write, write
-from tests.test_examples import DATA as REAL
-from tests.test_examples import need_nmnist
+from tests.setting import DATA as REAL
+from tests.setting import need_nmnist
 
 __all__ = ["write"]
 
