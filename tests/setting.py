@@ -46,14 +46,18 @@ def prepare(folder: Path, commands: str, trained: Callable[[], Path]) -> None:
             copytree(_own_run(folder) if run == "runs/own" else trained(), folder / run)
 
 
+def need_nmnist() -> None:
+    if not (DATA / "nmnist").is_dir():
+        pytest.skip(f"no N-MNIST recordings in {DATA}")
+
+
 def _examples(folder: Path) -> None:
     copytree(ROOT / "examples", folder / "examples")
 
 
 def _nmnist(folder: Path) -> None:
     """N-MNIST and MNIST, under the names that stand for them."""
-    if not (DATA / "nmnist").is_dir():
-        pytest.skip(f"no N-MNIST recordings in {DATA}")
+    need_nmnist()
     for name in ("DATA", "DIR"):
         (folder / name).symlink_to(DATA)
     (folder / "NMNIST").symlink_to(DATA / "nmnist" / "NMNIST")
