@@ -76,6 +76,7 @@ def _model(folder: Path) -> None:
     for name in ("chip.trace", "recorded_on_chip.trace"):
         replace(trace, layers={name: trace.layers[name] for name in ("lif1", "lif2")}).save(folder / name)
     np.save(folder / "frames.npy", small_frames())
+    assert isinstance(network, deploy.Network)
     write_onnx(network, folder / "student.onnx")
     copy(path.with_suffix(".trace"), folder / "student.onnx.trace")
 
@@ -87,6 +88,13 @@ def _model_of_nmnist(folder: Path) -> None:
 
 def _certificate(folder: Path) -> None:
     write_certificate(deploy.certify(folder / "student.nir"), folder / "student.certificate")
+
+
+def _own_tests(folder: Path) -> None:
+    """The tests of one's own that stand on the page about checking."""
+    written = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "checking.md").read_text(), re.DOTALL)
+    (tests,) = (block for block in written if "def test_" in block)
+    (folder / "test_mine.py").write_text(tests)
 
 
 def _exits(folder: Path) -> None:
@@ -177,6 +185,7 @@ MAKERS = {
     r"(?<!/)student\.(?:nir|onnx|trace|certificate)(?!.*NMNIST)": _model,
     r"(?<!/)student\.nir.*NMNIST": _model_of_nmnist,
     r"--verify student": _certificate,
+    r"test_mine\.py": _own_tests,
     r"(?<!/)student\.nir [^\n]*--exit model": _exits,
     r"(?:check|report|witness) student\.nir (?:other|from_elsewhere)": _other_model,
     r"(?:compile|run|ckd-export) other\.nir": _foreign_model,

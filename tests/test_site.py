@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from website.commands import Command, commands
+from website.figures import TABLES, filled, pages
 from website.places import pages_from_elsewhere, places, with_links
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,6 +72,19 @@ def test_every_document_is_a_page() -> None:
     assert documents | examples <= set(places().values()) and examples <= set(pages_from_elsewhere())
 
 
+def test_tables_of_figures_say_what_was_measured() -> None:
+    found = pages()
+    assert sum(text.count("<!-- figures: ") for text in found.values()) == len(TABLES)
+    for path, text in found.items():
+        assert path.read_text() == text, f"{path.name}: python -m website.figures"
+
+
+def test_a_figure_that_was_not_measured_is_found() -> None:
+    text = (ROOT / "docs" / "performance.md").read_text()
+    forged = text.replace("| 160.2 ms | 162.2 ms |", "| 150.2 ms | 162.2 ms |")
+    assert forged != text and filled(forged) == text
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built strictly."""
@@ -111,3 +125,18 @@ def test_nothing_on_a_page_is_left_as_markdown(site: Path) -> None:
         assert path.name == "404.html" or prose, path
         left = [text for text in prose if re.search(r"\*\*|\]\(|\n *(?:[-*] |\||#)", text)]
         assert not left, (path, left[:3])
+
+
+def test_formulas_are_mathml_and_those_of_a_sentence_stay_in_it(site: Path) -> None:
+    method = (site / "method.html").read_text()
+    source = (ROOT / "docs" / "method.md").read_text()
+    assert method.count('<div class="formula"><math') == source.count("```math") > 5
+    assert method.count("<span><math") > 10 and "$" not in re.sub(r"(?s)<(script|style)\b.*?</\1>", "", method)
+    assert not re.search(r"</p>\s*(?:<span>)?<math", method)
+
+
+def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
+    """Pages can be read without a network: no script, style, font or picture has an address."""
+    for path in site.rglob("*.html"):
+        fetched = re.findall(r"<(?:script|img|link|iframe)\b[^>]*?(?:src|href)=\"(https?:[^\"]+)", path.read_text())
+        assert not fetched, (path, fetched)

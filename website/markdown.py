@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of cells that are Markdown already."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    lines = [heads, *rows]
+    first, *others = (f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in line)}|" for line in lines)
+    return "\n".join((first, f"|{'---|' * len(heads)}", *others))
 
 
 def escaped(text: str) -> str:
