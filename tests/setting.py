@@ -28,6 +28,11 @@ DATA = Path(os.environ.get("CKD_DATA", ROOT.parent / "shared" / "data")).resolve
 OWN = ROOT / "examples" / "04_own_student_and_data"
 PIXELS = 34
 """Of the frames of a module of one's own."""
+MAKES_SHAPES = """
+
+def make(data_root=None):
+    return shapes()
+"""
 
 
 def prepare(folder: Path, commands: str, trained: Callable[[], Path]) -> None:
@@ -73,8 +78,10 @@ def _model(folder: Path) -> None:
     """student.nir with its trace and certificate; the same spikes as if recorded elsewhere; its frames; its graph."""
     path = write_model(folder)
     network, trace = deploy.load(path), deploy.load_trace(path.with_suffix(".trace"))
-    for name in ("chip.trace", "recorded_on_chip.trace"):
-        replace(trace, layers={name: trace.layers[name] for name in ("lif1", "lif2")}).save(folder / name)
+    copy(path.with_suffix(".trace"), folder / "chip.trace")
+    replace(trace, layers={name: trace.layers[name] for name in ("lif1", "lif2")}).save(
+        folder / "recorded_on_chip.trace"
+    )
     np.save(folder / "frames.npy", small_frames())
     assert isinstance(network, deploy.Network)
     write_onnx(network, folder / "student.onnx")
@@ -140,14 +147,15 @@ def _own_code(folder: Path) -> None:
     package = folder / "my_package"
     package.mkdir()
     (folder / "DIR").mkdir(exist_ok=True)
-    student, data = (OWN / "own_student.py").read_text(), (OWN / "own_data.py").read_text() + "\n\nmake = shapes\n"
+    student, data = (OWN / "own_student.py").read_text(), (OWN / "own_data.py").read_text() + MAKES_SHAPES
     for path in (folder / "my_models.py", package / "models.py"):
         path.write_text(student)
     for path in (folder / "my_data.py", package / "data.py"):
         path.write_text(data)
     code = "import torch, my_models; torch.manual_seed(0); torch.save(my_models.make().state_dict(), 'w.pt')"
     subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
-    frames = (np.random.default_rng(0).random((6, 8, 2, PIXELS, PIXELS)) < 0.2).astype(np.uint8)
+    # Counts at which every layer of the untrained student spikes.
+    frames = 3 * (np.random.default_rng(0).random((6, 8, 2, PIXELS, PIXELS)) < 0.5).astype(np.uint8)
     for name in ("frames.npy", "in.npy"):
         np.save(folder / name, frames)
 

@@ -107,6 +107,14 @@ def test_the_python_of_the_page_on_data_writes_recordings_that_are_read(names: d
         assert (read_recording(path) == events).all(), path
 
 
+def test_the_worked_examples_of_the_page_on_metrics_are_right() -> None:
+    """Every figure that the page works out by hand is what the code gives."""
+    text = (ROOT / "docs" / "metrics.md").read_text()
+    test = doctest.DocTestParser().get_doctest(text, {}, "docs/metrics.md", None, None)
+    assert len([example for example in test.examples if example.want]) >= 11
+    assert not failures_of(test)
+
+
 @pytest.mark.parametrize(
     ("example", "said"),
     [
