@@ -1,5 +1,6 @@
 """Traces that hold less than the reference: equal where all was compared, or where the user is content with less."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from deploy.cli import main
 from deploy.errors import TraceError
 from deploy.formats.nir import write_nir
 from deploy.network import Array, Network
-from deploy.runners.table import run
+from deploy.runners import integer
+from deploy.runners.table import Runner, run
 from deploy.traces.compare import compare
 from deploy.traces.layers import LayerRecord
 from deploy.traces.trace import Trace, load_trace
@@ -60,6 +62,25 @@ PARTS = {
         trace, "lif1", v=trace.layers["lif1"]["v"][:2], v_digest=None, u=None, u_digest=None
     ),
 }
+
+
+def test_a_simulator_without_checksums_is_not_asked_for_them(
+    network: Network, whole: Trace, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Lava: u and v of the recordings that the reference keeps them of, and no checksum of the others."""
+    write_nir(network, tmp_path / "student.nir")
+    frames = whole.frames
+    assert frames is not None
+    run(network, frames, states=2, digests=True).save(tmp_path / "student.trace")
+
+    def without_digests(network: Network, frames: Array, *, states: int = 0, digests: bool = False) -> Trace:
+        return integer.run(network, frames, states=states)
+
+    monkeypatch.setattr(Runner, "load", lambda self: without_digests)
+    assert main(["check", str(tmp_path / "student.nir"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["equal"] and not found["missing"] and found["uncompared"]
+    assert "v of lif1 in 6 recordings, of which 2 were compared" in found["sentence"]
 
 
 @pytest.mark.parametrize("part", PARTS)
