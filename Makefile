@@ -23,9 +23,10 @@ test-long: .venv-long/.ready .venv-vision/.ready
 test-lowest test-newest: test-%: .venv-%/.ready
 	.venv-$*/bin/python -m pytest --override-ini filterwarnings=
 
-# The documentation site, in build/site. The variable silences advice about another program.
+# The documentation site, in build/site. The variable silences advice about another program; with --quiet, --strict sees no
+# warning.
 docs: $(READY)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo 'written: build/site/index.html'
 
 # What is installed, with versions and licenses, as CycloneDX.

@@ -22,12 +22,13 @@ LINK = re.compile(r"\]\(([^()\s]+)\)")
 
 @cache
 def places() -> dict[str, str]:
-    """The path in the site of every file of the repository that is a page, and of the folder of every example."""
+    """The path in the site of every file of the repository that it has, and of the folder of every example."""
     examples = {path.parent.name: path for path in sorted((ROOT / "examples").glob("*/README.md"))}
     pages = {f"examples/{name}/README.md": f"examples/{name}.md" for name in examples}
     folders = {f"examples/{name}": f"examples/{name}.md" for name in examples}
+    notebooks = [str(path.relative_to(ROOT)) for path in ROOT.glob("examples/*/*.ipynb")]
     documents = {f"docs/{path.name}": path.name for path in (ROOT / "docs").iterdir()}
-    return FILES | pages | folders | documents
+    return FILES | pages | folders | documents | {name: name for name in notebooks}
 
 
 def pages_from_elsewhere() -> dict[str, Path]:
