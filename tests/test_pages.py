@@ -36,8 +36,6 @@ QUICK = {
     "examples/07_planted_fault/README.md-0",
     "examples/08_live_stream/README.md-0",
     "examples/10_new_simulator/README.md-0",
-    "ckd-deploy map-0",
-    "ckd-deploy compile-1",
 }
 """Blocks of a few seconds, which `make test` runs too; all others have the marker `long`."""
 
