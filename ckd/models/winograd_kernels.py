@@ -95,7 +95,7 @@ def weight_gradient(x: Float, dy: Float, padding: int) -> Float:
         share(_spread, rows, x, first, PLACES, padding, _B, cover, tiles, few, left)
         share(_spread, rows, dy, first, TILE, 0, _AT, cover, tiles, many, right)
         share(_accumulate, PLACES * PLACES, left, right, tiles, rows * cover.across, size, (few, many), total)
-    grad = empty((outputs, channels, 3, 3))
+    grad = np.empty((outputs, channels, 3, 3), np.float32)
     share(_gather, channels // few, total, few, many, grad)
     return grad
 
