@@ -91,7 +91,8 @@ def reads_recordings(env: Environment, folder: Path) -> None:
 
     recording = np.zeros(50, EVENT_DTYPE)
     recording["t"] = np.arange(50) * 1000
-    stored = recording.astype([("t", np.int64), ("x", np.int16), ("y", np.int16), ("p", np.uint8)])
+    stored = np.zeros(50, [("t", np.int64), ("x", np.int16), ("y", np.int16), ("p", np.uint8)])
+    stored["t"] = recording["t"]
     for label in ("circle", "square", "star"):
         (folder / "events" / label).mkdir(parents=True)
     (folder / "events" / "circle" / "1.aedat4").write_bytes(aedat4(recording))
