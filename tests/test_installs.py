@@ -103,6 +103,11 @@ def reads_recordings(env: Environment, folder: Path) -> None:
     assert json.loads(said)["recordings"] == 3
 
 
+def builds_the_site(env: Environment, folder: Path) -> None:
+    env.run("python", "-m", "mkdocs", "build", "--strict", "--quiet", cwd=copy_source(folder))
+    assert (folder / "build" / "site" / "index.html").is_file()
+
+
 def by_tests(*tests: str) -> Callable[[Environment, Path], None]:
     return lambda env, folder: passes(env, folder, *tests)
 
@@ -121,6 +126,7 @@ USES: dict[str, tuple[str, Callable[[Environment, Path], None]]] = {
         by_tests("tests/export/modules/test_norse.py", "tests/export/modules/test_spikingjelly.py"),
     ),
     "events": ("events", reads_recordings),
+    "docs": ("train,docs", builds_the_site),
     "dev": ("dev", by_tests("tests/deploy/network", "tests/ckd/method")),
 }
 """An extra: with which others it is installed, and what it is for."""
