@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from deploy.network import Conv, Delay, Dense, Flatten, GridNeuron, Input, Network, Output, SumPool
+from benchmarks.second.operators import forward
+from deploy.network import GridNeuron, Input, Network
 from deploy.traces.layers import LayerRecord
 from deploy.traces.trace import Trace
 
@@ -40,34 +40,42 @@ class Slip:
     """One thing that a simulator does wrong; what is None is done right. Functions get a `Now` first.
 
     read, see: the network and the frames (R, T, ...) as it takes them. sums: what arrives at neurons. into: what enters
-    a synapse. cell: switches of `Cell`. sends: the spikes that leave a layer (what is written stays); emits: both.
-    start: the state (u, v) before a recording, from the one before. writes: the arrays (R, T, ...) of a layer by kind.
+    a synapse; gives: what it makes of that (node, x). cell: switches of `Cell`. sends: the spikes that leave a layer
+    (what is written stays); emits: both. start: the state (u, v) before a recording, from the one before. writes: the
+    arrays (R, T, ...) of a layer by kind; files: the layers by name; votes: what (R, T, classes) is decided from.
     """
 
     read: Callable[[Network], Network] | None = None
     see: Callable[[Array], Array] | None = None
     sums: Callable[[Now, Array], Array] | None = None
     into: Callable[[Now, Array, list[Array]], Array] | None = None
+    gives: Callable[[Now, Any, Array], Array] | None = None
     cell: dict[str, Any] | None = None
     sends: Callable[[Now, Array, list[Array]], Array] | None = None
     emits: Callable[[Now, Array, list[Array]], Array] | None = None
     start: Callable[[Now, Array, Array], tuple[Array, Array]] | None = None
     writes: Callable[[str, dict[str, Array]], dict[str, Array]] | None = None
+    files: Callable[[dict[str, LayerRecord]], dict[str, LayerRecord]] | None = None
+    votes: Callable[[Array], Array] | None = None
     keeps_sent: bool = False
     mask: Mask = everywhere
 
 
 @dataclass(kw_only=True)
 class Cell:
-    """Switches of a neuron's step; the defaults are right."""
+    """Switches of a neuron's step; the defaults are right, and so is a reset of None."""
 
     rounding: str = "zero"
     du_plus: int = 1
     at_equal: bool = False
-    reset: str = "zero"
+    reset: str | None = None
+    reset_to: int = 0
     refractory: int = 0
     integrates: bool = True
     v_bits: int = 24
+    v_wraps: bool = False
+    v_or: int = 0
+    v_xor: int = 0
     u_of_before: bool = False
     no_current: bool = False
     current_gain: int = 4096
@@ -157,38 +165,15 @@ def _step(
         past = history.setdefault(name, [])
         past.append(x)
         for slip in slips:
-            if slip.into is not None:
-                x = np.where(slip.mask(now), slip.into(now, x, past), x)
-        out[name] = _forward(node, x, past, network, name)
+            if slip.into is not None and np.any(where := slip.mask(now)):
+                x = np.where(where, slip.into(now, x, past), x)
+        given = forward(node, x, past, name)
+        now = Now(name, *at, given.shape)
+        for slip in slips:
+            if slip.gives is not None and np.any(where := slip.mask(now)):
+                given = np.where(where, slip.gives(now, node, x), given)
+        out[name] = given
     return out
-
-
-def _forward(node: Any, x: Array, past: list[Array], network: Network, name: str) -> Array:
-    match node:
-        case Output():
-            return x
-        case Flatten():
-            return x.reshape(-1)
-        case Delay():
-            past[-1] = x
-            return past[-1 - node.steps] if len(past) > node.steps else np.zeros_like(x)
-        case Dense():
-            out = node.weight.astype(np.int64) @ np.broadcast_to(x, node.weight.shape[1:])
-        case Conv():
-            assert node.groups == 1 and node.dilation == (1, 1)
-            out = np.tensordot(node.weight.astype(np.int64), _windows(x, node.weight.shape[2:], node), 3)
-        case SumPool():
-            return _windows(x, node.kernel, node).sum(axis=(1, 2))
-        case _:
-            raise NotImplementedError(f"{name}: {type(node).__name__}")
-    return out << node.weight_exp if node.weight_exp >= 0 else out >> -node.weight_exp
-
-
-def _windows(x: Array, kernel: tuple[int, ...], node: Any) -> Array:
-    """(C, kernel_h, kernel_w, H, W)."""
-    (ph, pw), (sh, sw) = node.padding, node.stride
-    padded = np.pad(x, ((0, 0), (ph, ph), (pw, pw)))
-    return np.moveaxis(sliding_window_view(padded, kernel, axis=(1, 2))[:, ::sh, ::sw], (3, 4), (1, 2))
 
 
 def _cells(
@@ -226,6 +211,9 @@ def _cells(
 
 def _cell(node: GridNeuron, cell: Cell, state: _State, a: Array) -> tuple[Array, Array, Array, Array]:
     def kept(x: Array, factor: Array) -> Array:
+        if cell.rounding == "taken":
+            taken = x * (4096 - factor)
+            return x - np.sign(taken) * (np.abs(taken) >> 12)
         product = x * factor
         if cell.rounding == "floor":
             return product >> 12
@@ -250,15 +238,19 @@ def _cell(node: GridNeuron, cell: Cell, state: _State, a: Array) -> tuple[Array,
         v = np.where(quiet, before, v)
     v = np.where(state.owed, 0, v)
     top = (1 << (cell.v_bits - 1)) - 1
+    if cell.v_wraps:
+        v = (v + top + 1) % (2 * top + 2) - top - 1
     v = np.clip(v, (0 if cell.floor_at_zero else -top) if cell.v_floor is None else cell.v_floor, top)
+    v = (v | cell.v_or) ^ cell.v_xor
     if node.vth is None:
         return u, v, np.zeros(v.shape, bool), np.zeros(v.shape, bool)
     threshold = (np.asarray(node.vth, np.int64) << 6) * cell.vth_times + cell.vth_add
     spikes = ((v >= threshold) if cell.at_equal else (v > threshold)) & ~quiet
-    owed = spikes & (cell.reset == "late")
-    if cell.reset == "zero":
-        v = np.where(spikes, 0, v)
-    elif cell.reset == "subtract":
+    reset = cell.reset or node.reset_mechanism
+    owed = spikes & (reset == "late")
+    if reset == "zero":
+        v = np.where(spikes, cell.reset_to, v)
+    elif reset == "subtract":
         v = np.where(spikes, v - threshold, v)
     if cell.u_resets:
         u = np.where(spikes, 0, u)
@@ -277,6 +269,9 @@ def _trace(network: Network, kept: dict[str, dict[str, list[Array]]], slips: tup
             u=arrays["u"].astype(np.int32),
             v=arrays["v"].astype(np.int32),
         )
-    output = layers[network.output_layer]
-    votes = output.output[:, -1] if output.is_readout else output.output.sum(axis=1)
+    given = layers[network.output_layer].output
+    votes = given[:, -1] if layers[network.output_layer].is_readout else given.sum(axis=1)
+    for slip in slips:
+        layers = layers if slip.files is None else slip.files(layers)
+        votes = votes if slip.votes is None else slip.votes(given)
     return Trace(layers=layers, predictions=votes.reshape(len(votes), -1).argmax(axis=1), runner="elsewhere")
