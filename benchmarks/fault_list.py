@@ -85,7 +85,8 @@ def checked_run(fault: Fault, kind: str, network: Network, expected: Trace) -> R
     try:
         explanation = explain(expected, found, verdict=verdict, reference=network)
         told = story(explanation)
-        placed = verdict.first is not None and str(verdict.first) in told
+        # Where nothing but predictions differs, these are the place.
+        placed = ("predictions" if verdict.first is None else str(verdict.first)) in told
         outcome = _outcome(fault, explanation)
     except Exception as error:  # a traceback is what is counted here
         outcome, told = "error", f"{type(error).__name__}: {error}"

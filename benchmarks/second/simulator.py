@@ -240,7 +240,8 @@ def _cell(node: GridNeuron, cell: Cell, state: _State, a: Array) -> tuple[Array,
     top = (1 << (cell.v_bits - 1)) - 1
     if cell.v_wraps:
         v = (v + top + 1) % (2 * top + 2) - top - 1
-    v = np.clip(v, (0 if cell.floor_at_zero else -top) if cell.v_floor is None else cell.v_floor, top)
+    else:
+        v = np.clip(v, (0 if cell.floor_at_zero else -top) if cell.v_floor is None else cell.v_floor, top)
     v = (v | cell.v_or) ^ cell.v_xor
     if node.vth is None:
         return u, v, np.zeros(v.shape, bool), np.zeros(v.shape, bool)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -76,6 +77,8 @@ def tidy(guilty: Array, allowed: Array) -> Array:
     blocks = [_along(shape, [side if axis == chosen else None for axis, side in enumerate(sides)]) for chosen in axes]
     blocks.append(_along(shape, sides))
     flat = np.flatnonzero(guilty.reshape(-1))
+    if guilty.ndim == 1 and len(flat) > 1 and (core := _core(flat, guilty.size, allowed)) is not None:
+        return core
     span = np.zeros(guilty.size, bool)
     span[flat[0] : flat[-1] + 1] = True
     blocks.append(span.reshape(shape))
@@ -85,6 +88,34 @@ def tidy(guilty: Array, allowed: Array) -> Array:
     if guilty.ndim == 1 and not (span & ~allowed).any() and span.sum() <= 2 * guilty.sum():
         return span
     return guilty
+
+
+def _core(flat: Array, size: int, allowed: Array) -> Array | None:
+    """The smallest half, quarter or eighth of a layer around some neurons, as a core has; None where some differ."""
+    for parts in (8, 4, 2):
+        bounds = [size * i // parts for i in range(parts + 1)]
+        for first, stop in pairwise(bounds):
+            if first <= flat[0] and flat[-1] < stop:
+                core = np.zeros(size, bool)
+                core[first:stop] = True
+                return core if core.sum() > len(flat) and not (core & ~allowed).any() else None
+    return None
+
+
+def scattered(where: Array) -> bool:
+    """Whether several neurons are no block of channels, rows and columns, and no range: a set that must be listed."""
+    if where.sum() < 2:
+        return False
+    sides = [where.any(axis=tuple(a for a in range(where.ndim) if a != axis)) for axis in range(where.ndim)]
+    spans = [np.flatnonzero(side) for side in sides]
+    if where.sum() == np.prod([len(span) for span in spans]):
+        return not all(_even(span) for span in spans)
+    flat = np.flatnonzero(where.reshape(-1))
+    return flat[-1] - flat[0] + 1 != len(flat)
+
+
+def _even(span: Array) -> bool:
+    return len(np.unique(np.diff(span))) <= 1
 
 
 def _along(shape: tuple[int, ...], sides: Sequence[Array | None]) -> Array:

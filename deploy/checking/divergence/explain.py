@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from deploy.checking.divergence.causes import Cause
+from deploy.checking.divergence.decisions import decided
 from deploy.checking.divergence.detail import Divergence, look_at
 from deploy.checking.divergence.evidence import as_scheduled, contradictions
 from deploy.checking.divergence.groups import Group, differing_groups, subsets, take
@@ -98,7 +99,11 @@ def explain(
     tested = reference if tested is None else tested
     frames = expected.frames if frames is None else frames
     if verdict.first is None:
-        return Explanation(verdict=verdict, divergence=None, causes=())
+        return (
+            Explanation(verdict=verdict, divergence=None, causes=())
+            if tested is None
+            else _decided(found, tested, verdict)
+        )
     rows = _rows(expected, found, verdict)
     seen = _look(expected, found, verdict, (reference, tested), frames)
     known = reference is not None and tested is not None and reference is not tested
@@ -129,6 +134,15 @@ def explain(
     except DeployError as error:
         # The model of one run cannot have made the other: what is known is told, and no cause is looked for.
         return replace(where, unexplained=(f"a run that the model cannot have made ({error})",))
+
+
+def _decided(found: Trace, network: Network, verdict: Verdict) -> Explanation:
+    """What there is to say where predictions alone may differ."""
+    causes, proof = (), None
+    if verdict.wrong_predictions and network.output_layer in found.layers:
+        rows = range(verdict.recordings)
+        causes, proof = decided(found.take(rows), network.output_layer, verdict.wrong_predictions)
+    return Explanation(verdict=verdict, divergence=None, causes=causes, proof=proof)
 
 
 def _look(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import combinations
 from math import prod
 
 import numpy as np
@@ -18,7 +19,7 @@ BROKEN = (DeployError, ValueError, IndexError, KeyError, TypeError)
 
 @dataclass(frozen=True)
 class _Same:
-    """A change that leaves a layer's spikes what they were: its words, and the groups that it accounts for."""
+    """A change that is told as one, as what leaves the spikes as they were: its words, and the nodes it tells of."""
 
     words: str
     nodes: frozenset[str]
@@ -35,7 +36,7 @@ def difference(reference: Network, tested: Network) -> list[str]:
         tested = _with_names(tested, {b: a for a, b in renamed.items()})
     lines += _of_the_file(reference, tested)
     lines += _structure(reference, tested)
-    same = _harmless(reference, tested)
+    same = [*_harmless(reference, tested), *_exchanged(reference, tested)]
     lines += [one.words for one in same]
     told = {node for one in same for node in one.nodes}
     for group in differing_groups(reference, tested):
@@ -130,6 +131,28 @@ def _harmless(one: Network, other: Network) -> list[_Same]:
                 )
                 found.append(_Same(words, frozenset([name])))
     return found
+
+
+def _exchanged(one: Network, other: Network) -> Iterator[_Same]:
+    """Synapses that hold each other's weights."""
+    both = {name: again for name, again in other.nodes.items() if name in one.nodes}
+    shared = [name for name, node in both.items() if isinstance(node, Dense | Conv)]
+    for a, b in combinations(shared, 2):
+        here, there = (_weight(one, a), _weight(one, b)), (_weight(other, a), _weight(other, b))
+        if np.array_equal(here[0], here[1]) or not np.array_equal(here[0], there[1]):
+            continue
+        if np.array_equal(here[1], there[0]):
+            more = [
+                f"; {name}: {field} is {getattr(other.nodes[name], field)} instead of {getattr(one.nodes[name], field)}"
+                for name in (a, b)
+                for field in vars(one.nodes[name])
+                if field != "weight"
+                and not same_value(getattr(one.nodes[name], field), getattr(other.nodes[name], field))
+            ]
+            yield _Same(
+                f"{a} and {b}: the weights are exchanged, each holds those of the other{''.join(more)}",
+                frozenset((a, b)),
+            )
 
 
 def _renumbered(one: Network, other: Network, layer: str) -> _Same | None:

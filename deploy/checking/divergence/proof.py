@@ -28,7 +28,7 @@ class Proof:
     differing: neuron-steps in which the two traces differ, in spikes, or where no spike does, in the readout's
         potential.
     explained: those of them that came out on both sides. wrong: neuron-steps that came out wrong on either.
-    left: the recordings in which anything did.
+    left: the recordings in which anything did. of: what else was counted; "" of spikes or potentials.
     """
 
     exact: bool
@@ -38,10 +38,11 @@ class Proof:
     wrong: int
     spikes: bool
     left: tuple[int, ...] = ()
+    of: str = ""
 
     @property
     def what(self) -> str:
-        return "spikes" if self.spikes else "potentials"
+        return self.of or ("spikes" if self.spikes else "potentials")
 
 
 def prove(reference: Setup, tested: Setup, expected: Trace, found: Trace) -> Proof | None:

@@ -5,13 +5,16 @@ the recorded ones, both agree.
 """
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 
 from deploy.checking.divergence.causes import Cause
+from deploy.checking.divergence.chance import by_chance
 from deploy.checking.divergence.evidence import contradictions
 from deploy.checking.divergence.hypotheses.arrived import in_words
 from deploy.checking.divergence.hypotheses.inputs import frame_variants
+from deploy.checking.divergence.orders import order_in_words, permutation
 from deploy.checking.divergence.replay import replay
 from deploy.checking.divergence.setup import Setup
 from deploy.errors import DeployError
@@ -30,6 +33,11 @@ def as_sent(setup: Setup, few: Trace, whole: Trace) -> tuple[Trace, list[Cause]]
         few: some of the recordings. whole: all of them.
     """
     causes: list[Cause] = []
+    for one, other in combinations(few.layers, 2):
+        if few.layers[one].shape == few.layers[other].shape and _exchanged(setup, few, one, other):
+            text = f"the traces of {one} and {other} are exchanged: each is recorded under the name of the other"
+            causes.append(Cause(kind="recorded-otherwise", where=(one, other), text=text, side="runner"))
+            whole, few = (_swapped(trace, one, other) for trace in (whole, few))
     for layer in few.spiking:
         try:
             sent = _sent(setup, few, layer)
@@ -48,6 +56,19 @@ def as_sent(setup: Setup, few: Trace, whole: Trace) -> tuple[Trace, list[Cause]]
         causes.append(cause)
         whole, few = _with_spikes(whole, layer, due), true
     return whole, causes
+
+
+def _exchanged(setup: Setup, trace: Trace, one: str, other: str) -> bool:
+    """Whether two layers contradict their inputs, and follow from them under each other's name."""
+    try:
+        before, after = contradictions(setup, trace), contradictions(setup, _swapped(trace, one, other))
+    except DeployError:
+        return False
+    return not (before[one].agrees or before[other].agrees) and after[one].agrees and after[other].agrees
+
+
+def _swapped(trace: Trace, one: str, other: str) -> Trace:
+    return replace(trace, layers={**trace.layers, one: trace.layers[other], other: trace.layers[one]})
 
 
 def _sent(setup: Setup, trace: Trace, layer: str) -> Array | None:
@@ -106,6 +127,19 @@ def _with_spikes(trace: Trace, layer: str, spikes: Array) -> Trace:
     return replace(trace, layers={**trace.layers, layer: made})
 
 
+def _by_rule(due: Array, written: Array) -> str | None:
+    """A recorder that is full after so many spikes, of a recording or of a step, or that mixes up recordings."""
+    order = permutation(due, written, 0)
+    if order is not None:
+        return order_in_words("recording", order)
+    for axes, what in ((1, "recording"), (2, "step")):
+        flat = due.reshape(*due.shape[:axes], -1)
+        most = int(written.reshape(flat.shape).sum(axis=-1).max())
+        if np.array_equal(flat & (np.cumsum(flat, axis=-1) <= most), written.reshape(flat.shape)):
+            return f"the first {most:,} spikes of a {what} are written, those after them are lost"
+    return None
+
+
 def _cause(layer: str, due: Array, written: Array) -> Cause | None:
     """None where some spikes are lost and others come from nowhere in no order: that has no name."""
     for _, text, variant in frame_variants(due):
@@ -113,8 +147,13 @@ def _cause(layer: str, due: Array, written: Array) -> Cause | None:
             words = text
             break
     else:
-        kind, words = in_words(due.astype(np.int64), written.astype(np.int64) - due.astype(np.int64))
-        if kind == "moved":
+        ruled = _by_rule(due, written)
+        kind, words = (
+            ("ruled", ruled)
+            if ruled
+            else in_words(due.astype(np.int64), written.astype(np.int64) - due.astype(np.int64))
+        )
+        if kind == "moved" or (kind == "lost-at-random" and not by_chance(due, due & ~written)):
             return None
     words = words.replace("events", "spikes").replace("event", "spike").replace("inputs", "neurons")
     if words.startswith("every") and f"in all {due.shape[1]} steps" in words:

@@ -271,7 +271,9 @@ def _one_by_one(
             for part in parts:
                 if part.carries:
                     where = part.mask(numbers[one], 0, state.v.ndim)
-                    left = {kind: np.where(where, getattr(state, kind), getattr(fresh, kind)) for kind in part.carries}
+                    kept = {kind: getattr(state, kind) for kind in part.carries}
+                    kept = {kind: x if part.left is None else part.left(x) for kind, x in kept.items()}
+                    left = {kind: np.where(where, x, getattr(fresh, kind)) for kind, x in kept.items()}
                     fresh = fresh._replace(**left)
             state = fresh
         happened = None if recorded is None else recorded[one]

@@ -13,23 +13,25 @@ from deploy import grid
 from deploy.network import Array, FloatNeuron, GridNeuron, Neuron
 from deploy.network.state import State, Step
 
-Rounding = Literal["zero", "floor", "nearest"]
+Rounding = Literal["zero", "floor", "nearest", "away"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rules:
     """How neurons of one layer are stepped; the defaults are right.
 
-    rounding: of the leak: toward zero, down, or to the nearest. potential_bits: at which v saturates, or wraps; floor:
-    below which it does not fall. current_bits, saturates: at which u wraps, or is cut off.
+    rounding: of the leak: toward zero, down, to the nearest, or away from zero. potential_bits: at which v saturates,
+        or wraps; floor: below which it does not fall; bits: of v that are set, cleared and flipped in every step.
+    current_bits, saturates: at which u wraps, or is cut off.
     refractory: steps without a spike after one; holds: in which nothing is integrated.
-    mute: spikes reset the neuron and are not sent; stuck: one is sent at every step.
+    mute: spikes reset the neuron and are not sent; stuck: one is sent at every step; blocked: there is none, and no
+        reset. reset_to: what a hard reset makes of v.
     late: steps by which sums come late. adds: what else arrives, (R, T, ...) by the numbers of the recordings.
     sums_between, sums_wrap, sums_bits: where sums are cut off, at how many bits they wrap, low bits that they lose.
     gain: of sums as they enter the current, over 4096.
     current_before: v takes the current of the step before. node: other parameters. start: v before the first step.
-    carries: which of u and v are kept from one recording to the next. early_steps: steps that the layer took before its
-        first input arrived (biases skew its start).
+    carries: which of u and v are kept from one recording to the next; left: what is left of them by then.
+    early_steps: steps that the layer took before its first input arrived (biases skew its start).
 
     where, steps, recordings: the neurons (bool, of the layer's shape), the steps and the recordings to which all this
         is confined; None: everywhere.
@@ -42,6 +44,7 @@ class Rules:
     potential_bits: int = 24
     potential_wraps: bool = False
     floor: int | None = None
+    bits: tuple[int, int, int] | None = None
     current_bits: int = 24
     current_saturates: bool = False
     gain: int | None = None
@@ -52,6 +55,8 @@ class Rules:
     holds: bool = False
     mute: bool = False
     stuck: bool = False
+    blocked: bool = False
+    reset_to: int | None = None
     late: int = 0
     adds: Callable[[Array], Array] | None = None
     sums_wrap: int = 0
@@ -60,6 +65,7 @@ class Rules:
     node: Neuron | None = None
     start: Array | None = None
     carries: str = ""
+    left: Callable[[Array], Array] | None = None
     early_steps: int = 0
     where: Array | None = None
     steps: tuple[int, int] | None = None
@@ -99,6 +105,9 @@ def step(node: Neuron, rules: Rules, state: State, a: Array, recorded: Array | N
         a = wrapped(a, rules.sums_wrap)
     u = _current(node, rules, state, a)
     v = _potential(node, rules, state, state.u if rules.current_before else u)
+    if rules.bits is not None:
+        ones, zeros, flips = rules.bits
+        v = ((v | ones) & ~np.int64(zeros)) ^ flips
     threshold = node.firing_potential
     if threshold is None:
         return Step(State(u, v, state.age + 1), v, np.zeros(v.shape, bool))
@@ -108,10 +117,14 @@ def step(node: Neuron, rules: Rules, state: State, a: Array, recorded: Array | N
     spikes = v >= threshold if rules.spike_at_equal else v > threshold
     if rules.refractory:
         spikes &= ~quiet
+    if rules.blocked:
+        spikes = np.zeros_like(spikes)
     # What is not sent, or sent without need, says nothing about the reset.
     happened = spikes if recorded is None or rules.mute or rules.stuck else recorded
     age = np.where(happened, 1, state.age + 1)
     after = v if node.reset_delay else node.reset_where(v, happened)
+    if rules.reset_to is not None:
+        after = np.where(happened, rules.reset_to, after)
     if rules.reset_current:
         u = np.where(happened, np.zeros((), u.dtype), u)
     sent = np.zeros_like(spikes) if rules.mute else np.ones_like(spikes) if rules.stuck else spikes
@@ -167,5 +180,7 @@ def _shift(x: Array, rules: Rules) -> Array:
     """x / 4096, rounded as the rules say."""
     if rules.rounding == "zero":
         return grid.toward_zero(x, grid.DECAY_BITS)
+    if rules.rounding == "away":
+        return -np.sign(x) * (-np.abs(x) >> grid.DECAY_BITS)
     half = grid.DECAY_ONE // 2 if rules.rounding == "nearest" else 0
     return (x + half) >> grid.DECAY_BITS

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from deploy.checking.divergence.causes import Cause
-from deploy.checking.divergence.confine import BACK, Place, confined, from_step, place_of, shown_in
-from deploy.checking.divergence.evidence import left_wrong
+from deploy.checking.divergence.confine import BACK, Place, confined, from_step, place_of, scattered, shown_in
+from deploy.checking.divergence.evidence import left_wrong, wrongs
 from deploy.checking.divergence.hypotheses import HYPOTHESES, Candidate
 from deploy.checking.divergence.places import recordings_in_words
 from deploy.checking.divergence.setup import Setup
@@ -18,14 +18,22 @@ from deploy.traces.trace import Trace
 
 CLOSEST = 4
 """Hypotheses that come closest, with each of which all others are tried where no single one explains a layer."""
+UNTOUCHED = 0.98
+"""Share of what is wrong that a hypothesis may leave to count as one of two."""
 MOST_PARTS, MOST_MENDS = 3, 12
 """Mistakes in different neurons of one layer that are pursued, and hypotheses that are looked at for each."""
 
-VAGUE = frozenset({"start", "lost-at-random"})
+NUMBER = 4
+"""Spikes that say as much as one recorded state."""
+FEW_WEIGHTS = 4
+"""Weights that are told one by one."""
+
+VAGUE = frozenset({"start", "lost-at-random", "late-at-random", "twice-at-random"})
 """Kinds that say how something is and not why: named where nothing else is."""
 PARTIAL = VAGUE | {"dead-neuron", "silent", "stuck", "bias", "threshold", "starts", "floor", "sums", "potential-decay"}
 PARTIAL |= {"current-decay", "inputs-lost", "weight-small", "weight-large", "weight-clipped", "silent-inputs"}
-PARTIAL |= {"lost", "moved", "congestion"}
+PARTIAL |= {"lost", "moved", "congestion", "doubled-inputs", "late-inputs", "reset-value", "stuck-bit", "flipped-bit"}
+PARTIAL |= {"state-left", "wired-wrongly", "accumulator", "blocked"}
 """Kinds of which one number, or one set of neurons, is solved from what was recorded."""
 
 
@@ -47,13 +55,18 @@ class Hit:
 
 @dataclass(frozen=True)
 class _Tried:
-    """A hypothesis, and what it leaves wrong of the layer (R, T, ...)."""
+    """A hypothesis, and what it leaves wrong of the layer (R, T, ...).
+
+    picks: whether it is one about some neurons or weights; fitted: whether a number in it was looked for.
+    """
 
     left: Array
     kind: str
     text: str
     family: str
     setup: Setup
+    picks: bool = False
+    fitted: bool = False
 
 
 def explain_runner(setup: Setup, trace: Trace, guilty: list[str], side: str) -> tuple[list[Cause], Setup]:
@@ -135,8 +148,42 @@ def _hits(setup: Setup, trace: Trace, layer: str, *, deep: bool) -> list[Hit]:
     if not exact and deep:
         exact = list(_pursued(setup, trace, layer, wrong, tried))
     if not exact and deep:
-        exact = list(_together(setup, trace, layer, tried))
+        exact = list(_together(setup, trace, layer, wrong, tried))
+    # Where as much was chosen to fit as there is to explain, nothing is explained.
+    told = _told(setup, trace, layer) if exact else 0
+    chosen = [(max(_listed(setup, one.setup, layer) if one.picks else 0, one.fitted), one) for one in exact]
+    exact = [one for count, one in sorted(chosen, key=lambda pair: pair[0]) if told >= 2 * count]
     return [_hit(one, layer, setup) for one in exact]
+
+
+def _told(setup: Setup, trace: Trace, layer: str) -> int:
+    """How much there is to explain: a spike that is wrong says yes or no, a state that is wrong a number."""
+    own = wrongs(setup, trace, frozenset([layer]))[layer]
+    numbers = own.states | own.output if own.spikes is None else own.states
+    return int(own.output.sum()) + NUMBER * int(numbers.sum())
+
+
+def _listed(base: Setup, made: Setup, layer: str) -> int:
+    """How many neurons of a layer, or weights that feed it, are listed to say where two setups differ: 0 of a rule for
+    all of them, 1 of a block."""
+    where = np.zeros(base.network.neurons[layer].shape, bool)
+    for part in made.rules.get(layer, ())[len(base.rules.get(layer, ())) or 1 :]:
+        where |= True if part.where is None else part.where
+    count = 0
+    for name, node in made.network.nodes.items():
+        old = base.network.nodes.get(name)
+        if old is node or old is None or type(old) is not type(node):
+            continue
+        for a, b in ((getattr(old, field), getattr(node, field)) for field in vars(old)):
+            if not isinstance(a, np.ndarray) or not isinstance(b, np.ndarray) or np.array_equal(a, b):
+                continue
+            if name == layer:
+                where |= np.broadcast_to(a != b, where.shape)
+            elif a.shape == b.shape and (a != b).sum() <= FEW_WEIGHTS:
+                count += int((a != b).sum())
+    if where.any() and not where.all():
+        count += int(where.sum()) if scattered(where) else 1
+    return count
 
 
 def _try(setup: Setup, trace: Trace, layer: str, *, searching: bool = True) -> Iterator[_Tried]:
@@ -152,7 +199,7 @@ def _try(setup: Setup, trace: Trace, layer: str, *, searching: bool = True) -> I
             left = left_wrong(candidate.setup, trace, layer)
             if left is not None:
                 kind, text = _named(guess.kind, candidate)
-                yield _Tried(left, kind, text, guess.family, candidate.setup)
+                yield _Tried(left, kind, text, guess.family, candidate.setup, guess.picks, guess.searches)
 
 
 def _named(kind: str, candidate: Candidate) -> tuple[str, str]:
@@ -179,11 +226,12 @@ def _confined(setup: Setup, trace: Trace, layer: str, wrong: Array, one: _Tried)
             return made
     first, last = shown_in(wrong)
     for start in range(first, max(first - BACK, -1), -1):
-        made = _between(setup, trace, layer, wrong, one, (start, wrong.shape[1]))
+        # From the first step to the last it is what was tried already.
+        made = _between(setup, trace, layer, wrong, one, (start, wrong.shape[1])) if start else one
         if made is None or not made.left.any():
             return made
         held = _holds_until(wrong, made.left)
-        for stop in dict.fromkeys((last, held, start + 1) if held > first else ()):
+        for stop in dict.fromkeys((start + 1, last, held) if held > first else ()):
             ended = _between(setup, trace, layer, wrong, one, (start, stop)) if stop > start else None
             if ended is not None and not ended.left.any():
                 return ended
@@ -212,9 +260,10 @@ def _between(
 def _at(setup: Setup, trace: Trace, layer: str, one: _Tried, place: Place) -> _Tried | None:
     made = confined(setup, one.setup, layer, place)
     left = None if made is None else left_wrong(made, trace, layer)
-    return (
-        None if made is None or left is None else replace(one, left=left, text=f"{one.text}, {place.words}", setup=made)
-    )
+    if made is None or left is None:
+        return None
+    picks = one.picks or place.where is not None
+    return replace(one, left=left, text=f"{one.text}, {place.words}", setup=made, picks=picks)
 
 
 def _pursued(setup: Setup, trace: Trace, layer: str, wrong: Array, tried: list[_Tried]) -> Iterator[_Tried]:
@@ -248,12 +297,14 @@ def _mended(setup: Setup, trace: Trace, layer: str, wrong: Array, one: _Tried) -
     return part if part is not None and not (part.left & ~wrong).any() and part.left.sum() < wrong.sum() else None
 
 
-def _together(setup: Setup, trace: Trace, layer: str, tried: list[_Tried]) -> Iterator[_Tried]:
+def _together(setup: Setup, trace: Trace, layer: str, wrong: Array, tried: list[_Tried]) -> Iterator[_Tried]:
     """Two mistakes in the same neurons: each of those that come closest, and on top of it every other, in its place."""
     kinds: dict[str, _Tried] = {}
     for one in sorted(tried, key=lambda one: int(one.left.sum())):
         kinds.setdefault(one.text, one)
     for one in list(kinds.values())[:CLOSEST]:
+        if one.left.sum() > UNTOUCHED * wrong.sum():
+            return  # noise, of which nothing mends a part
         for other in _try(one.setup, trace, layer, searching=False):
             if other.kind == one.kind:
                 continue
@@ -269,7 +320,8 @@ def _joined(parts: list[_Tried], setup: Setup, left: Array) -> _Tried:
     families = {part.family for part in parts}
     family = families.pop() if len(families) == 1 else "mixed" if "input" in families else parts[0].family
     kinds = "+".join(dict.fromkeys(part.kind for part in parts))
-    return _Tried(left, kinds, "; and ".join(part.text for part in parts), family, setup)
+    text, picks = "; and ".join(part.text for part in parts), any(part.picks for part in parts)
+    return _Tried(left, kinds, text, family, setup, picks)
 
 
 def _hit(one: _Tried, layer: str, base: Setup) -> Hit:

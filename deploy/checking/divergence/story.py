@@ -14,7 +14,7 @@ def story(explanation: Explanation) -> str:
     """Lines of text: the first difference, its neuron in both runs, how it spreads, and the cause. "" where equal."""
     verdict, seen = explanation.verdict, explanation.divergence
     if verdict.first is None:
-        return "\n".join(verdict.problems)
+        return "\n".join((*verdict.problems, *(_causes(explanation) if explanation.causes else ())))
     lines = [f"the models differ: {line}" for line in explanation.models[:MODEL_LINES]]
     if len(explanation.models) > MODEL_LINES:
         lines.append(f"the models differ: in {len(explanation.models) - MODEL_LINES} more ways; --json lists all")
@@ -121,6 +121,8 @@ def proof_in_words(explanation: Explanation) -> str:
     if not count or proof is None:
         return ""
     subject = "this alone" if count == 1 else f"these {count} together, and none of them alone,"
+    if proof.exact and proof.of:
+        return f"proof: {subject} gives all {proof.of} of all {proof.recordings} recordings"
     if proof.exact:
         return (
             f"proof: {subject} turn{'s' if count == 1 else ''} one run into the other: every spike, and every u and v "

@@ -5,6 +5,8 @@ A hypothesis is the cause when the run that it predicts is, bit for bit, the one
 
 from deploy.checking.divergence.hypotheses import (
     arrived,
+    bits,
+    borders,
     by_spikes,
     constants,
     inputs,
@@ -12,6 +14,7 @@ from deploy.checking.divergence.hypotheses import (
     neuron,
     pictures,
     registers,
+    resets,
     sending,
     shaped,
     silenced,
@@ -19,6 +22,7 @@ from deploy.checking.divergence.hypotheses import (
     synapse,
     timing,
     weights,
+    wiring,
 )
 from deploy.checking.divergence.hypotheses.registry import HYPOTHESES, Candidate
 
@@ -26,7 +30,7 @@ __all__ = ["HYPOTHESES", "Candidate"]
 
 TRIED = (
     *(inputs, neuron, constants, weights, synapse, shaped, timing, sending, registers, links, by_spikes, pictures),
-    *(streams, silenced, arrived),
+    *(streams, resets, borders, silenced, wiring, bits, arrived),
 )
 """Each module registers its own; the simpler ones are tried, and named, first."""
 

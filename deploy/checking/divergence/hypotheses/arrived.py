@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from deploy.checking.divergence.chance import by_chance
 from deploy.checking.divergence.hypotheses.inputs import reads_input
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.hypotheses.states import look, recorded_sums
@@ -36,12 +37,13 @@ def heard(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
         x = entering(setup, way, trace)
         if len(way.nodes) > 1 or way.late or x[0, 0].size > MOST_INPUTS or (first and setup.view is not None):
             continue
-        apart = _solved(setup, way, x, left, only_lost=not first)
+        apart = _solved(setup, way, x, left, only_active=not first)
         if apart is None:
             continue
         told = f"{way.source} into {way.name}" if not first else "input"
         kind, words = in_words(x, apart)
-        if kind in ("extra", "moved"):
+        picked = -np.cumsum(apart, axis=1) if kind.startswith("late") else abs(apart)
+        if kind in ("extra", "moved") or (kind.endswith("at-random") and not by_chance(x, picked)):
             continue  # true of whatever arrived instead, and says nothing about why
         more = _of_numbers(setup, apart)
         if first and reads_input(setup, layer):
@@ -57,8 +59,9 @@ def _of_numbers(setup: Setup, apart: Array) -> Callable[[Array], Array]:
     return lambda numbers: np.stack([by_number.get(int(r), np.zeros_like(apart[0])) for r in numbers])
 
 
-def _solved(setup: Setup, way: Way, x: Array, left: Array, *, only_lost: bool) -> Array | None:
-    """What is to be added to x (R, T, ...) so that nothing of `left` remains; None where there is no such thing."""
+def _solved(setup: Setup, way: Way, x: Array, left: Array, *, only_active: bool) -> Array | None:
+    """What is to be added to x (R, T, ...) so that nothing of `left` remains, or only to what is not 0 of it; None
+    where there is no such thing."""
     shape = x.shape[2:]
     size = int(np.prod(shape))
     shift = max(0, -getattr(setup.network.nodes[way.name], "weight_exp", 0))
@@ -69,13 +72,13 @@ def _solved(setup: Setup, way: Way, x: Array, left: Array, *, only_lost: bool) -
     for r, t in np.argwhere(left.reshape(*left.shape[:2], -1).any(axis=2)).tolist():
         target = left[r, t].reshape(-1).astype(np.float64)
         active = x[r, t].reshape(-1) > 0
-        every = (np.flatnonzero(active),) if only_lost else (np.flatnonzero(active), np.arange(size))
+        every = (np.flatnonzero(active),) if only_active else (np.flatnonzero(active), np.arange(size))
         found = next(
             (f for among in every if (f := _combined(response, among, target, float(shift > 0))) is not None), None
         )
         if found is not None and (found + x[r, t].reshape(-1) < 0).any():
             found = None
-        if found is None or (only_lost and (found > 0).any()):
+        if found is None:
             return None
         apart[r, t] = found.reshape(shape).astype(np.int64)
     heard = through(setup.network, way, x + apart) - through(setup.network, way, x)
@@ -124,6 +127,18 @@ def in_words(x: Array, apart: Array) -> tuple[str, str]:
             f"{int(lost.sum()):,} of {whole:,} events are lost, in no order that shows: a rate of {share:.2%}, between "
             f"{max(share - spread, 0):.2%} and {share + spread:.2%}; {at}"
         )
+    share, whole = int(extra.sum()) / max(1, int(x.sum())), int(x.sum())
+    late = -np.cumsum(apart, axis=1)
+    if lost.any() and (late >= 0).all() and (late <= x).all():
+        share = int(late.sum()) / whole
+        return "late-at-random", (
+            f"{int(late.sum()):,} of {whole:,} events come in the next step, a rate of {share:.2%}: they are late, or "
+            f"the bins begin elsewhere; {at}"
+        )
+    if not lost.any() and not (extra > x).any():
+        if np.array_equal(extra[np.ix_(rows, steps)][:, :, where], x[np.ix_(rows, steps)][:, :, where]):
+            return "twice", f"every event arrives twice of {at}"
+        return "twice-at-random", f"{int(extra.sum()):,} of {whole:,} events arrive twice, a rate of {share:.2%}; {at}"
     if not lost.any():
         return "extra", f"{int(extra.sum()):,} events come from nowhere; {at}"
     same = "as many" if lost.sum() == extra.sum() else "others"

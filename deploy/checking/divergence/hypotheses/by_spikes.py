@@ -24,7 +24,7 @@ SLACK = 64.0
 """What the rounding of the leak may add up to, in units of the potential."""
 
 
-@hypothesis("weight", "synapse")
+@hypothesis("weight", "synapse", picks=True)
 def one_weight(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """A single weight of one output."""
     seen = look(setup, layer, trace)
@@ -105,7 +105,7 @@ def _bounds(seen: Seen, out: int, answer: Array) -> tuple[float, float]:
     return low, high
 
 
-@hypothesis("bias", "neuron")
+@hypothesis("bias", "neuron", picks=True)
 def one_bias(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """One change of the bias of all neurons of a layer that are wrong."""
     seen = look(setup, layer, trace)

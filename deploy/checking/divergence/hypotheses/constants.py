@@ -22,7 +22,7 @@ def _where(apart: Array) -> str:
     return "" if apart.all() else f", in {neurons_in_words(apart)}"
 
 
-@hypothesis("potential-decay", "neuron")
+@hypothesis("potential-decay", "neuron", picks=True)
 def solved_decay(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """The decay dv with which every recorded potential follows from the one before."""
     seen = look(setup, layer, trace)
@@ -37,7 +37,7 @@ def solved_decay(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
         yield Candidate(text + _where(apart), setup.with_node(layer, dv=dv))
 
 
-@hypothesis("current-decay", "neuron")
+@hypothesis("current-decay", "neuron", picks=True)
 def solved_current_decay(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """The same of the current, with the sums that are due."""
     seen = look(setup, layer, trace)
@@ -52,7 +52,7 @@ def solved_current_decay(setup: Setup, layer: str, trace: Trace) -> Iterator[Can
 
 
 def _decay(old: Array, new: Array, known: Array, here: Array, plus: int) -> Array | None:
-    """The one decay of most neurons that do not follow theirs; None where no one has any, or all follow theirs."""
+    """The one decay of most neurons that do not follow theirs, or one for each of them; None where there is none."""
     due = grid.toward_zero(old * (grid.DECAY_ONE - plus - here), grid.DECAY_BITS)
     wrong = known & (due != new)
     guilty = np.argwhere(wrong.any(axis=(0, 1)))
@@ -69,10 +69,13 @@ def _decay(old: Array, new: Array, known: Array, here: Array, plus: int) -> Arra
     value = int(possible.sum(axis=0).argmax())
     fits = grid.toward_zero(old * (grid.DECAY_ONE - plus - value), grid.DECAY_BITS) == new
     solved = np.where(wrong.any(axis=(0, 1)) & (fits | ~known).all(axis=(0, 1)), value, here)
+    if (solved != here).sum() < len(guilty) == len(possible) and possible.any(axis=1).all():
+        solved = here.copy()
+        solved[tuple(guilty.T)] = possible.argmax(axis=1)
     return None if np.array_equal(solved, here) else solved
 
 
-@hypothesis("bias", "neuron")
+@hypothesis("bias", "neuron", picks=True)
 def solved_bias(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """The bias with which every recorded potential follows from the one before."""
     seen = look(setup, layer, trace)
@@ -92,7 +95,7 @@ def solved_bias(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
         yield Candidate(text, setup.with_node(layer, bias=bias))
 
 
-@hypothesis("threshold", "neuron")
+@hypothesis("threshold", "neuron", picks=True)
 def solved_threshold(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """The one threshold of the neurons that do not follow theirs: above what stayed silent, below what spiked."""
     seen = look(setup, layer, trace)
@@ -138,6 +141,9 @@ def solved_start(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
         above = seen.cell.firing_potential - due
         needed = -(-(np.maximum(above, 0) + 1) * grid.DECAY_ONE // np.maximum(kept, 1))
         start[setup.numbers] = np.where(spiked, np.where(above >= 0, needed, 0), start[setup.numbers])
+    first = np.flatnonzero(setup.numbers == 0)
+    if len(setup.numbers) > 1 and len(first) and not start[0].any():
+        return  # only what another recording left behind is 0 in the first one, and that has a cause of its own
     base = setup.rules.get(layer, (RIGHT,))[0]
     part = Rules(**{**vars(base), "start": start})
     rows = np.flatnonzero(start.reshape(len(start), -1).any(axis=1)).tolist()

@@ -66,6 +66,12 @@ def _variants(frames: Array) -> Iterator[tuple[str, str, Array]]:
         way = "late" if steps > 0 else "early"
         yield "input-step", f"the frames come {abs(steps)} step(s) {way}", later(frames, steps)
     yield "input-counts", "counts are cut to 0 and 1", frames.clip(0, 1)
+    most = int(frames.max(initial=0))
+    for top in range(2, min(most, 8)):
+        yield "input-counts", f"counts are cut at {top}", frames.clip(0, top)
+    if np.issubdtype(frames.dtype, np.integer):
+        for bits in range(1, most.bit_length()):
+            yield "input-counts", f"counts wrap at {bits} bit(s)", frames & ((1 << bits) - 1)
     yield "input-order", "the steps run backwards", frames[:, ::-1]
     yield "input-silent", "no event arrives: the frames are empty", np.zeros_like(frames)
     first = frames.copy()

@@ -41,6 +41,11 @@ def _changes(x: Array, *, several: bool, first: bool) -> Iterator[tuple[str, str
         yield "counts-cut", "counts are cut to 0 and 1", lambda x, n: np.minimum(x, 1)
     yield "lost", "it is lost", lambda x, n: np.zeros_like(x)
     if not first:
+        yield "twice", "it arrives twice", lambda x, n: x * 2
+        for bits in range(1, int(x.max(initial=0)).bit_length()):
+            text = f"counts lose their {bits} lowest bit(s), rounded down to a multiple of {1 << bits}"
+            yield "counts-rounded", text, lambda x, n, bits=bits: x >> bits << bits
+        yield from _orders(x)
         yield (
             "second-lost",
             "the second of two spikes in a row is lost: none follows one of the step before",
@@ -54,6 +59,19 @@ def _changes(x: Array, *, several: bool, first: bool) -> Iterator[tuple[str, str
             for by in (1, -1):
                 text = f"the map is moved by {by:+d} {way}, as with other padding or another phase of the stride"
                 yield "moved", text, lambda x, n, by=by, axis=axis: moved(x, by, axis)
+
+
+def _orders(x: Array) -> Iterator[tuple[str, str, Change]]:
+    """Channels that stand in another order: those of the other group, of a neighbor, in reverse."""
+    if x.ndim != 5 or x.shape[2] < 2:
+        return
+    count = x.shape[2]
+    for by in dict.fromkeys((count // 2, count // 4, 1, -1)):
+        if by:
+            groups = f": those of the other {'half' if by == count // 2 else 'quarter'}" if abs(by) > 1 else ""
+            text = f"the channels are rolled by {by:+d}{groups}, in another order"
+            yield "channels", text, lambda x, n, by=by: np.roll(x, by, axis=2)
+    yield "channels", "the channels stand in reverse order", lambda x, n: x[:, :, ::-1]
 
 
 def _not_twice(x: Array, numbers: Array) -> Array:

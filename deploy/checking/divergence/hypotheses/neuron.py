@@ -17,6 +17,10 @@ RULES: dict[str, tuple[str, dict[str, Any]]] = {
     "current-reset": ("a spike resets the synaptic current as well", {"reset_current": True}),
     "leak-floor": ("the leak rounds down instead of toward zero", {"rounding": "floor"}),
     "leak-nearest": ("the leak rounds to the nearest instead of toward zero", {"rounding": "nearest"}),
+    "leak-away": (
+        "the leak itself is rounded toward zero, so that what is left is rounded away from it",
+        {"rounding": "away"},
+    ),
     "leak-order": ("the leak is applied after the input instead of before it", {"leak_last": True}),
     "no-saturation": ("the potential does not saturate at 24 bits", {"saturate": False}),
     "never-negative": ("the potential is kept from falling below 0", {"floor": 0}),
@@ -81,6 +85,8 @@ def no_bias(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
 
 
 OFF_BY = (1, -1, 2, -2)
+LOST_BITS = 8
+"""Low bits that a table of decays may lack."""
 
 
 @hypothesis("threshold", "neuron")
@@ -116,6 +122,14 @@ def _decays(setup: Setup, layer: str, which: str, what: str) -> Iterator[Candida
         yield Candidate(
             f"the decay {which} of the {what} is off by {by:+d}", setup.with_node(layer, **{which: decay + by})
         )
+    for bits in range(1, LOST_BITS + 1):
+        for rounded, how in (
+            (decay >> bits << bits, "down"),
+            ((decay + (1 << bits >> 1)) >> bits << bits, "to nearest"),
+        ):
+            if not np.array_equal(rounded, decay):
+                text = f"the decay {which} of the {what} has {12 - bits} bits, the lower {bits} are rounded {how}"
+                yield Candidate(text, setup.with_node(layer, **{which: rounded}))
     yield Candidate(f"the {what} does not decay", setup.with_node(layer, **{which: np.zeros_like(decay)}))
     kept = 4096 - decay - (which == "du")
     yield Candidate(
@@ -123,7 +137,7 @@ def _decays(setup: Setup, layer: str, which: str, what: str) -> Iterator[Candida
     )
 
 
-@hypothesis("dead-neuron", "neuron")
+@hypothesis("dead-neuron", "neuron", picks=True)
 def dead(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """Neurons that never spiked although their rule called for it."""
     node = setup.network.nodes[layer]

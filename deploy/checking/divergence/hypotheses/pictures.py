@@ -142,5 +142,11 @@ def single_pixels(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]
         places = [tuple(int(i) for i in np.unravel_index(k, shape)) for k in range(int(np.prod(shape)))]
     for place in places[:MOST_PIXELS]:
         region = (slice(None), slice(None), *place)
-        for value, word in ((1, "always has an event"), (0, "never has an event")):
+        words = (
+            (1, "always has an event"),
+            (0, "never has an event"),
+            (2, "always has 2 events"),
+            (3, "always has 3 events"),
+        )
+        for value, word in words:
             yield Candidate(f"input {list(place)} {word}", setup.with_view(_put(region, value)))

@@ -173,6 +173,9 @@ def orders(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
             if not np.array_equal(made, values):
                 text = f"{name}|{name}: {words}"
                 yield Candidate(text, setup.with_node(layer, **{name: made}))
+    if not np.array_equal(node.du, node.dv):
+        text = "decays-exchanged|the decays are exchanged: du is taken for dv, and dv for du"
+        yield Candidate(text, setup.with_node(layer, du=node.dv, dv=node.du))
 
 
 def _reordered(values: Array) -> Iterator[tuple[Array, str]]:

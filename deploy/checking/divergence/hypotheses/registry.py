@@ -24,23 +24,25 @@ Propose = Callable[[Setup, str, Trace], Iterator[Candidate]]
 class Hypothesis:
     """A mistake by its name, its family (neuron, synapse, input or timing), and how to make it.
 
-    searches: looks for a number or a set, and so takes many runs.
+    searches: looks for a number or a set, and so takes many runs. picks: says of single neurons or weights what it is
+    of them, and so needs more to explain than that.
     """
 
     kind: str
     family: str
     propose: Propose
     searches: bool = False
+    picks: bool = False
 
 
 HYPOTHESES: list[Hypothesis] = []
 
 
-def hypothesis(kind: str, family: str, *, searches: bool = False) -> Callable[[Propose], Propose]:
+def hypothesis(kind: str, family: str, *, searches: bool = False, picks: bool = False) -> Callable[[Propose], Propose]:
     """Register a function that proposes runs."""
 
     def register(propose: Propose) -> Propose:
-        HYPOTHESES.append(Hypothesis(kind, family, propose, searches))
+        HYPOTHESES.append(Hypothesis(kind, family, propose, searches, picks))
         return propose
 
     return register

@@ -14,7 +14,7 @@ from deploy.network import Array, GridNeuron
 from deploy.traces.trace import Trace
 
 
-@hypothesis("silent", "neuron")
+@hypothesis("silent", "neuron", picks=True)
 def mute(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """Spikes that reset their neuron and are not sent, from some step on."""
     yield from _sent(setup, layer, trace, False, "silent: spikes reset them and are not sent", {"mute": True})
@@ -23,7 +23,7 @@ def mute(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
         yield Candidate(text, setup.with_rules(layer, mute=True))
 
 
-@hypothesis("stuck", "neuron")
+@hypothesis("stuck", "neuron", picks=True)
 def stuck(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """Neurons that send a spike at every step, from some step on."""
     yield from _sent(setup, layer, trace, True, "stuck: they send a spike at every step", {"stuck": True})

@@ -1,13 +1,14 @@
-"""Inputs of a layer that bring nothing, found one after the other by what silencing each of them mends."""
+"""Inputs of a layer that bring nothing, twice as much, or come late: found one after the other by what each mends."""
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 
 from deploy.checking.divergence.confine import shown_in
 from deploy.checking.divergence.evidence import left_wrong
 from deploy.checking.divergence.hypotheses.fitted import Few
-from deploy.checking.divergence.hypotheses.inputs import reads_input
+from deploy.checking.divergence.hypotheses.inputs import later, reads_input
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.paths import Way, changed, entering, ways
 from deploy.checking.divergence.places import neurons_in_words
@@ -18,24 +19,38 @@ from deploy.traces.trace import Trace
 MOST, LOOKED_AT = 20, 8
 """Sets of inputs that are silenced together, and those that are tried for each of them, the likeliest."""
 MOST_UNITS = 1500
+PARTS = (2, 4, 8)
+"""Blocks that the inputs of a dense layer are divided into, as over cores."""
 
 
-@hypothesis("silent-inputs", "synapse", searches=True)
-def silent_inputs(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
-    """Neurons that spike and send nothing on one way."""
-    if setup.schedule != "synchronous" or not isinstance(setup.network.nodes[layer], GridNeuron):
-        return
-    for way in ways(setup.network, layer):
-        if way.source == setup.network.input or len(way.nodes) > 1:
-            continue
-        x = entering(setup, way, trace)
+ACTIONS: dict[str, tuple[str, Callable[[Array], Array]]] = {
+    "silent-inputs": ("bring nothing", np.zeros_like),
+    "doubled-inputs": ("arrive twice, the weights count double", lambda x: x * 2),
+    "late-inputs": ("arrive a step late", lambda x: later(x, 1)),
+}
 
-        def without(where: Array, way: Way = way) -> Setup:
-            return changed(setup, way, trace, lambda entered, numbers: np.where(where, 0, entered))
 
-        for where in _sets(setup, layer, trace, x, without):
-            told = f"of what {way.source} sends into {way.name}, {neurons_in_words(where)} bring nothing"
-            yield Candidate(told, without(where))
+def _acting(kind: str, words: str, act: Callable[[Array], Array]) -> None:
+    @hypothesis(kind, "synapse", searches=True)
+    def propose(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
+        """Neurons that spike and are heard otherwise on one way."""
+        if setup.schedule != "synchronous" or not isinstance(setup.network.nodes[layer], GridNeuron):
+            return
+        for way in ways(setup.network, layer):
+            if way.source == setup.network.input or len(way.nodes) > 1:
+                continue
+            x = entering(setup, way, trace)
+
+            def acted(where: Array, way: Way = way) -> Setup:
+                return changed(setup, way, trace, lambda entered, numbers: np.where(where, act(entered), entered))
+
+            for where in _sets(setup, layer, trace, x, acted):
+                told = f"of what {way.source} sends into {way.name}, {neurons_in_words(where)} {words}"
+                yield Candidate(told, acted(where))
+
+
+for _kind, (_words, _act) in ACTIONS.items():
+    _acting(_kind, _words, _act)
 
 
 @hypothesis("input-region", "input", searches=True)
@@ -70,7 +85,7 @@ def _sets(setup: Setup, layer: str, trace: Trace, x: Array, without: Callable[[A
         return
     few = Few(setup, trace, layer, wrong)
     x, (first, _) = x[few.rows], shown_in(few.wrong)
-    active = np.stack([(x * unit).reshape(*x.shape[:2], -1).any(axis=2) for unit in units])
+    active = np.stack([(x * unit).reshape(*x.shape[:2], -1).sum(axis=2, dtype=np.float64) for unit in units])
     seen: set[bytes] = set()
     for stop in (wrong.shape[1], first + 1, first + 2):
         where = _greedy(few, units, active[:, :, :stop], without, few.wrong[:, :stop])
@@ -114,7 +129,8 @@ def _likeliest(active: Array, wrong: Array) -> list[int]:
 
 
 def _units(shape: tuple[int, ...]) -> list[Array]:
-    """Every input by itself; of maps each channel, row, column, and place over all channels. None where too many."""
+    """Every input by itself, and blocks; of maps channels, rows, columns, those of one channel, and places over all
+    channels. None where too many."""
     if len(shape) == 3 and sum(shape) + shape[1] * shape[2] > MOST_UNITS:
         return []
     units = []
@@ -123,7 +139,14 @@ def _units(shape: tuple[int, ...]) -> list[Array]:
         for axis in range(3):
             units += [index[axis] == i for i in range(shape[axis])]
         units += [(index[1] == y) & (index[2] == x) for y in range(shape[1]) for x in range(shape[2])]
+        lines = [index[axis] == i for axis in (1, 2) for i in range(shape[axis])]
+        if shape[0] * len(lines) <= MOST_UNITS - len(units):
+            units += [(index[0] == c) & line for c in range(shape[0]) for line in lines]
     size = int(np.prod(shape))
+    if len(shape) == 1:
+        for parts in PARTS:
+            bounds = [size * i // parts for i in range(parts + 1)]
+            units += [(index[0] >= a) & (index[0] < b) for a, b in pairwise(bounds) if b > a + 1]
     if size <= MOST_UNITS - len(units):
         units += [(np.arange(size) == k).reshape(shape) for k in range(size)]
     return units

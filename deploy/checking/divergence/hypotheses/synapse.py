@@ -5,6 +5,7 @@ from itertools import permutations
 
 import numpy as np
 
+from deploy.checking.divergence.hypotheses.packed import packed_variants
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.orders import turned
 from deploy.checking.divergence.setup import Setup
@@ -86,7 +87,7 @@ def weight_variants(network: Network, name: str, weight: Array) -> Iterator[tupl
     if shape is not None:
         families.insert(0, flatten_variants(weight, shape))
     if np.issubdtype(weight.dtype, np.integer):
-        families.append(number_variants(weight))
+        families += [number_variants(weight), packed_variants(weight)]
     for family in families:
         for kind, text, variant in family:
             if not np.array_equal(variant, weight):
@@ -119,17 +120,32 @@ def missing_branch(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate
 
 @hypothesis("geometry", "synapse")
 def other_geometry(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
-    """Stride, padding or dilation with their axes swapped or left out, where the result still fits."""
+    """Strides, paddings and dilations that are swapped, left out, or others whose result is of the same size."""
     for name, node in synapses(setup, layer):
         if not isinstance(node, Conv):
             continue
-        fields = {"stride": node.stride, "padding": node.padding, "dilation": node.dilation}
-        for what, value in fields.items():
-            for other in {value[::-1], (1, 1) if what != "padding" else (0, 0)} - {value}:
-                changed = setup.with_node(name, **{what: other})
-                try:
-                    fits = changed.network.shapes[name] == setup.network.shapes[name]
-                except DeployError:
-                    fits = False
-                if fits:
-                    yield Candidate(f"{name}: {what} is {other} instead of {value}", changed)
+        for fields in _geometries(node):
+            changed = setup.with_node(name, **fields)
+            try:
+                fits = changed.network.shapes[name] == setup.network.shapes[name]
+            except DeployError:
+                fits = False
+            if fits:
+                told = ", ".join(
+                    f"{what} is {value} instead of {getattr(node, what)}" for what, value in fields.items()
+                )
+                yield Candidate(f"{name}: {told}", changed)
+
+
+def _geometries(node: Conv) -> Iterator[dict[str, tuple[int, int]]]:
+    here = {"stride": node.stride, "padding": node.padding, "dilation": node.dilation}
+    for what, value in here.items():
+        for other in sorted({value[::-1], (1, 1) if what != "padding" else (0, 0)} - {value}):
+            yield {what: other}
+    # Another dilation of the same size has the padding that goes with it.
+    kernel = node.weight.shape[2:]
+    for other in {(a, b) for a in (1, 2, 3) for b in (1, 2, 3)} - {node.dilation}:
+        wider = [(o - d) * (k - 1) for o, d, k in zip(other, node.dilation, kernel, strict=True)]
+        padding = tuple(p + w // 2 for p, w in zip(node.padding, wider, strict=True))
+        if min(padding) >= 0 and not any(w % 2 for w in wider) and padding != node.padding:
+            yield {"dilation": other, "padding": (padding[0], padding[1])}

@@ -17,7 +17,7 @@ SAMPLES = 20_000
 LISTED = 4
 
 
-@hypothesis("weight", "synapse")
+@hypothesis("weight", "synapse", picks=True)
 def solved_weights(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """The weights with which the recorded sums come out; of several synapses, each with the others as they are."""
     seen = look(setup, layer, trace)

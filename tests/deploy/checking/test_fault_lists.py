@@ -1,0 +1,70 @@
+"""The third and the fourth list: some of each kind here, all in python -m benchmarks.faults_third and _fourth."""
+
+import numpy as np
+import pytest
+
+from benchmarks.fault_list import KINDS, FaultList, checked_run, compared_model, reference
+from benchmarks.faults_fourth import FOURTH
+from benchmarks.faults_third import THIRD
+from benchmarks.second.models import Edited
+from benchmarks.second.simulator import run as run_elsewhere
+from deploy.checking.divergence.replay import replay
+from deploy.checking.divergence.setup import Setup
+from deploy.traces.compare import compare
+
+QUICK = (
+    (THIRD, "four neurons lost on reading back", "spikes"),
+    (THIRD, "a pooled count of one", "spikes"),
+    (THIRD, "a queue comes out in the next recording", "spikes"),
+    (THIRD, "recurrent spikes kept between recordings", "u and v"),
+    (THIRD, "the source runs dry", "u and v"),
+    (THIRD, "spikes lost at random", "u and v"),
+    (FOURTH, "one channel is reset to another value", "spikes"),
+    (FOURTH, "one upset of one bit", "u and v"),
+    (FOURTH, "the second of two packed weights first", "spikes"),
+    (FOURTH, "two axons exchanged", "spikes"),
+    (FOURTH, "two cores without each other's rows", "u and v"),
+    (FOURTH, "the traces of two layers exchanged", "spikes"),
+)
+NETWORKS = [(faults, name) for faults in (THIRD, FOURTH) for name in faults.networks]
+EDITS = [(faults, edited) for faults in (THIRD, FOURTH) for edited in faults.models]
+
+
+@pytest.mark.parametrize(("faults", "name", "kind"), QUICK, ids=[f"{name}, {kind}" for _, name, kind in QUICK])
+def test_faults_are_named_and_proven(faults: FaultList, name: str, kind: str) -> None:
+    fault = next(fault for fault in faults.runs if fault.name == name)
+    row = checked_run(fault, kind, *reference(faults.networks[fault.on], faults.frames_for))
+    assert row.detected and row.placed
+    assert row.outcome == "right", row.told
+
+
+def test_one_spike_proves_no_cause() -> None:
+    """Four spikes in scattered neurons: thresholds of just those neurons would explain them, and are no cause."""
+    fault = next(fault for fault in FOURTH.runs if fault.name == "the leak is rounded, not what is left")
+    row = checked_run(fault, "spikes", *reference(FOURTH.networks[fault.on], FOURTH.frames_for))
+    assert row.outcome in ("right", "profile"), row.told
+    assert "in 3 of 384 neurons" not in row.told.partition("cause:")[2]
+
+
+@pytest.mark.parametrize(("faults", "edited"), EDITS, ids=[edited.name for _, edited in EDITS])
+def test_what_was_done_to_a_model_is_told(faults: FaultList, edited: Edited) -> None:
+    row = compared_model(edited, faults.networks[edited.on]())
+    assert row.outcome == "right", row.told
+
+
+@pytest.mark.parametrize(("faults", "name"), NETWORKS, ids=[name for _, name in NETWORKS])
+def test_the_simulator_of_the_lists_is_right_on_these_networks_too(faults: FaultList, name: str) -> None:
+    network, expected = reference(faults.networks[name], faults.frames_for)
+    assert expected.frames is not None
+    found = run_elsewhere(network, expected.frames)
+    assert all(layer.output.any() for layer in expected.spiking.values())
+    assert compare(expected, found, every_state=True)
+    assert compare(KINDS["spikes"](expected), KINDS["spikes"](found))
+
+
+def test_what_enters_a_recurrent_synapse_is_what_was_recorded_in_the_same_step() -> None:
+    network, expected = reference(THIRD.networks["loops"], THIRD.frames_for)
+    assert expected.frames is not None
+    heard = replay(Setup(network=network, frames=expected.frames), along=expected, only=frozenset(["a"])).arriving
+    assert np.array_equal(heard["self_a"], expected.output("a"))
+    assert np.array_equal(heard["down"], expected.output("b"))
