@@ -135,8 +135,11 @@ def _harmless(one: Network, other: Network) -> list[_Same]:
 
 def _exchanged(one: Network, other: Network) -> Iterator[_Same]:
     """Synapses that hold each other's weights."""
-    both = {name: again for name, again in other.nodes.items() if name in one.nodes}
-    shared = [name for name, node in both.items() if isinstance(node, Dense | Conv)]
+    shared = [
+        name
+        for name, node in one.nodes.items()
+        if isinstance(node, Dense | Conv) and type(other.nodes.get(name)) is type(node)
+    ]
     for a, b in combinations(shared, 2):
         here, there = (_weight(one, a), _weight(one, b)), (_weight(other, a), _weight(other, b))
         if np.array_equal(here[0], here[1]) or not np.array_equal(here[0], there[1]):
