@@ -28,6 +28,8 @@ NUMBER = 4
 FEW_WEIGHTS = 4
 """Weights that are told one by one."""
 
+EVERYWHERE = frozenset({"wired-wrongly"})
+"""Kinds that are not confined: so many of them are tried that one of them fits some neuron."""
 VAGUE = frozenset({"start", "lost-at-random", "late-at-random", "twice-at-random"})
 """Kinds that say how something is and not why: named where nothing else is."""
 PARTIAL = VAGUE | {"dead-neuron", "silent", "stuck", "bias", "threshold", "starts", "floor", "sums", "potential-decay"}
@@ -166,10 +168,10 @@ def _told(setup: Setup, trace: Trace, layer: str) -> int:
 def _listed(base: Setup, made: Setup, layer: str) -> int:
     """How many neurons of a layer, or weights that feed it, are listed to say where two setups differ: 0 of a rule for
     all of them, 1 of a block."""
-    where = np.zeros(base.network.neurons[layer].shape, bool)
+    where, count = np.zeros(base.network.neurons[layer].shape, bool), 0
     for part in made.rules.get(layer, ())[len(base.rules.get(layer, ())) or 1 :]:
         where |= True if part.where is None else part.where
-    count = 0
+        count += len(part.recordings or ())
     for name, node in made.network.nodes.items():
         old = base.network.nodes.get(name)
         if old is node or old is None or type(old) is not type(node):
@@ -209,8 +211,8 @@ def _named(kind: str, candidate: Candidate) -> tuple[str, str]:
 
 def _confined(setup: Setup, trace: Trace, layer: str, wrong: Array, one: _Tried) -> _Tried | None:
     """The hypothesis in the first place in which it explains everything: neurons, recordings, then steps as well."""
-    if one.left.any() and np.array_equal(one.left, wrong):
-        return None  # it changes nothing here
+    if one.kind in EVERYWHERE or (one.left.any() and np.array_equal(one.left, wrong)):
+        return None  # it changes nothing here, or would change it everywhere
     carried = any(part.carries for part in one.setup.rules.get(layer, ()))
     rows = wrong.reshape(len(wrong), -1).any(axis=1)
     place = place_of(wrong, one.left, setup.numbers)
@@ -290,7 +292,7 @@ def _pursued(setup: Setup, trace: Trace, layer: str, wrong: Array, tried: list[_
 def _mended(setup: Setup, trace: Trace, layer: str, wrong: Array, one: _Tried) -> _Tried | None:
     """The hypothesis in the neurons of which it explains everything, where it breaks nothing."""
     right = wrong.any(axis=(0, 1)) & ~one.left.any(axis=(0, 1))
-    if not right.any():
+    if not right.any() or one.kind in EVERYWHERE:
         return None
     place = place_of(wrong & right, np.where(right, one.left, wrong), setup.numbers)
     part = None if place is None else _at(setup, trace, layer, one, place)

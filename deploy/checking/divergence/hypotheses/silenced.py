@@ -16,7 +16,7 @@ from deploy.checking.divergence.setup import Setup
 from deploy.network import Array, GridNeuron
 from deploy.traces.trace import Trace
 
-MOST, LOOKED_AT = 20, 8
+MOST, LOOKED_AT = 20, 14
 """Sets of inputs that are silenced together, and those that are tried for each of them, the likeliest."""
 MOST_UNITS = 1500
 PARTS = (2, 4, 8)
