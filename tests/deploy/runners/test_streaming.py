@@ -1,7 +1,6 @@
 """A recording longer than memory, run block by block as docs/simulators.md says."""
 
 import re
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +20,8 @@ STEPS = 350
 def documented() -> str:
     """The code of the section on recordings longer than memory."""
     _, _, rest = DOCUMENT.read_text().partition("## Recordings longer than memory\n")
-    section = rest.partition("\n## ")[0]
-    return textwrap.dedent("".join(re.findall(r"^    .*\n|^\n(?=    )", section, re.MULTILINE)))
+    (code,) = re.findall(r"^```python\n(.*?)^```$", rest.partition("\n## ")[0], re.MULTILINE | re.DOTALL)
+    return code
 
 
 def test_the_documented_use_gives_the_spikes_of_a_run_of_the_whole_recording(
