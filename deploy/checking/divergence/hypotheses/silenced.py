@@ -19,6 +19,8 @@ from deploy.traces.trace import Trace
 MOST, LOOKED_AT = 20, 14
 """Sets of inputs that are silenced together, and those that are tried for each of them, the likeliest."""
 MOST_UNITS = 1500
+HOPE = 4
+"""How much more than now each further set would have to mend, at most, for all of them to mend the rest."""
 PARTS = (2, 4, 8)
 """Blocks that the inputs of a dense layer are divided into, as over cores."""
 
@@ -100,7 +102,7 @@ def _greedy(
     stop = wrong.shape[1]
     chosen, left = np.zeros(units[0].shape, bool), int(wrong.sum())
     apart = wrong
-    for _ in range(MOST if left else 0):
+    for further in reversed(range(MOST if left else 0)):
         best = None
         for i in _likeliest(active, apart):
             if (units[i] & ~chosen).any():
@@ -109,9 +111,10 @@ def _greedy(
                     best = int(made[:, :stop].sum()), units[i], made[:, :stop]
         if best is None or best[0] >= left:
             break
+        mended = left - best[0]
         left, apart = best[0], best[2]
         chosen = chosen | best[1]
-        if not left:
+        if HOPE * mended * further < left or not left:
             break
     return chosen if chosen.any() and not chosen.all() else None
 
