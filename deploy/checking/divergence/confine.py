@@ -1,6 +1,6 @@
 """A mistake confined to some neurons, recordings or steps: where it holds, and the run that it then predicts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -90,11 +90,15 @@ def tidy(guilty: Array, allowed: Array) -> Array:
     return guilty
 
 
+def equal_parts(size: int, parts: int) -> Iterator[tuple[int, int]]:
+    """Of so many neurons the first of each part, and the one behind its last: as even as can be."""
+    return pairwise(size * i // parts for i in range(parts + 1))
+
+
 def _core(flat: Array, size: int, allowed: Array) -> Array | None:
     """The smallest half, quarter or eighth of a layer around some neurons, as a core has; None where some differ."""
     for parts in (8, 4, 2):
-        bounds = [size * i // parts for i in range(parts + 1)]
-        for first, stop in pairwise(bounds):
+        for first, stop in equal_parts(size, parts):
             if first <= flat[0] and flat[-1] < stop:
                 core = np.zeros(size, bool)
                 core[first:stop] = True

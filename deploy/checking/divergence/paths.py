@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from deploy.checking.divergence.replay import replay, sums_of
+from deploy.checking.divergence.replay import later, replay, sums_of
 from deploy.checking.divergence.setup import Setup
 from deploy.network import Array, Conv, Delay, Dense, Flatten, Network, Scale, SumPool
 from deploy.traces.trace import Trace
@@ -78,20 +78,25 @@ def through(network: Network, way: Way, x: Array) -> Array:
     """What a way makes of x, as sums of its layer."""
     for name in way.nodes:
         x = x.reshape(*x.shape[:2], -1) if isinstance(network.nodes[name], Flatten) else sums_of(network, name, x)
-    if way.late:
-        x = np.concatenate([np.zeros_like(x[:, : way.late]), x[:, : -way.late]], axis=1)
-    return x
+    return later(x, way.late)
 
 
 def changed(setup: Setup, way: Way, trace: Trace, change: Change) -> Setup:
     """The setup in which something happens to what enters a way."""
+    network = setup.network
+    return made_otherwise(
+        setup, way, trace, lambda x, numbers: through(network, way, change(x, numbers)) - through(network, way, x)
+    )
+
+
+def made_otherwise(setup: Setup, way: Way, trace: Trace, more: Change) -> Setup:
+    """The setup in which a way brings more: sums, worked out once for the same recordings from what enters it."""
     known: dict[bytes, Array] = {}
 
     def adds(numbers: Array) -> Array:
         key = numbers.tobytes()
         if key not in known:
-            x, weights = of_recordings(setup, way, trace, numbers), setup.network
-            known[key] = through(weights, way, change(x, numbers)) - through(weights, way, x)
+            known[key] = more(of_recordings(setup, way, trace, numbers), numbers)
         return known[key]
 
     return with_sums(setup, way.layer, adds)

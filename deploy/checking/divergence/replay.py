@@ -207,12 +207,21 @@ def sums_of(network: Network, name: str, x: Array) -> Array:
     return out.reshape(*x.shape[:2], *out.shape[1:])
 
 
+def later(x: Array, steps: int) -> Array:
+    """x (R, T, ...) so many steps later (negative: earlier), zeros moved in; 0: x itself."""
+    if not steps:
+        return x
+    moved = np.zeros_like(x)
+    if steps > 0:
+        moved[:, steps:] = x[:, : max(0, x.shape[1] - steps)]
+    else:
+        moved[:, :steps] = x[:, -steps:]
+    return moved
+
+
 def _late(x: Array, steps: int, by: int) -> Array:
     """The last `steps` steps of x, `by` steps late."""
-    if not by:
-        return x[:, x.shape[1] - steps :]
-    moved = np.concatenate([np.zeros_like(x[:, :by]), x[:, :-by]], axis=1) if by < x.shape[1] else np.zeros_like(x)
-    return moved[:, x.shape[1] - steps :]
+    return later(x, by)[:, x.shape[1] - steps :]
 
 
 def _added(a: Array, more: Array, first: int) -> Array:

@@ -7,8 +7,8 @@ import numpy as np
 
 from deploy.checking.divergence.evidence import left_wrong
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
-from deploy.checking.divergence.paths import Way, of_recordings, through, ways, with_sums
-from deploy.checking.divergence.replay import sums_of
+from deploy.checking.divergence.paths import Way, made_otherwise, through, ways
+from deploy.checking.divergence.replay import later, sums_of
 from deploy.checking.divergence.setup import Setup
 from deploy.network import Array, Conv, Dense, GridNeuron, Network
 from deploy.traces.trace import Trace
@@ -35,7 +35,8 @@ def _padded(mode: str) -> Makes:
         node = network.nodes[way.name]
         assert isinstance(node, Conv)
         around = ((0, 0), (0, 0), (0, 0), *((n, n) for n in node.padding))
-        return _with_padding(network, way, np.pad(x, around, mode=mode), (0, 0))  # pyright: ignore
+        bare = network.replace(nodes={**network.nodes, way.name: replace(node, padding=(0, 0))})
+        return sums_of(bare, way.name, np.pad(x, around, mode=mode))  # pyright: ignore
 
     return make
 
@@ -48,7 +49,7 @@ def halos(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
         return
     for way, node in _convolutions(setup, layer):
         for axis, what in ((-2, "row"), (-1, "column")):
-            if max(node.weight.shape[axis], 1) == 1 or node.stride[axis] != 1:
+            if node.weight.shape[axis] == 1 or node.stride[axis] != 1:
                 continue
             told = np.flatnonzero(wrong.any(axis=tuple(a for a in range(5) if a != 5 + axis)))
             if told[-1] - told[0] >= node.weight.shape[axis]:
@@ -110,23 +111,8 @@ def _convolutions(setup: Setup, layer: str) -> Iterator[tuple[Way, Conv]]:
             yield way, node
 
 
-def _with_padding(network: Network, way: Way, x: Array, padding: tuple[int, int]) -> Array:
-    node = network.nodes[way.name]
-    assert isinstance(node, Conv)
-    return sums_of(network.replace(nodes={**network.nodes, way.name: replace(node, padding=padding)}), way.name, x)
-
-
 def _making(setup: Setup, way: Way, trace: Trace, make: Makes) -> Setup:
-    known: dict[bytes, Array] = {}
-
-    def adds(numbers: Array) -> Array:
-        key = numbers.tobytes()
-        if key not in known:
-            x = of_recordings(setup, way, trace, numbers)
-            more = make(setup.network, way, x) - through(setup.network, replace(way, late=0), x)
-            if way.late:
-                more = np.concatenate([np.zeros_like(more[:, : way.late]), more[:, : -way.late]], axis=1)
-            known[key] = more
-        return known[key]
-
-    return with_sums(setup, way.layer, adds)
+    network, at_once = setup.network, replace(way, late=0)
+    return made_otherwise(
+        setup, way, trace, lambda x, numbers: later(make(network, way, x) - through(network, at_once, x), way.late)
+    )

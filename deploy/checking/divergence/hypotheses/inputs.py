@@ -5,19 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
+from deploy.checking.divergence.replay import later
 from deploy.checking.divergence.setup import Setup, View
 from deploy.network import Array
 from deploy.traces.trace import Trace
-
-
-def later(frames: Array, steps: int) -> Array:
-    """Every frame `steps` steps later (negative: earlier); empty ones move in."""
-    moved = np.zeros_like(frames)
-    if steps >= 0:
-        moved[:, steps:] = frames[:, : frames.shape[1] - steps]
-    else:
-        moved[:, :steps] = frames[:, -steps:]
-    return moved
 
 
 def moved(x: Array, by: int, axis: int) -> Array:

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from deploy.checking.divergence.hypotheses.fitted import fitted
-from deploy.checking.divergence.hypotheses.inputs import later, moved
+from deploy.checking.divergence.hypotheses.inputs import moved
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.paths import Change, Way, changed, entering, of_recordings, through, ways, with_sums
+from deploy.checking.divergence.replay import later
 from deploy.checking.divergence.setup import Setup
 from deploy.network import Array, GridNeuron
 from deploy.traces.trace import Trace

@@ -1,17 +1,17 @@
 """Inputs of a layer that bring nothing, twice as much, or come late: found one after the other by what each mends."""
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 
 import numpy as np
 
-from deploy.checking.divergence.confine import shown_in
+from deploy.checking.divergence.confine import equal_parts, shown_in
 from deploy.checking.divergence.evidence import left_wrong
 from deploy.checking.divergence.hypotheses.fitted import Few
-from deploy.checking.divergence.hypotheses.inputs import later, reads_input
+from deploy.checking.divergence.hypotheses.inputs import reads_input
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.paths import Way, changed, entering, ways
 from deploy.checking.divergence.places import neurons_in_words
+from deploy.checking.divergence.replay import later
 from deploy.checking.divergence.setup import Setup
 from deploy.network import Array, GridNeuron
 from deploy.traces.trace import Trace
@@ -148,8 +148,7 @@ def _units(shape: tuple[int, ...]) -> list[Array]:
     size = int(np.prod(shape))
     if len(shape) == 1:
         for parts in PARTS:
-            bounds = [size * i // parts for i in range(parts + 1)]
-            units += [(index[0] >= a) & (index[0] < b) for a, b in pairwise(bounds) if b > a + 1]
+            units += [(index[0] >= a) & (index[0] < b) for a, b in equal_parts(size, parts) if b > a + 1]
     if size <= MOST_UNITS - len(units):
         units += [(np.arange(size) == k).reshape(shape) for k in range(size)]
     return units

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deploy import grid
-from deploy.checking.divergence.replay import Replay, replay
+from deploy.checking.divergence.replay import Replay, later, replay
 from deploy.checking.divergence.setup import Setup
 from deploy.network import Array, GridNeuron
 from deploy.traces.trace import Trace
@@ -51,7 +51,7 @@ def look(setup: Setup, layer: str, trace: Trace) -> Seen | None:
 
 def before(states: Array) -> Array:
     """Each step's state before it, zero at first."""
-    return np.concatenate([np.zeros_like(states[:, :1]), states[:, :-1]], axis=1)
+    return later(states, 1)
 
 
 def transitions(seen: Seen) -> tuple[Array, Array, Array] | None:
