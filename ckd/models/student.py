@@ -117,10 +117,13 @@ class Student(SpikingStudent):
     def _convolve_first(self, x: Tensor) -> tuple[Tensor, Source] | None:
         """As `convolve_first`, where a block follows that can be fused."""
         norm = next(b for a, b in self.edges if a == self._first)
-        block, found = self._blocks[norm], convolve_first(x, self.nodes[self._first])
-        pool = self.nodes[block.pool] if block.pool else None
-        fits = found is not None and can_fuse(found[0], self.nodes[norm], self.nodes[block.lif], pool)
-        return found if fits else None
+        block = self._blocks[norm]
+        behind, pool = (self.nodes[norm], self.nodes[block.lif]), self.nodes[block.pool] if block.pool else None
+        # Before anything is multiplied: all but whether the pool divides what comes out is known.
+        if not can_fuse(x, *behind, None):
+            return None
+        found = convolve_first(x, self.nodes[self._first])
+        return found if found is not None and can_fuse(found[0], *behind, pool) else None
 
     def _sum(self, values: dict[str, Tensor], name: str) -> Tensor:
         first, *rest = (values[source] for source in self._sources[name])

@@ -3,6 +3,7 @@
 Numba's cache does not notice a change to this file: whoever makes one changes `winograd_kernels.py` as well.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ckd.events.types import Float
+from ckd.models.instructions import WORD, by_case, everywhere, load, pointer, times, vector
 
 VECTOR = 16
 """Floats that a transform takes together."""
@@ -57,48 +59,14 @@ NUMBER = {name: number for number, name in enumerate(MATRICES)}
 """What `transform` takes for a matrix."""
 
 _instructions: Any = intrinsic
-_WORD, _SINGLE = ir.IntType(64), ir.FloatType()
-
-
-def _vector(lanes: int) -> Any:
-    return ir.VectorType(_SINGLE, lanes)
-
-
-def _pointer(builder: Any, array: Any, place: Any, lanes: int) -> Any:
-    return builder.bitcast(builder.gep(array, [place]), _vector(lanes).as_pointer())
-
-
-def _load(builder: Any, array: Any, place: Any, lanes: int) -> Any:
-    return builder.load(_pointer(builder, array, place, lanes), align=4)
 
 
 def _fused(builder: Any, lanes: int, a: Any, b: Any, c: Any) -> Any:
     """a b + c with one rounding."""
-    kind = ir.FunctionType(_vector(lanes), [_vector(lanes)] * 3)
+    kind = ir.FunctionType(vector(lanes), [vector(lanes)] * 3)
     name = f"llvm.fma.v{lanes}f32"
     function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
     return builder.call(function, [a, b, c])
-
-
-def _everywhere(builder: Any, number: Any, lanes: int) -> Any:
-    one = builder.insert_element(_vector(lanes)(ir.Undefined), number, ir.IntType(32)(0))
-    return builder.shuffle_vector(one, _vector(lanes)(ir.Undefined), ir.VectorType(ir.IntType(32), lanes)(None))
-
-
-def _times(builder: Any, start: Any, stop: Any, step: int, carried: list[Any], body: Any) -> list[Any]:
-    """A loop that is run at least once: body(k, carried) -> what is carried on."""
-    entry, loop, done = builder.block, builder.append_basic_block(), builder.append_basic_block()
-    builder.branch(loop)
-    builder.position_at_end(loop)
-    k, phis = builder.phi(_WORD), [builder.phi(value.type) for value in carried]
-    later, following = body(k, phis), builder.add(k, _WORD(step))
-    end = builder.block
-    for phi, first, last in zip([k, *phis], [start, *carried], [following, *later], strict=True):
-        phi.add_incoming(first, entry)
-        phi.add_incoming(last, end)
-    builder.cbranch(builder.icmp_signed("<", following, stop), loop, done)
-    builder.position_at_end(done)
-    return later
 
 
 @_instructions
@@ -130,36 +98,28 @@ def multiply(
             return context.make_array(signature.args[place])(context, builder, args[place]).data
 
         to, a, b = data(0), data(2), data(6)
-        after = builder.append_basic_block()
-        choice = builder.switch(args[9], after)
-        for width in LANES:
-            block = builder.append_basic_block()
-            choice.add_case(_WORD(width), block)
-            builder.position_at_end(block)
-            product(builder, width, (to, a, b), args)
-            builder.branch(after)
-        builder.position_at_end(after)
+        by_case(builder, args[9], {width: partial(product, builder, width, (to, a, b), args) for width in LANES})
         return context.get_dummy_value()
 
     def product(builder: Any, width: int, arrays: tuple[Any, Any, Any], args: Any) -> None:
         (to, a, b), (out_at, left_at, row, column, right_at, depth) = arrays, (*args[1:2], *args[3:6], *args[7:9])
-        places = [builder.add(out_at, _WORD(i * width)) for i in range(ROWS[width])]
-        begins = [builder.add(left_at, builder.mul(row, _WORD(i))) for i in range(ROWS[width])]
+        places = [builder.add(out_at, WORD(i * width)) for i in range(ROWS[width])]
+        begins = [builder.add(left_at, builder.mul(row, WORD(i))) for i in range(ROWS[width])]
 
         def body(k: Any, sums: list[Any]) -> list[Any]:
-            values = _load(builder, b, builder.add(right_at, builder.mul(k, _WORD(width))), width)
+            values = load(builder, b, builder.add(right_at, builder.mul(k, WORD(width))), width)
             step = builder.mul(k, column)
             factors = [builder.load(builder.gep(a, [builder.add(begin, step)])) for begin in begins]
             return [
-                _fused(builder, width, _everywhere(builder, factor, width), values, so_far)
+                _fused(builder, width, everywhere(builder, factor, width), values, so_far)
                 for factor, so_far in zip(factors, sums, strict=True)
             ]
 
-        nothing = _vector(width)([0.0] * width)
-        sums = _times(builder, _WORD(0), depth, 1, [nothing] * len(places), body)
+        nothing = vector(width)([0.0] * width)
+        sums = times(builder, WORD(0), depth, 1, [nothing] * len(places), body)
         for value, place in zip(sums, places, strict=True):
-            before = builder.select(args[10], nothing, _load(builder, to, place, width))
-            builder.store(builder.fadd(before, value), _pointer(builder, to, place, width), align=4)
+            before = builder.select(args[10], nothing, load(builder, to, place, width))
+            builder.store(builder.fadd(before, value), pointer(builder, to, place, width), align=4)
 
     kinds = (out, out_at, left, left_at, left_row, left_column, right, right_at, depth, lanes, fresh)
     return types.void(*kinds), generate
@@ -188,37 +148,31 @@ def transform(
         def data(place: int) -> Any:
             return context.make_array(signature.args[place])(context, builder, args[place]).data
 
-        after = builder.append_basic_block()
-        choice = builder.switch(args[9], after)
-        for name, matrix in MATRICES.items():
-            block = builder.append_basic_block()
-            choice.add_case(_WORD(NUMBER[name]), block)
-            builder.position_at_end(block)
-
-            def body(c: Any, _: list[Any], matrix: Any = matrix) -> list[Any]:
+        def channels(matrix: Any) -> None:
+            def body(c: Any, _: list[Any]) -> list[Any]:
                 sandwich(builder, np.array(matrix, np.float32), data(0), data(4), args, c)
                 return []
 
-            _times(builder, _WORD(0), args[8], VECTOR, [], body)
-            builder.branch(after)
-        builder.position_at_end(after)
+            times(builder, WORD(0), args[8], VECTOR, [], body)
+
+        by_case(builder, args[9], {NUMBER[name]: partial(channels, matrix) for name, matrix in MATRICES.items()})
         return context.get_dummy_value()
 
     def sandwich(builder: Any, matrix: Float, out: Any, of: Any, args: Any, c: Any) -> None:
         def place(of_array: Any, i: int, j: int) -> Any:
             at, row, column = of_array
-            offset = builder.add(builder.mul(row, _WORD(i)), builder.mul(column, _WORD(j)))
+            offset = builder.add(builder.mul(row, WORD(i)), builder.mul(column, WORD(j)))
             return builder.add(builder.add(at, c), offset)
 
         rows, columns = matrix.shape
         # A column at a time, so that few values are alive.
         half = [
-            combine(builder, matrix, [_load(builder, of, place(args[5:8], k, m), VECTOR) for k in range(columns)])
+            combine(builder, matrix, [load(builder, of, place(args[5:8], k, m), VECTOR) for k in range(columns)])
             for m in range(columns)
         ]
         for i in range(rows):
             for j, value in enumerate(combine(builder, matrix, [half[m][i] for m in range(columns)])):
-                builder.store(value, _pointer(builder, out, place(args[1:4], i, j), VECTOR), align=4)
+                builder.store(value, pointer(builder, out, place(args[1:4], i, j), VECTOR), align=4)
 
     def combine(builder: Any, matrix: Float, values: list[Any]) -> list[Any]:
         return [combination(builder, row, values) for row in matrix]
@@ -229,7 +183,7 @@ def transform(
         for factor, value in zip(factors.tolist(), values, strict=True):
             if not factor:
                 continue
-            constant = _vector(VECTOR)([factor] * VECTOR)
+            constant = vector(VECTOR)([factor] * VECTOR)
             if total is None:
                 total = value if factor == 1 else builder.fmul(value, constant)
             elif abs(factor) == 1:
