@@ -1,5 +1,7 @@
 """Pre-training a student on recordings without labels, before it is trained as the run says."""
 
+from functools import partial
+
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -9,7 +11,7 @@ from ckd.method.contrastive import draw_views, nt_xent
 from ckd.method.schedule import learning_rate
 from ckd.models.distributed import BatchNorm, gathered, local_share
 from ckd.models.student import Student
-from ckd.training.engine import Hooks, Progress, optimizer_of, restore
+from ckd.training.engine import Hooks, Progress, keep, optimizer_of, restore
 
 WIDTHS = 256, 64
 """Of the projection head, which takes the classifier's place and is thrown away."""
@@ -64,10 +66,6 @@ def pretrain(
     model, optimizer = fabric.setup(projected, optimizer_of(projected, plan))
     restore(fabric, projected, optimizer, progress)
 
-    def keep() -> None:
-        progress.model, progress.optimizer = projected.state_dict(), optimizer.state_dict()
-        progress.precision = fabric.strategy.precision.state_dict()
-
     projected.train()
     for iteration in range(progress.iteration, total):
         views = draw_views(recordings, config, iteration, device=fabric.device)
@@ -81,4 +79,4 @@ def pretrain(
         progress.iteration = iteration + 1
         hooks.log({"iteration": iteration, "lr": rate, "loss": loss.item()})
         hooks.advance(progress.iteration)
-        hooks.after(progress, keep)
+        hooks.after(progress, partial(keep, fabric, projected, optimizer, progress))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -102,10 +103,6 @@ def train_student(
     restore(fabric, branches, optimizer, progress)
     evaluate_at = {round(plan.iterations * (i + 1) / plan.evaluations) for i in range(plan.evaluations)}
 
-    def keep() -> None:
-        progress.model, progress.optimizer = branches.state_dict(), optimizer.state_dict()
-        progress.precision = fabric.strategy.precision.state_dict()
-
     def make(iteration: int) -> tuple[dict[str, float], Batch]:
         schedule = schedules(method, plan, iteration)
         return schedule, _shared(maker(iteration, replacement=schedule["P"]))
@@ -139,7 +136,7 @@ def train_student(
             record |= _validate(student, method, progress, validation)
         hooks.log(record)
         hooks.advance(progress.iteration)
-        hooks.after(progress, keep)
+        hooks.after(progress, partial(keep, fabric, branches, optimizer, progress))
     # Without validation recordings nothing chooses: the last weights, or their average.
     student.load_state_dict(progress.best or progress.average or student.state_dict())
     release()
@@ -154,6 +151,12 @@ def optimizer_of(trained: nn.Module, plan: Training) -> torch.optim.Optimizer:
         {"params": [p for p in wanted if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=plan.lr)
+
+
+def keep(fabric: Fabric, trained: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    """Into `progress` what `restore` takes out of it."""
+    progress.model, progress.optimizer = trained.state_dict(), optimizer.state_dict()
+    progress.precision = fabric.strategy.precision.state_dict()
 
 
 def restore(fabric: Fabric, trained: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
