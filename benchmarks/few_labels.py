@@ -138,8 +138,7 @@ def _run(config: Config, teachers: Path) -> dict[str, Any]:
         if (out / "teacher.safetensors").is_file() and not shared.is_file():
             shared.parent.mkdir(parents=True, exist_ok=True)
             shared.write_bytes((out / "teacher.safetensors").read_bytes())
-        records = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    kept = min((record for record in records if "validation_loss" in record), key=itemgetter("validation_loss"))
+        kept = kept_iteration(out)
     return {
         "accuracy": summary["test_accuracy"],
         "teacher": summary.get("teacher_accuracy"),
@@ -147,6 +146,18 @@ def _run(config: Config, teachers: Path) -> dict[str, Any]:
         "lowest_rate": min(summary["spike_rate"].values()),
         "seconds": round(time.monotonic() - began, 1),
     }
+
+
+def kept_iteration(run: Path) -> dict[str, Any]:
+    """What the metrics of a run say of the iteration whose student it kept."""
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return min((record for record in records if "validation_loss" in record), key=itemgetter("validation_loss"))
+
+
+def mean_in_words(accuracies: list[float]) -> str:
+    """With the standard deviation, where there are several."""
+    spread = f" ± {statistics.stdev(accuracies):.3f}" if len(accuracies) > 1 else ""
+    return f"{statistics.mean(accuracies):.3f}{spread}"
 
 
 def _teacher_key(config: Config) -> str:
@@ -181,9 +192,7 @@ def _table(options: Options, stored: dict[str, Any]) -> str:
         row = [recipe.partition(":")[0]]
         for labels in options.labels:
             keys = [_key(recipe, asdict(_configure(options, recipe, labels, seed))) for seed in options.seeds]
-            found = [stored[key]["accuracy"] for key in keys if key in stored]
-            spread = f" ± {statistics.stdev(found):.3f}" if len(found) > 1 else ""
-            row.append(f"{statistics.mean(found):.3f}{spread}")
+            row.append(mean_in_words([stored[key]["accuracy"] for key in keys if key in stored]))
         rows.append(row)
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([f"{options.preset}, seeds {', '.join(map(str, options.seeds))}", "", *lines])

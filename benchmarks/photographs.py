@@ -26,7 +26,7 @@ from typing import Any, Literal
 import torch
 import tyro
 
-from benchmarks.few_labels import RECIPES, changes_of, with_values
+from benchmarks.few_labels import RECIPES, changes_of, kept_iteration, mean_in_words, with_values
 from benchmarks.photographs_data import SCALES, make_folders
 from ckd.config import Config, load_preset
 from ckd.console import run_command
@@ -120,14 +120,12 @@ def _result(name: str, changes: str, seed: int, options: Options, data: Path, ou
     except RunError as error:
         print(f"{out}: left out: {error}", file=sys.stderr)
         return None
-    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    kept = min((line for line in lines if "validation_loss" in line), key=lambda line: line["validation_loss"])
     found = {
         "row": name,
         "changes": changes,
         "seed": seed,
         "accuracy": summary["test_accuracy"],
-        "validation": kept["validation_accuracy"],
+        "validation": kept_iteration(out)["validation_accuracy"],
         "teacher": summary.get("teacher_accuracy"),
         **{key: summary[key] for key in ("activity", "synaptic_operations", "seconds", "recordings", "stills")},
     }
@@ -168,8 +166,6 @@ def _table(rows: list[str], found: list[dict[str, Any]], title: str) -> str:
     for row in rows:
         of = [result for result in found if result["row"] == row]
         if of:
-            accuracies = [result["accuracy"] for result in of]
-            spread = f" ± {statistics.stdev(accuracies):.3f}" if len(of) > 1 else ""
             middle = {key: statistics.mean(result[key] for result in of) for key in
                       ("validation", "synaptic_operations", "seconds")}  # fmt: skip
             figures = [
@@ -177,7 +173,7 @@ def _table(rows: list[str], found: list[dict[str, Any]], title: str) -> str:
                 f"{middle['synaptic_operations']:,.0f}",
                 f"{middle['seconds']:.0f}",
             ]
-            lines.append([row, f"{statistics.mean(accuracies):.3f}{spread}", *figures, str(len(of))])
+            lines.append([row, mean_in_words([result["accuracy"] for result in of]), *figures, str(len(of))])
     return "\n".join([title, "", *("| " + " | ".join(line) + " |" for line in lines)])
 
 

@@ -5,8 +5,8 @@
 All take turns in one process; times are processor seconds, so that other work on the machine does not count, and each
 ratio is the median over the rounds of one side's time by ReLU's in the same round. Peak memory is that of a process of
 its own in a training step, less what it had before. Batch norm is shifted so that every layer spikes with the rate that
-is asked for. A library that is not installed is said and left out. `benchmarks.training_table` makes the table of
-docs/performance.md of what --json gathers.
+is asked for. A library that is not installed is said and left out. `python -m website.figures` makes the table of
+docs/performance.md of what --json gathers in docs/figures/training.jsonl.
 """
 
 import argparse

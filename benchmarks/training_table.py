@@ -1,19 +1,18 @@
 """The table of docs/performance.md, from what `benchmarks.training --json` wrote.
 
-    python -m benchmarks.training_table [FILE]
+`python -m website.figures` writes it there.
 
 Of a network and a rate the last line counts.
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks.networks import PAPER
 from benchmarks.training import SHAPES
 
-RESULTS = Path(__file__).parent / "training.jsonl"
+RESULTS = Path(__file__).parents[1] / "docs" / "figures" / "training.jsonl"
 
 
 def table(lines: list[dict[str, Any]]) -> str:
@@ -31,9 +30,5 @@ def table(lines: list[dict[str, Any]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def read(path: Path = RESULTS) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-if __name__ == "__main__":
-    print(table(read(Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS)))
+def read() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in RESULTS.read_text().splitlines()]

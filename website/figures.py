@@ -12,13 +12,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks import training_table
+from benchmarks.memory import TURN
 from website.markdown import table
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PLACE = re.compile(r"(<!-- figures: (\w+) -->\n).*?(\n<!-- end of figures -->)", re.DOTALL)
 HOW = ("eager", "compiled")
-ITERATIONS = 10
-"""Of a turn of `benchmarks.memory`."""
 
 
 def filled(text: str) -> str:
@@ -56,7 +56,7 @@ def _memory() -> str:
     heads = [f"{side['gigabytes']:g} GB, {sum(side['recordings'].values()):,} recordings" for side in sides]
     resident = [f"{side['training'] / 1e6:,.0f} MB" for side in sides]
     rows = [("most resident memory: reading, training, measuring", *resident)]
-    rounds = [[turn[name] / ITERATIONS * 1e3 for turn in found["rounds"]] for name in ("large", "fits")]
+    rounds = [[turn[name] / TURN * 1e3 for turn in found["rounds"]] for name in ("large", "fits")]
     rows.append((f"an iteration (median of {len(rounds[0])} rounds)", *(f"{median(times):.1f} ms" for times in rounds)))
     rows.append(("time by that of the other in the same round", f"{found['ratio']:.3f}", ""))
     return table(("", *heads), rows)
@@ -76,6 +76,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "simulators": _simulators,
     "memory": _memory,
     "scaling": _scaling,
+    "training": lambda: training_table.table(training_table.read()),
 }
 
 
