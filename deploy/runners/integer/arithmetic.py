@@ -19,9 +19,11 @@ from deploy.network.state import State
 from deploy.runners.integer.bounds import arriving, largest_values, stays_within
 from deploy.runners.integer.kernels import SUM_LIMIT, step_layer
 from deploy.runners.integer.layer_data import Synapse
-from deploy.runners.integer.layouts import channel_first, channel_last, counts_channel_last, sum_windows
+from deploy.runners.integer.layouts import channel_first, channel_last, channels_first, counts_channel_last, sum_windows
 from deploy.runners.integer.prepared import NO_CELLS, Layer, Prepared
 from deploy.runners.integer.threads import for_slices
+from deploy.traces.checksum import digest
+from deploy.traces.layers import KINDS
 
 INT32_LIMIT = 1 << 31
 
@@ -40,13 +42,16 @@ Values = Array | Pending
 class IntegerArithmetic:
     """`deploy.runners.walk.Arithmetic` in integers; keeps what the layers give until it is taken."""
 
-    def __init__(self, network: Network, prepared: Prepared, recordings: int, states: bool) -> None:
-        self._network, self._states, self._prepared = network, states, prepared
+    def __init__(
+        self, network: Network, prepared: Prepared, recordings: int, states: int = 0, digests: bool = False
+    ) -> None:
+        """Keeps u and v of the first `states` recordings, v of a readout and `digests` of all."""
+        self._network, self._prepared, self._states, self._digests = network, prepared, states, digests
         self.layers = {name: Layer.of(name, network, prepared, recordings) for name in network.neurons}
         self._stepped: dict[str, State] = {}
         self._largest_count = 0
         self._bounds = cache(lambda count: largest_values(network, prepared.gains, count))
-        self._kept: dict[str, dict[str, list[Array]]] = {"spikes": {}, "u": {}, "v": {}}
+        self._kept: dict[str, dict[str, list[Array]]] = {kind: {} for kind in KINDS}
 
     @property
     def bounds(self) -> dict[str, float]:
@@ -54,8 +59,8 @@ class IntegerArithmetic:
         return self._bounds(self._largest_count)
 
     def take(self) -> dict[str, dict[str, Array]]:
-        """What the layers gave since the last call: "spikes", "u", "v", each (R, T, ...) by neuron name."""
-        kept, self._kept = self._kept, {"spikes": {}, "u": {}, "v": {}}
+        """What the layers gave since the last call: by kind (`KINDS`) and neuron name, each (R, T, ...)."""
+        kept, self._kept = self._kept, {kind: {} for kind in KINDS}
         return {
             kind: {
                 name: parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1) for name, parts in found.items()
@@ -66,6 +71,7 @@ class IntegerArithmetic:
     def keep(self, rows: Array) -> None:
         """Drop the state of all other recordings; what they overflowed stays counted."""
         self.layers = {name: layer.keep(rows) for name, layer in self.layers.items()}
+        self._states = min(self._states, len(rows))
 
     def enter(self, frames: Values) -> Values:
         counts = _as_counts(self._settled(frames))
@@ -84,24 +90,30 @@ class IntegerArithmetic:
         recordings, steps, channels, places = *inputs.shape[:2], node.shape[0], prod(node.shape[1:])
         within = stays_within(node, arriving(self._network, name, self.bounds))
         cells = layer.cells._replace(within=within)
-        readout = node.is_readout
         spikes = np.empty((recordings, steps, places, channels), np.uint8)
-        kept = (recordings, steps, channels, places) if self._states or readout else (recordings, 0, 0, 0)
-        u, v = np.empty((2, *kept), np.int32)
+        u = np.empty((self._states, steps, channels, places), np.int32)
+        v = np.empty((recordings if node.is_readout else self._states, steps, channels, places), np.int32)
+        digests = np.zeros((recordings, steps, 2 if self._digests else 0), np.uint64)
         no_sums = np.empty((recordings, 0, 0), np.int32)
+        first = spikes if places == 1 or node.is_readout else np.empty((recordings, steps, channels, places), np.uint8)
 
         def step(r: slice) -> None:
-            states = (layer.u[r], layer.v[r], spikes[r], u[r], v[r], layer.overflow[r], no_sums[r])
+            states = (layer.u[r], layer.v[r], spikes[r], u[r], v[r], digests[r], layer.overflow[r], no_sums[r])
             step_layer(inputs[r], largest, synapse, base[r], places, cells, *states)
+            if first is not spikes:
+                channels_first(spikes[r], first[r])
 
         for_slices(step, recordings)
+        if not node.is_readout:
+            self._keep("spikes", name, first.reshape(recordings, steps, *node.shape).view(bool))
+        if len(u):
+            self._keep("u", name, u.reshape(-1, steps, *node.shape))
+        if len(v):
+            self._keep("v", name, v.reshape(-1, steps, *node.shape))
+        if self._digests:
+            self._keep("u_digest", name, digests[..., 0])
+            self._keep("v_digest", name, digests[..., 1])
         spikes = spikes.reshape(recordings, steps, *node.shape[1:], channels)
-        if not readout:
-            self._keep("spikes", name, channel_first(spikes.view(bool)))
-        if self._states:
-            self._keep("u", name, u.reshape(recordings, steps, *node.shape))
-        if self._states or readout:
-            self._keep("v", name, v.reshape(recordings, steps, *node.shape))
         return spikes
 
     def reset(self, name: str) -> None:
@@ -140,8 +152,11 @@ class IntegerArithmetic:
         if not node.is_readout:
             self._keep("spikes", name, given["spikes"])
         for kind in ("u", "v"):
-            if self._states or (kind == "v" and node.is_readout):
-                self._keep(kind, name, given[kind].astype(np.int32))
+            held = len(sums) if kind == "v" and node.is_readout else self._states
+            if held:
+                self._keep(kind, name, given[kind][:held].astype(np.int32))
+            if self._digests:
+                self._keep(f"{kind}_digest", name, digest(given[kind]))
         return channel_last(given["spikes"].view(np.uint8))
 
     def _keep(self, kind: str, name: str, values: Array) -> None:
@@ -206,11 +221,12 @@ class IntegerArithmetic:
         (flat, largest, synapse), shape = self._operands(name, x), self._network.shapes[name]
         places, size = prod(shape[1:]), flat.shape[:2]
         out = np.empty((*size, places * shape[0]), np.int32)
-        none, empty = np.empty((size[0], 0, 0, 0), np.int32), np.empty((size[0], 0, 0), np.int32)
+        none, empty = np.empty((0, 0, 0, 0), np.int32), np.empty((size[0], 0, 0), np.int32)
         no_spikes, overflow = np.empty((size[0], 0, 0, 0), np.uint8), np.empty((size[0], 2), np.int64)
+        no_digests = np.empty((size[0], 0, 0), np.uint64)
 
         def step(r: slice) -> None:
-            states = (empty[r], empty[r], no_spikes[r], none[r], none[r], overflow[r], out[r])
+            states = (empty[r], empty[r], no_spikes[r], none, none, no_digests[r], overflow[r], out[r])
             step_layer(flat[r], largest, synapse, empty[r], places, NO_CELLS, *states)
 
         for_slices(step, size[0])

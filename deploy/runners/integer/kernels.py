@@ -21,6 +21,7 @@ from deploy.network import Array
 from deploy.runners.integer.layer_data import Cells, Listed, Product, Scatter, Synapse
 from deploy.runners.integer.products import PLACES_TOGETHER, multiply, together
 from deploy.runners.integer.vectors import add_rows, lowest, ones, view, which
+from deploy.traces.mixing import DIGEST_STEP, mixed
 
 TILE = 1024
 """Neurons updated together: few enough for the sums to stay in the innermost cache."""
@@ -300,6 +301,38 @@ def _update_otherwise(
 
 
 @_inline
+def _digest_constants(size: int, lanes: int, places: int) -> Array:
+    """By how much the constant of each neuron of a tile exceeds that of its first, modulo 2^64."""
+    constants = np.empty(size, np.uint64)
+    for n in range(size):
+        constants[n] = np.uint64(n % lanes * places + n // lanes) * DIGEST_STEP
+    return constants
+
+
+@_inline
+def _digest(tile: Array, lanes: int, width: int, constants: Array, start: np.uint64) -> np.uint64:
+    """What a tile (count, lanes), of which `width` lanes are neurons, adds to the checksum (`deploy.traces.mixing`)."""
+    total = np.uint64(0)
+    # In one run where no lane only fills up the block.
+    run = tile.size if width == lanes else width
+    for q in range(0, tile.size, tile.size if width == lanes else lanes):
+        states, of = view(tile, q, run), view(constants, q, run)
+        for n in range(run):
+            total += mixed(np.uint64(start + of[n]), states[n])
+    return total
+
+
+@_inline
+def _write_state(tile: Array, lanes: int, width: int, out: Array, row: int, place: int) -> None:
+    """out.reshape(-1, places)[row : row + width, place : place + count] = the channels of a tile (count, lanes)."""
+    count = tile.size // lanes
+    for c in range(width):
+        to = view(out, (row + c) * out.shape[3] + place, count)
+        for q in range(count):
+            to[q] = tile[q * lanes + c]
+
+
+@_inline
 def _list_steps(x: Array, r: int, begin: int, s: Synapse, largest: int, listed: Listed) -> int:
     """List the events of steps of recording r from `begin` on, as many as there is room for; returns the step after."""
     n, t, many = 0, begin, largest > 1
@@ -339,6 +372,7 @@ def step_layer(
     spikes: Array,
     u_out: Array,
     v_out: Array,
+    digests: Array,
     overflow: Array,
     sums: Array,
 ) -> None:
@@ -353,7 +387,8 @@ def step_layer(
         cells: the neurons.
         u, v: (R, blocks, places * lanes) int32, the state, changed in place.
         spikes: (R, T, places, channels) uint8, written.
-        u_out, v_out: (R, T, channels, places) int32, the state after each step, written unless empty.
+        u_out, v_out: (R', T, channels, places) int32, the state after each step of the first R' recordings, written.
+        digests: (R, T, 2) uint64, to which it adds the checksums of u and v after each step, unless empty.
         overflow: (R, 2) int64, to which it adds how often u wrapped and v saturated.
         sums: (R, T, places * channels) int32; unless empty, the sums are written there and no neuron is stepped.
     """
@@ -388,6 +423,7 @@ def step_layer(
     at_step = np.zeros(image_count + PLACES_TOGETHER, np.int32)
     for n in range(image_count):
         at_step[n] = n * product.size
+    constants = _digest_constants(TILE if digests.size else 0, lanes, places)
     for r in range(x.shape[0]):
         begin = 0
         while begin < x.shape[1]:
@@ -444,9 +480,14 @@ def step_layer(
                         overflow[r, 1] += saturated
                         for q in range(0 if in_place else count):
                             _copy(view(spikes, out + q * s.out_channels, width), view(fired, q * lanes, width))
-                        if v_out.size:
-                            for c in range(width):
-                                for q in range(count):
-                                    u_out[r, t, channel + c, place + q] = tile_u[q * lanes + c]
-                                    v_out[r, t, channel + c, place + q] = tile_v[q * lanes + c]
+                        if digests.size:
+                            kept = view(digests, (r * x.shape[1] + t) * 2, 2)
+                            start = np.uint64(channel * places + place + 1) * DIGEST_STEP
+                            kept[0] += _digest(tile_u, lanes, width, constants, start)
+                            kept[1] += _digest(tile_v, lanes, width, constants, start)
+                        row = (r * x.shape[1] + t) * s.out_channels + channel
+                        if r < u_out.shape[0]:
+                            _write_state(tile_u, lanes, width, u_out, row, place)
+                        if r < v_out.shape[0]:
+                            _write_state(tile_v, lanes, width, v_out, row, place)
             begin = end

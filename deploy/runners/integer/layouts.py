@@ -53,6 +53,18 @@ def counts_channel_last(counts: Array) -> Array:
 
 
 @_compile
+def channels_first(x: Array, out: Array) -> None:
+    """out (R, T, C, places) = x (R, T, places, C), both uint8."""
+    recordings, steps, places, channels = x.shape
+    for step in range(recordings * steps):
+        of = view(x, step * channels * places, channels * places)
+        for c in range(channels):
+            to = view(out, (step * channels + c) * places, places)
+            for place in range(places):
+                to[place] = of[place * channels + c]
+
+
+@_compile
 def _channels_last(x: Array, out: Array) -> None:
     """out (R, T, places, C) = x (R, T, C, places), both uint8."""
     recordings, steps, channels, places = x.shape

@@ -12,17 +12,13 @@ from deploy.network import Array, Network
 from deploy.network.frames import require_frames
 from deploy.runners.integer.arithmetic import IntegerArithmetic, Values
 from deploy.runners.integer.prepared import Prepared
-from deploy.runners.integer.threads import for_slices
 from deploy.runners.walk import Walk, offsets
-from deploy.traces.checksum import digest
 from deploy.traces.layers import record_layers
 from deploy.traces.prediction import predict
 from deploy.traces.trace import Trace, join_traces, software_versions
 
 BATCH_BYTES = 1 << 30
-"""What the spikes of the recordings simulated together may take."""
-STATE_BYTES = 1 << 25
-"""The same with u and v of every step, most of which are summed up and dropped: they should not leave the cache."""
+"""What the spikes of the recordings simulated together may take, and u and v where all of them are kept."""
 
 
 def run(
@@ -50,9 +46,7 @@ def run(
     """
     started = time.perf_counter()
     require_frames(frames, network.input_shape)
-    needed = digests or states > 0
-    allowed = STATE_BYTES if needed else BATCH_BYTES
-    batch = max(1, min(batch, allowed // _bytes_per_recording(network, frames.shape[1], needed)))
+    batch = max(1, min(batch, BATCH_BYTES // _bytes_per_recording(network, frames.shape[1], states > 0)))
     # Off the grid, the simulator says so.
     prepared = Prepared.of(network) if network.on_grid else None
     parts = [
@@ -85,19 +79,25 @@ class Simulator:
         recordings: int,
         *,
         schedule: str = "synchronous",
-        states: bool = False,
+        states: int | bool = 0,
+        digests: bool = False,
         prepared: Prepared | None = None,
     ):
-        """With `states`, `advance` also returns u and v of every layer; those of a readout are always there.
+        """A run of so many recordings.
 
-        `prepared`, of the same network, saves preparing it again.
+        Args:
+            states: for how many of them, the first ones, `advance` also gives u and v of every layer; True: for all.
+                v of a readout is always there.
+            digests: whether it gives the checksums of both.
+            prepared: of the same network; saves preparing it again.
         """
         if not network.on_grid:
             raise UnsupportedError(
                 "the integer simulator runs networks on the grid; put this one there: ckd-deploy compile"
             )
         self._shape, self._recordings = network.input_shape, recordings
-        self._arithmetic = IntegerArithmetic(network, prepared or Prepared.of(network), recordings, states)
+        held = recordings if states is True else min(int(states), recordings)
+        self._arithmetic = IntegerArithmetic(network, prepared or Prepared.of(network), recordings, held, digests)
         self._walk = Walk[Values](network, self._arithmetic, schedule)
 
     @property
@@ -115,7 +115,8 @@ class Simulator:
         return {name: spikes[:, 0] for name, spikes in self.advance(frame[:, None])["spikes"].items()}
 
     def advance(self, frames: Array) -> dict[str, dict[str, Array]]:
-        """Take the steps of frames (R, T, *input_shape); gives "spikes", "u", "v": (R, T, ...) by neuron name.
+        """Take the steps of frames (R, T, *input_shape); gives by kind (`deploy.traces.layers.KINDS`) and neuron name
+        arrays of (R, T, ...).
 
         Raises:
             FramesError: frames that the network does not take, or not of the R recordings whose states are kept.
@@ -136,18 +137,8 @@ def _run_batch(
     later = max(offset.values())
     if later:
         frames = np.concatenate([frames, np.zeros((len(frames), later, *frames.shape[2:]), frames.dtype)], axis=1)
-    simulator = Simulator(network, len(frames), schedule=schedule, states=digests or keep > 0, prepared=prepared)
-    result, overflows = _advanced(simulator, frames, {name: start + steps for name, start in offset.items()})
-    spikes, u, v = result["spikes"], result["u"], result["v"]
-    kept = {
-        "spikes": spikes,
-        "u": {name: state[:keep] for name, state in u.items()},
-        "v": {name: state[:keep] if name in spikes else state for name, state in v.items()},
-    }
-    if digests:
-        kept |= {
-            f"{kind}_digest": {name: _digests(state) for name, state in result[kind].items()} for kind in ("u", "v")
-        }
+    simulator = Simulator(network, len(frames), schedule=schedule, states=keep, digests=digests, prepared=prepared)
+    kept, overflows = _advanced(simulator, frames, {name: start + steps for name, start in offset.items()})
     layers = record_layers(offset, kept, overflows)
     return Trace(layers=layers, predictions=predict(layers[network.output_layer], steps), schedule=schedule)
 
@@ -168,17 +159,6 @@ def _advanced(
         for kind, layers in parts[0].items()
     }
     return joined, overflows
-
-
-def _digests(states: Array) -> Array:
-    """`digest` on every thread."""
-    found = np.empty(states.shape[:2], np.uint64)
-
-    def take(recordings: slice) -> None:
-        found[recordings] = digest(states[recordings])
-
-    for_slices(take, len(states))
-    return found
 
 
 def _bytes_per_recording(network: Network, steps: int, states: bool) -> int:

@@ -11,6 +11,7 @@ import deploy
 from deploy.errors import FramesError, GridError, UnsupportedError
 from deploy.network import Conv, Delay, Dense, Flatten, Input, Network, Node, Output, Scale, SumPool
 from deploy.runners import integer
+from deploy.traces.checksum import digest
 from deploy.traces.compare import compare
 from tests.builders import cells, chain
 from tests.deploy.runners.reference import simulate
@@ -69,6 +70,34 @@ def test_the_golden_two_node_graph_follows_the_published_recurrence() -> None:
             trace.layers["lif"].output[0, t, 0],
         ) == (u, v, spike)
     assert spikes > 100
+
+
+@pytest.mark.parametrize("channels", [1, 3, 8, 20, 34, 130])
+@pytest.mark.parametrize("schedule", ["synchronous", "pipelined"])
+def test_checksums_are_those_of_the_states(channels: int, schedule: str) -> None:
+    """The kernels make them neuron by neuron, in blocks of channels that are filled up."""
+    rng = np.random.default_rng(channels)
+    network = chain(
+        input=Input(shape=(2, 9, 9)),
+        conv=Conv(weight=rng.integers(-40, 60, (channels, 2, 3, 3))),
+        lif1=cells(channels, 7, 7, du=1500),
+        flatten=Flatten(),
+        dense=Dense(weight=rng.integers(-9, 10, (channels + 3, channels * 49))),
+        lif2=cells(channels + 3, dv=50, bias=200),
+        fc=Dense(weight=rng.integers(-60, 60, (5, channels + 3))),
+        readout=cells(5, vth=None, dv=0),
+        output=Output(),
+    )
+    frames = (rng.random((5, 6, 2, 9, 9)) < 0.2).astype(np.uint8)
+    whole = integer.run(network, frames, states=5, schedule=schedule)
+    summed = integer.run(network, frames, states=2, digests=True, schedule=schedule)
+    for name, layer in whole.layers.items():
+        of = summed.layers[name]
+        assert layer.is_readout or (np.array_equal(of.output, layer.output) and layer.output.any())
+        for kind in ("u", "v"):
+            assert np.array_equal(of.digests[kind], digest(layer[kind])) and layer[kind].any()
+            assert np.array_equal(of[kind], layer[kind][: of.held(kind)])
+        assert (of.held("u"), of.held("v")) == (2, 5 if layer.is_readout else 2)
 
 
 @pytest.mark.parametrize("schedule", ["synchronous", "pipelined"])
