@@ -102,9 +102,9 @@ class Neuron(ABC):
         """v after the spikes that are to reset it."""
         match self.reset_mechanism:
             case "zero":
-                return np.where(spiked, self.after_spike, v).astype(v.dtype)
+                return np.where(spiked, self.after_spike, v).astype(v.dtype, copy=False)
             case "subtract":
-                return np.where(spiked, v - self.after_spike, v).astype(v.dtype)
+                return np.where(spiked, v - self.after_spike, v).astype(v.dtype, copy=False)
             case "none":
                 return v
 
@@ -247,7 +247,7 @@ class GridNeuron(Neuron):
         return _rest((recordings, *self.shape), np.int64)
 
     def step(self, state: State, a: Array, recorded: Array | None = None) -> Step:
-        arriving = unwrapped_current(state.u, a.astype(np.int64), np.asarray(self.du, np.int64))
+        arriving = unwrapped_current(state.u, a.astype(np.int64, copy=False), np.asarray(self.du, np.int64))
         u = wrap24(arriving)
         driven = self.late_reset(state, self.driven(state, u))
         v = saturate(driven)

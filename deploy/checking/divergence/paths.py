@@ -84,9 +84,17 @@ def through(network: Network, way: Way, x: Array) -> Array:
 def changed(setup: Setup, way: Way, trace: Trace, change: Change) -> Setup:
     """The setup in which something happens to what enters a way."""
     network = setup.network
-    return made_otherwise(
-        setup, way, trace, lambda x, numbers: through(network, way, change(x, numbers)) - through(network, way, x)
-    )
+    # Of whole numbers that are not shifted to the right, sums of a difference are the difference of the sums.
+    weights = [node for node in map(network.nodes.get, way.nodes) if isinstance(node, Dense | Conv)]
+    linear = network.on_grid and all(node.weight_exp >= 0 for node in weights)
+
+    def more(x: Array, numbers: Array) -> Array:
+        other = change(x, numbers)
+        if linear and other.dtype.kind in "biu":
+            return through(network, way, other.astype(np.int64) - x)
+        return through(network, way, other) - through(network, way, x)
+
+    return made_otherwise(setup, way, trace, more)
 
 
 def made_otherwise(setup: Setup, way: Way, trace: Trace, more: Change) -> Setup:

@@ -14,8 +14,8 @@ import numpy as np
 from deploy.checking.divergence.rules import RIGHT, Rules, merged, step
 from deploy.checking.divergence.setup import Setup
 from deploy.errors import UnsupportedError
-from deploy.grid import shift_weighted_sum
-from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network, Neuron, exactly
+from deploy.grid import FLOAT32_EXACT, shift_weighted_sum
+from deploy.network import Array, Conv, Dense, FloatNeuron, GridNeuron, Network, Neuron, SumPool, exactly
 from deploy.network.ops import apply
 from deploy.network.state import State
 from deploy.runners.walk import ArrayArithmetic, Walk, offsets
@@ -51,14 +51,15 @@ def replay(setup: Setup, *, along: Trace | None = None, only: frozenset[str] | N
         _walk(setup, arithmetic)
         arithmetic.remember(key)
     arithmetic.finish()
-    kept = {
-        kind: {name: np.concatenate(parts, axis=1) for name, parts in layers.items()}
-        for kind, layers in arithmetic.kept.items()
-    }
+    kept = {kind: {name: _joined(parts) for name, parts in layers.items()} for kind, layers in arithmetic.kept.items()}
     # A walk asks once more, and first, what a recurrent synapse gives at rest.
     steps = setup.frames.shape[1] + max(offsets(setup.network, setup.schedule).values())
     kept["arriving"] = {name: x[:, -steps:] for name, x in kept["arriving"].items()}
     return Replay(**kept)
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
 def _walk(setup: Setup, arithmetic: "_Exact") -> None:
@@ -150,7 +151,7 @@ class _Exact(ArrayArithmetic):
         """Step the layers that waited for their whole input."""
         for name, parts in self._waiting.items():
             recorded = self._recorded.get(name)
-            reset, x = self._reset_at(name), np.concatenate(parts, axis=1)
+            reset, x = self._reset_at(name), _joined(parts)
             for start, stop in ((0, reset), (reset, x.shape[1])):
                 if start < stop:
                     self._states.pop(name, None)
@@ -167,7 +168,7 @@ class _Exact(ArrayArithmetic):
             node = exactly(name, node, "the replay of a mistake", GridNeuron, FloatNeuron, every_reset=True)
         past = self._came.setdefault(name, [])
         past.append(x)
-        inputs = [_late(np.concatenate(past, axis=1) if part.late else x, x.shape[1], part.late) for part in parts]
+        inputs = [_late(_joined(past) if part.late else x, x.shape[1], part.late) for part in parts]
         numbers, at = self._setup.numbers, first - self._offsets[name]
         inputs = [
             a if part.adds is None else _added(a, part.adds(numbers), at) for part, a in zip(parts, inputs, strict=True)
@@ -199,12 +200,22 @@ def sums_of(network: Network, name: str, x: Array) -> Array:
     flat = x.reshape(-1, *x.shape[2:])
     if not network.on_grid:
         out = apply(node, flat.astype(np.float32))  # pyright: ignore[reportArgumentType]
-    else:
-        exact = replace(node, weight=node.weight.astype(np.float64)) if isinstance(node, Dense | Conv) else node
-        out = apply(exact, flat.astype(np.float64)).astype(np.int64)  # pyright: ignore[reportArgumentType]
-        if isinstance(node, Dense | Conv):
-            out = shift_weighted_sum(out, node.weight_exp)
+        return out.reshape(*x.shape[:2], *out.shape[1:])
+    busy = flat.reshape(len(flat), -1).any(axis=1)
+    out = np.zeros((len(flat), *network.shapes[name]), np.int64)
+    out[busy] = _exact_sums(node, flat[busy])  # pyright: ignore[reportArgumentType]
     return out.reshape(*x.shape[:2], *out.shape[1:])
+
+
+def _exact_sums(node: Dense | Conv | SumPool, x: Array) -> Array:
+    """What a synapse on the grid makes of x (N, ...), in floats, for BLAS, that hold every partial sum exactly."""
+    if isinstance(node, SumPool):
+        return apply(node, x.astype(np.int64))
+    largest = np.abs(node.weight).reshape(len(node.weight), -1).sum(axis=1).max(initial=0)
+    largest *= max(int(x.max(initial=0)), -int(x.min(initial=0)))
+    kind = np.float32 if largest < FLOAT32_EXACT else np.float64
+    sums = apply(replace(node, weight=node.weight.astype(kind)), x.astype(kind))
+    return shift_weighted_sum(sums.astype(np.int64), node.weight_exp)
 
 
 def later(x: Array, steps: int) -> Array:

@@ -144,7 +144,7 @@ def _current(node: Neuron, rules: Rules, state: State, a: Array) -> Array:
         return node.current(state, a)
     assert isinstance(node, GridNeuron)
     kept = grid.DECAY_ONE - rules.current_convention - np.asarray(node.du, np.int64)
-    arriving = a.astype(np.int64) * (1 << grid.STATE_BITS)
+    arriving = a.astype(np.int64, copy=False) << grid.STATE_BITS
     u = _shift(state.u * kept, rules) + (arriving if rules.gain is None else arriving * rules.gain >> grid.DECAY_BITS)
     if rules.current_saturates:
         top = 1 << (rules.current_bits - 1)
