@@ -3,12 +3,15 @@
 A refusal that is not here fails the test, so that a runner that begins to refuse what it took is seen.
 """
 
-REASONS = {
-    # Graphs that nobody may run.
+NOBODY_MAY = {
     "a cycle with two entries": "all entered from outside, so the graph does not say",
     "a delay of no whole step": "is no whole number of at most",
     "delays that differ": "delays between .* in one node",
     "tau below the step": "forward Euler overshoots",
+}
+"""Of graphs that no route may claim."""
+
+REASONS = NOBODY_MAY | {
     # Formats.
     "netx: chains alone": "netx has chains alone",
     "netx: no Delay, no pooling": "netx has no (Delay|SumPool)",

@@ -8,7 +8,7 @@ from typing import TypeVar
 from hypothesis import HealthCheck
 
 from deploy.errors import DeployError
-from tests.differential.refusals import REASONS
+from tests.differential.refusals import NOBODY_MAY, REASONS
 
 T = TypeVar("T")
 SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
@@ -38,8 +38,8 @@ class Tally:
         assert self.equal[route] == before, f"{route}: took what it should have refused"
 
     def share(self, route: str) -> float:
-        """Of the graphs on a route, those that were claimed and equal."""
-        refused = sum(count for (on, _), count in self.refused.items() if on == route)
+        """Of the graphs on a route that anybody may claim, those that were claimed and equal."""
+        refused = sum(count for (on, why), count in self.refused.items() if on == route and why not in NOBODY_MAY)
         return self.equal[route] / max(1, self.equal[route] + refused)
 
     def __str__(self) -> str:
