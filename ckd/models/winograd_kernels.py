@@ -25,6 +25,8 @@ TILES, TILES_SUMMED = 96, 144
 For the gradient of weights more, since every block adds to all of its sums."""
 DEPTH = 96
 """Rows that a product sums in the first-level cache."""
+PREPARED = 20 << 20
+"""Bytes that weights, or their gradient, may take while transformed, four times what they are; more come in turn."""
 APART = 16
 """Floats between transforms of different places: whole pages apart, they would fall into the same cache lines."""
 _B, _G, _GT, _A, _AT = (NUMBER[name] for name in ("B", "G", "GT", "A", "AT"))
@@ -72,32 +74,47 @@ def convolve(x: Float, weight: Float, padding: int, *, back: bool = False) -> Fl
     turned = weight[:, :, ::-1, ::-1] if back else weight.transpose(1, 0, 2, 3)
     around = 2 - padding if back else padding
     inputs, outputs = turned.shape[:2]
-    lanes = lanes_of(outputs)
-    prepared = _of_places(inputs * outputs)
-    share(_prepare, outputs // lanes, turned, lanes, prepared)
+    lanes, together = lanes_of(outputs), _in_turn(inputs, outputs)
+    prepared = _of_places(inputs * together)
     cover = tiling(x.shape[1] + 2 * around - 2, x.shape[2] + 2 * around - 2)
     out = empty((len(x), cover.height, cover.width, outputs))
-    share(_convolve, cover.blocks(len(x)), x, prepared, around, cover, cover.padded, lanes_of(inputs), lanes, out)
+    for first in range(0, outputs, together):
+        share(_prepare, together // lanes, turned[:, first : first + together], lanes, prepared)
+        of = (x, prepared, around, cover, cover.padded, lanes_of(inputs), lanes)
+        share(_convolve, cover.blocks(len(x)), *of, out, first, together)
     return out
 
 
 def weight_gradient(x: Float, dy: Float, padding: int) -> Float:
     """The gradient (K, C, 3, 3) of the weight, given images x (N, H, W, C) and that of the output, dy."""
     channels, outputs = x.shape[3], dy.shape[3]
-    few, many = lanes_of(channels), lanes_of(outputs)
+    few, many, together = lanes_of(channels), lanes_of(outputs), _in_turn(channels, outputs)
     cover = tiling(*dy.shape[1:3], tiles=TILES_SUMMED)
-    tiles, size = cover.padded, (channels, outputs)
-    left, right, total = (_of_places(n) for n in (tiles * channels, tiles * outputs, channels * outputs))
-    total[:] = 0
-    for block in range(cover.blocks(len(x))):
-        first = block * cover.rows
-        rows = min(cover.rows, len(x) * cover.down - first)
-        share(_spread, rows, x, first, PLACES, padding, _B, cover, tiles, few, left)
-        share(_spread, rows, dy, first, TILE, 0, _AT, cover, tiles, many, right)
-        share(_accumulate, PLACES * PLACES, left, right, tiles, rows * cover.across, size, (few, many), total)
+    tiles, size = cover.padded, (channels, together)
+    left, right, total = (_of_places(n) for n in (tiles * channels, tiles * together, channels * together))
     grad = np.empty((outputs, channels, 3, 3), np.float32)
-    share(_gather, channels // few, total, few, many, grad)
+    for start in range(0, outputs, together):
+        total[:] = 0
+        for block in range(cover.blocks(len(x))):
+            first = block * cover.rows
+            rows = min(cover.rows, len(x) * cover.down - first)
+            share(_spread, rows, x, first, PLACES, padding, _B, cover, tiles, few, left, 0, channels)
+            share(_spread, rows, dy, first, TILE, 0, _AT, cover, tiles, many, right, start, together)
+            share(_accumulate, PLACES * PLACES, left, right, tiles, rows * cover.across, size, (few, many), total)
+        share(_gather, channels // few, total, few, many, grad[start : start + together])
     return grad
+
+
+def _in_turn(inputs: int, outputs: int) -> int:
+    """How many output channels' weights are transformed at once: a half, a quarter, ... of them."""
+    together = outputs
+    while (
+        PLACES * PLACES * inputs * together * 4 > PREPARED
+        and together % 2 == 0
+        and lanes_of(together // 2) == lanes_of(outputs)
+    ):
+        together //= 2
+    return together
 
 
 def _of_places(size: int) -> Float:
@@ -131,8 +148,11 @@ def _prepare(begin, end, weight, lanes, prepared):  # pragma: no cover (compiled
 
 
 @_compile
-def _spread(begin, end, x, first, size, padding, matrix, cover, tiles, lanes, out):  # pragma: no cover (compiled)
-    """out (36, C / lanes, tiles, lanes): the tiles of size x size of rows first + [begin, end), transformed."""
+def _spread(
+    begin, end, x, first, size, padding, matrix, cover, tiles, lanes, out, channel, count
+):  # pragma: no cover (compiled)
+    """out (36, count / lanes, tiles, lanes): the tiles of size x size of rows first + [begin, end), transformed, of the
+    `count` channels from `channel` on."""
     _, height, width, channels = x.shape
     place, line = out.shape[1], width * channels
     local, flat, images = np.empty(size * size * channels, np.float32), out.ravel(), x.ravel()
@@ -148,15 +168,18 @@ def _spread(begin, end, x, first, size, padding, matrix, cover, tiles, lanes, ou
                 for i in range(max(0, -top), min(size, height - top)):
                     _copy(local, i * size * channels + low, images, of_at + i * line + low, high - low)
                 of, of_at, of_line = local, 0, size * channels
-            for panel in range(channels // lanes):
-                to, start = at + panel * tiles * lanes, of_at + panel * lanes
+            for panel in range(count // lanes):
+                to, start = at + panel * tiles * lanes, of_at + channel + panel * lanes
                 transform(flat, to, PLACES * place, place, of, start, of_line, channels, lanes, matrix)
 
 
 @_compile
-def _convolve(begin, end, x, weight, padding, cover, tiles, few, lanes, out):  # pragma: no cover (compiled)
-    """The blocks [begin, end) of out (N, H', W', K) from weight (36, K / lanes, C, lanes)."""
-    images, channels, panels = x.shape[0], x.shape[3], out.shape[3] // lanes
+def _convolve(
+    begin, end, x, weight, padding, cover, tiles, few, lanes, out, channel, count
+):  # pragma: no cover (compiled)
+    """The blocks [begin, end) of `count` channels of out (N, H', W', K), from `channel` on, from their weight
+    (36, count / lanes, C, lanes)."""
+    images, channels, panels = x.shape[0], x.shape[3], count // lanes
     places = weight.shape[0]
     left = np.zeros((places, channels * tiles + APART), np.float32)
     right = np.empty((places, panels * lanes * tiles + APART), np.float32)
@@ -165,7 +188,7 @@ def _convolve(begin, end, x, weight, padding, cover, tiles, few, lanes, out):  #
     for block in range(begin, end):
         first = block * cover.rows
         rows = min(cover.rows, images * cover.down - first)
-        _spread(0, rows, x, first, PLACES, padding, _B, cover, tiles, few, left)
+        _spread(0, rows, x, first, PLACES, padding, _B, cover, tiles, few, left, 0, channels)
         for place in range(places):
             for panel in range(panels):
                 for part in range(channels // few):
@@ -174,28 +197,30 @@ def _convolve(begin, end, x, weight, padding, cover, tiles, few, lanes, out):  #
                     for tile in range(0, rows * cover.across, step):
                         at = place * right.shape[1] + (panel * tiles + tile) * lanes
                         multiply(to, at, a, of + tile * few, few, 1, b, with_, few, lanes, part == 0)
-        _join(right, tiles, lanes, first, rows, cover, out)
+        _join(right, tiles, lanes, first, rows, cover, out, channel, count)
 
 
 @_compile
-def _join(of, tiles, lanes, first, rows, cover, out):  # pragma: no cover (compiled)
-    """The tiles of out (N, H', W', K) from their transforms (36, K / lanes, tiles, lanes)."""
+def _join(of, tiles, lanes, first, rows, cover, out, channel, count):  # pragma: no cover (compiled)
+    """The tiles of `count` channels of out (N, H', W', K), from `channel` on, from their transforms
+    (36, count / lanes, tiles, lanes)."""
     channels, place = out.shape[3], of.shape[1]
-    local, flat, images = np.empty(TILE * TILE * channels, np.float32), of.ravel(), out.ravel()
-    line, short = cover.width * channels, TILE * channels
+    local, flat, images = np.empty(TILE * TILE * count, np.float32), of.ravel(), out.ravel()
+    line = cover.width * channels
     for row in range(rows):
         n, top = (first + row) // cover.down, (first + row) % cover.down * TILE
         for column in range(cover.across):
             left = column * TILE
             whole = top + TILE <= cover.height and left + TILE <= cover.width
-            at = ((n * cover.height + top) * cover.width + left) * channels
-            to, to_at, to_line = (images, at, line) if whole else (local, 0, short)
-            for panel in range(channels // lanes):
+            at = ((n * cover.height + top) * cover.width + left) * channels + channel
+            to, to_at, to_line, apart = (images, at, line, channels) if whole else (local, 0, TILE * count, count)
+            for panel in range(count // lanes):
                 start = (panel * tiles + row * cover.across + column) * lanes
-                transform(to, to_at + panel * lanes, to_line, channels, flat, start, PLACES * place, place, lanes, _A)
+                transform(to, to_at + panel * lanes, to_line, apart, flat, start, PLACES * place, place, lanes, _A)
             if not whole:
                 for i in range(min(TILE, cover.height - top)):
-                    _copy(images, at + i * line, local, i * short, min(TILE, cover.width - left) * channels)
+                    for j in range(min(TILE, cover.width - left)):
+                        _copy(images, at + i * line + j * channels, local, (i * TILE + j) * count, count)
 
 
 @_compile
