@@ -106,5 +106,6 @@ def _show(certificate: dict[str, Any], path: Path) -> None:
     for proven in certificate["ranges"]["proven_for_all_inputs"]:
         open_ones = [one["layer"] for one in proven["layers"] if one["overflow"] != "impossible"]
         told = "cannot be excluded in " + ", ".join(open_ones) if open_ones else "is impossible in every layer"
-        console.print(f"for all inputs, {proven['steps']} steps: an overflow {told}", highlight=False, soft_wrap=True)
+        steps = proven["steps"] if isinstance(proven["steps"], int) else f"{proven['steps']} of"
+        console.print(f"for all inputs, {steps} steps: an overflow {told}", highlight=False, soft_wrap=True)
     console.print(f"wrote {path}", highlight=False, soft_wrap=True)
