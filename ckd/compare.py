@@ -21,6 +21,7 @@ import tyro
 
 from ckd.config import config_to_dict
 from ckd.console import comparison_table, run_command
+from ckd.errors import RunError
 from ckd.files import read_arguments
 
 
@@ -40,6 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _main(arguments: list[str]) -> int:
     options = read_arguments(Options, prog="python -m ckd.compare", description=__doc__, args=arguments)
+    if not options.runs:
+        raise RunError("no run folders to compare; give some: python -m ckd.compare runs/one runs/other")
     rows = compare(options.runs)
     if options.json:
         print(json.dumps(rows))

@@ -155,7 +155,8 @@ def results_table(summary: dict[str, Any], out: Path) -> None:
             table.add_row(title, f"{summary[key]:.1%}")
     console = PlainConsole()
     console.print(table)
-    console.print(f"{summary['seconds']:.0f} s; run folder: {out}", highlight=False)
+    console.print(f"{summary['seconds']:.0f} s; run folder: {out}", highlight=False, soft_wrap=True)
+    console.print(f"next, onto the grid and checked: ckd-export {out}", highlight=False, soft_wrap=True)
 
 
 def inspection_tables(found: dict[str, Any]) -> None:
@@ -169,6 +170,12 @@ def inspection_tables(found: dict[str, Any]) -> None:
         shown = ["-" if value is None else f"{value:,.0f}" if value >= 10 else f"{value:.1f}" for value in figures]
         table.add_row(each["name"], f"{each['recordings']:,}", f"{each['images']:,}", *shown)
     console.print(table)
+    binned = [] if found["size"] is None else _on_binning(found)
+    for line in (*binned, *(f"note: {note}" for note in found["notes"])):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _on_binning(found: dict[str, Any]) -> list[str]:
     sensor = found["sensor"] or (found["size"], found["size"])
     lines = [f"sensor {sensor[0]} x {sensor[1]}, frames {found['size']} x {found['size']} (--sensor, --size)"]
     if found["extent"] is not None:
@@ -179,8 +186,7 @@ def inspection_tables(found: dict[str, Any]) -> None:
         lines.append(f"{found['kept']:.0%} of the recordings keep nine tenths of their events or more")
     if found["lit"]:
         lines.append(f"lit in each step: {' '.join(f'{share:.1%}' for share in found['lit'])} of a frame")
-    for line in (*lines, *(f"note: {note}" for note in found["notes"])):
-        console.print(line, highlight=False, soft_wrap=True)
+    return lines
 
 
 def evaluation_table(result: dict[str, Any]) -> None:
@@ -192,6 +198,13 @@ def evaluation_table(result: dict[str, Any]) -> None:
         table.add_row(name, f"{value:.1%}")
     console = PlainConsole()
     console.print(table)
+    if result.get("trained_on"):
+        console.print(
+            f"note: {result['trained_on']} of these {result['recordings']} recordings trained or chose this student; "
+            "without --events the run's test recordings are measured",
+            highlight=False,
+            soft_wrap=True,
+        )
     steps = " ".join(f"{value:.1%}" for value in result["accuracy_per_step"])
     console.print(f"accuracy after each time step: {steps}", highlight=False)
     rates = "  ".join(f"{name} {rate:.1%}" for name, rate in result["spike_rate"].items())

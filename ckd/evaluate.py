@@ -105,6 +105,7 @@ def evaluate(
     if exit_loss is not None and not 0 <= exit_loss <= 1:
         raise ConfigError(f"--exit-loss (={exit_loss}) must lie between 0 and 1: a share of the recordings")
     run = load_run(path, student=student, factories=factories)
+    seen = 0
     if events is None:
         frames, labels, _ = run.recordings("test")
     else:
@@ -115,6 +116,8 @@ def evaluate(
                 f"{events}: folder {unknown[0]!r} is none of the run's classes ({', '.join(run.classes[:12])}); "
                 "the folders' names are the labels"
             )
+        own = {*run.split.train, *run.split.validation}
+        seen = sum(path.relative_to(events).as_posix() in own for path in paths)
         frames = Recordings(paths, run.binning)
         labels = np.asarray([run.classes.index(name) for name in folders], np.int64)
     measured = measure(run.student, frames, labels)
@@ -127,6 +130,7 @@ def evaluate(
     return {
         "accuracy": measured.accuracy,
         "recordings": len(labels),
+        **({"trained_on": seen} if seen else {}),
         "accuracy_per_step": measured.accuracy_per_step,
         "accuracy_per_class": by_class,
         "spike_rate": measured.rates,

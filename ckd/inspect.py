@@ -22,6 +22,7 @@ from typing import Annotated
 
 from ckd.config import Data, load_preset, option_of
 from ckd.console import inspection_tables, run_command
+from ckd.errors import ConfigError
 from ckd.files import read_arguments
 
 
@@ -61,18 +62,25 @@ def _main(arguments: list[str]) -> int:
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes,),
     )
-    return _show(command.options, replace(command.data, data_root=str(command.root)))
+    if command.data.data_root not in (preset.data.data_root, str(command.root)):
+        raise ConfigError(f"--data-root {command.data.data_root}: a second data set beside {command.root}; give one")
+    data = replace(command.data, data_root=str(command.root))
+    replace(preset, data=data)  # refuses what a training would
+    return _show(command.options, data)
 
 
 def _show(options: Options, data: Data) -> int:
     from ckd.data.inspection import inspect_data
-    from ckd.data.picture import draw_inspection
+    from ckd.data.picture import draw_inspection, require_picture
 
     root = Path(str(data.data_root))
+    if options.picture is not None:
+        require_picture(options.picture)
     found = inspect_data(data)
     picture = options.picture
     if picture is None and not options.json:
         picture = Path(f"{root.resolve().name}-frames.png")
+        require_picture(picture)
     if picture is not None and found.frames is not None:
         draw_inspection(found, picture)
     if options.json:
@@ -81,7 +89,8 @@ def _show(options: Options, data: Data) -> int:
         inspection_tables(found.as_dict())
         if found.frames is not None:
             print(f"frames beside images: {picture}")
-            print(f"train: python -m ckd.train --preset {options.preset} --data-root {root}")
+            alone = "" if found.distills else " --no-distill"
+            print(f"train: python -m ckd.train --preset {options.preset} --data-root {root}{alone}")
     if found.refusal is not None:
         print(f"error: {found.refusal}", file=sys.stderr)
     return 0 if found.refusal is None else 2

@@ -103,6 +103,8 @@ def pareto(
     summary, config = read_summary(run), trusted_config(run, factories)
     if not all(isinstance(summary.get(name), int | float) for name in SPENT):
         raise RunError(f"{run}: its summary does not say what its student spends; train it with this version")
+    if not fractions:
+        raise ConfigError("--fractions: names no budget; give shares of what the run spends, say 0.5 0.1")
     for fraction in fractions:
         if not 0 < fraction < 1:
             raise ConfigError(f"--fractions (={fraction}) must lie between 0 and 1: shares of what the run spends")

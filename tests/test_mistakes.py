@@ -77,6 +77,11 @@ MISTAKES = [
     (f"{FOLDER} --step-us 40 --time-steps 4", ["nanoseconds", "--step-us"]),
     ("train --classes 3", ["--classes", "digits has none"]),
     ("inspect mien", ["mien: no such folder"]),
+    ("inspect mine --size 0", ["--size (=0)", "at least 8"]),
+    ("inspect mine --data-root run", ["--data-root run", "beside mine", "give one"]),
+    ("inspect mine --picture mine/images/high/photo0.png", ["photo0.png", "another name"]),
+    ("inspect mine --classes high", ["high is the only class", "at least two"]),
+    (f"{FOLDER} --classes high", ["high is the only class", "at least two"]),
     ("inspect mine --dataset cifar", ["--dataset cifar", "known are"]),
     ("download mnist data", ["mnist", "known are n-caltech101"]),
     # evaluation and comparison
@@ -84,9 +89,11 @@ MISTAKES = [
     ("evaluate run --events mien", ["mien: no such folder"]),
     ("evaluate run --events mine/recordings", ["'high' is none of the run's classes", "folders' names are the labels"]),
     ("evaluate run --baseline --event mine", ["--event", "--events"]),
+    ("compare", ["no run folders", "python -m ckd.compare"]),
     ("compare run rnu", ["rnu", "no such run folder"]),
     # export
     ("export rnu", ["rnu", "no such run folder"]),
+    ("export swapped", ["swapped/student.safetensors", "not the weights that this run trained"]),
     ("export run --to nri", ["'nri'", "nir"]),
     ("export run --chip loihi", ["'loihi'", "loihi1"]),
     ("export run --weight-bits 9", ["--weight-bits", "9", "8"]),
@@ -106,6 +113,7 @@ MISTAKES = [
     ("deploy run model.nir --events mine --frames frames.npy", ["--events and --frames exclude each other"]),
     ("deploy run model.nir --recordings 0", ["0"]),
     ("deploy run model.nir --trace model.nir", ["would replace", "another name"]),
+    ("deploy run model.nir --trace other.trace", ["other.trace", "proves other.nir", "another name"]),
     ("deploy check model.nir other.nri", ["other.nri", "no such"]),
     ("deploy check taken.txt", ["taken.txt"]),
     ("deploy report model.nir --chip tpu", ["tpu", "loihi1"]),
@@ -122,7 +130,11 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Path:
     folder = tmp_path_factory.mktemp("place")
     write_data(folder / "mine")
     shutil.copytree(tiny_run, folder / "run")
+    shutil.copytree(tiny_run, folder / "swapped")
+    (folder / "swapped" / "teacher.safetensors").replace(folder / "swapped" / "student.safetensors")
     model = builders.write_model(folder)
+    shutil.copy(model, folder / "other.nir")
+    shutil.copy(model.with_suffix(".trace"), folder / "other.trace")
     model.rename(folder / "model.nir")
     model.with_suffix(".trace").rename(folder / "model.trace")
     (folder / "taken.txt").write_text("my thesis\n")

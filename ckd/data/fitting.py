@@ -3,6 +3,8 @@
 import math
 from dataclasses import replace
 
+import numpy as np
+
 from ckd.config import Data
 from ckd.data.folders import LAYOUTS
 from ckd.data.sources import open_source
@@ -16,6 +18,9 @@ MOST_STEPS = 20
 """A longer step would show a moving thing as a blot; more steps cost time. What lies behind them is left out."""
 SHORTEST, LONGEST = 1_000, 60_000_000
 """Microseconds that a recording lasts at least and at most, or its times were meant in another unit."""
+
+STRAY = 2
+"""Times as far as all events but a thousandth, and an event is no pixel of the same sensor."""
 
 CAMERAS = (
     (34, 34), (128, 128), (180, 240), (240, 304), (260, 346), (320, 320), (480, 640), (600, 800), (720, 1280),
@@ -40,6 +45,7 @@ def fitted(data: Data) -> tuple[Data, list[str]]:
     chosen = data
     told = []
     if sensor_is_due:
+        _refuse_strays(found, open_source(replace(data, step_us=1, time_steps=1)).names)
         sensor = sensor_of(found.extent)
         told.append(f"--sensor {sensor[0]} {sensor[1]}")
         chosen = replace(chosen, sensor=None if sensor == (data.size, data.size) else sensor)
@@ -59,6 +65,20 @@ def sensor_of(extent: tuple[int, int]) -> tuple[int, int]:
         if 0.9 * height <= extent[0] <= height and 0.9 * width <= extent[1] <= width:
             return height, width
     return extent
+
+
+def _refuse_strays(found: Survey, names: tuple[str, ...]) -> None:
+    """A few damaged events must not decide how large the sensor is."""
+    usual = int(found.usual_height.max()), int(found.usual_width.max())
+    if all(reached <= STRAY * most for reached, most in zip(found.extent, usual, strict=True)):
+        return
+    strayed = np.maximum(found.height / usual[0], found.width / usual[1])
+    row = int(np.argmax(strayed))
+    raise DatasetError(
+        f"{names[found.rows[row]]}: its events reach {found.height[row]} x {found.width[row]} pixels, while all events "
+        f"but a thousandth lie within {usual[0]} x {usual[1]}; remove those that are damaged, or give the camera's "
+        "--sensor HEIGHT WIDTH"
+    )
 
 
 def _with_steps(data: Data, lasts: float) -> Data:

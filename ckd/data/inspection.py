@@ -10,6 +10,7 @@ from ckd.data.base import Source, Stills
 from ckd.data.fitting import LONGEST_STEP, STEPS, fitted
 from ckd.data.material import look_at
 from ckd.data.sources import open_source
+from ckd.data.split import make_split
 from ckd.data.survey import Survey
 from ckd.errors import DatasetError
 from ckd.events import Frames
@@ -49,6 +50,10 @@ class Inspection:
     notes: list[str]
     refusal: str | None
     """Why no training can come out right; None where one can."""
+    distills: bool
+    """Whether every class has images, which distillation needs."""
+    binned: bool
+    """Whether `data` says how recordings become frames; not where they cannot have been meant as they are."""
     source: Source
     stills: Stills
     rows: Int
@@ -58,7 +63,8 @@ class Inspection:
     def as_dict(self) -> dict[str, Any]:
         """For programs."""
         plain = ("extent", "kept", "lit", "notes", "refusal")
-        binning = {name: getattr(self.data, name) for name in ("sensor", "size", "step_us", "time_steps", "max_count")}
+        names = ("sensor", "size", "step_us", "time_steps", "max_count")
+        binning = {name: getattr(self.data, name) if self.binned else None for name in names}
         return {
             "classes": [asdict(each) for each in self.classes],
             **{name: getattr(self, name) for name in plain},
@@ -73,11 +79,12 @@ def inspect_data(data: Data) -> Inspection:
         DatasetError, RecordingError: it is not there, or a recording cannot be read.
     """
     refusal: str | None = None
+    binned = True
     try:
         data, notes = fitted(data)
     except DatasetError as error:
         if not (data.step_us and data.time_steps) and data.data_root is not None:
-            refusal, notes = str(error), []
+            refusal, notes, binned = str(error), [], False
             data = replace(data, step_us=data.step_us or LONGEST_STEP, time_steps=data.time_steps or STEPS)
         else:
             raise
@@ -85,6 +92,8 @@ def inspect_data(data: Data) -> Inspection:
     found = source.survey()
     try:
         notes += look_at(source, found) if refusal is None else source.remarks()
+        if refusal is None:
+            make_split(source, data, seed=0)  # refuses classes of too few recordings
     except DatasetError as error:
         refusal = str(error)
     stills = source.stills()
@@ -97,7 +106,8 @@ def inspect_data(data: Data) -> Inspection:
         notes.append(f"{len(bare)} of {len(classes)} classes have no images, {bare[0]} is the first: no distillation")
     return Inspection(
         data=data, classes=classes, extent=None if found is None else found.extent, kept=_kept(found, data), lit=lit,
-        notes=[*notes, *_on_lit(lit)], refusal=refusal, source=source, stills=stills, rows=rows, frames=frames,
+        notes=[*notes, *_on_lit(lit)], refusal=refusal, distills=not bare, binned=binned, source=source, stills=stills,
+        rows=rows, frames=frames,
     )  # fmt: skip
 
 

@@ -95,6 +95,8 @@ def look_at(source: Source, found: Survey | None) -> list[str]:
     Raises:
         DatasetError: where it would ruin every training.
     """
+    if len(source.classes) == 1:
+        raise DatasetError(f"{source.classes[0]} is the only class; to tell apart takes at least two")
     return source.remarks() + ([] if found is None else remarks_on(found, source.names, source.binning))
 
 

@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ckd.data.inspection import Inspection
+from ckd.errors import ConfigError
 from ckd.events.colors import colored
 from ckd.files import fill, write_then_rename
 
+MARK = b"recordings beside stills, of ckd.inspect"
+"""In every picture, which tells it from others."""
 COLUMNS = 8
 """Steps that are shown at most."""
 
@@ -36,9 +39,20 @@ def draw_inspection(found: Inspection, path: Path) -> None:
             axis.set(xticks=[], yticks=[])
     axes[0, -1].set_title("image", fontsize=8)
     picture = BytesIO()
-    figure.savefig(picture, dpi=110)
+    figure.savefig(picture, dpi=110, format="png", metadata={"Title": MARK.decode()})
     with write_then_rename(path) as temporary:
         fill(temporary, picture.getbuffer())
+
+
+def require_picture(path: Path) -> None:
+    """Raise ConfigError where something lies at `path` that no earlier call of `draw_inspection` wrote."""
+    if not path.exists():
+        return
+    if path.is_file():
+        with path.open("rb") as file:
+            if MARK in file.read(1000):
+                return
+    raise ConfigError(f"--picture {path}: lies there and is no picture of this command; give another name")
 
 
 def _show_still(axis: Any, images: NDArray[np.uint8]) -> None:

@@ -27,6 +27,9 @@ class Survey:
     height: Int
     """Rows of pixels that its events reach, from 0."""
     width: Int
+    usual_height: Int
+    """The same of all events but a thousandth."""
+    usual_width: Int
     least: Int
     """The smallest coordinate; below 0 something is wrong."""
     rising: Int
@@ -64,4 +67,11 @@ def _measured(path: Path) -> Int:
     x, y, t = (events[name].astype(np.int64) for name in "xyt")
     least, rising = min(x.min(), y.min()), int((events["p"] > 0).sum())
     most = t[int(0.9 * (len(t) - 1))] - t[0]
-    return np.asarray([len(t), t[-1] - t[0], y.max() + 1, x.max() + 1, least, rising, most], np.int64)
+    extent = y.max() + 1, x.max() + 1, _usual(y) + 1, _usual(x) + 1
+    return np.asarray([len(t), t[-1] - t[0], *extent, least, rising, most], np.int64)
+
+
+def _usual(values: Int) -> int:
+    """What all but a thousandth, and one at least, do not exceed."""
+    rank = max(0, min(int(0.999 * len(values)), len(values) - 2))
+    return int(np.partition(values, rank)[rank])

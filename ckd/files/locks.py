@@ -17,6 +17,10 @@ LOCKS = fcntl is not None
 FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
+GONE_MOST = 1000
+"""So often a folder may go between being made and being used."""
+
+
 class HeldError(Exception):
     """A lock is held elsewhere; the message says by which process, and what that is doing."""
 
@@ -57,11 +61,15 @@ def held(
 
 
 def _locked(path: Path, wait: bool, shared: bool) -> int:
+    gone = 0
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, FLAGS, 0o644)
         except FileNotFoundError:
+            gone += 1
+            if gone > GONE_MOST:
+                raise  # /proc takes no folders and says so in this way
             continue  # The folder went in between: it was emptied by who held it.
         try:
             if fcntl is not None:

@@ -8,6 +8,7 @@ metrics.jsonl          a line an iteration; metrics.csv: the same as a table, cu
 summary.json           written last: a folder without it is unfinished
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Collection, Iterator
@@ -84,6 +85,7 @@ def load_run(path: Path | str, *, student: str = "student", factories: Collectio
     config, summary, split = trusted_config(path, factories), read_summary(path), read_split(path)
     binning = binning_of(config.data)
     classes = tuple(summary["classes"])
+    _require_own_weights(path, student, summary)
     built = build_trained(config, path / f"{student}.safetensors", classes=len(classes))
     return Run(path, config, built.eval(), split, binning, classes, summary)
 
@@ -102,6 +104,23 @@ def read_summary(path: Path) -> dict[str, Any]:
         if type(value) not in (int, float):
             raise RunError(f"{file}: {name} (={shown(value)}) must be a number; train the run again")
     return summary
+
+
+def weight_digests(path: Path) -> dict[str, str]:
+    """By student, the SHA-256 of its weights."""
+    files = {name: path / f"{name}.safetensors" for name in ("student", "baseline")}
+    return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items() if file.is_file()}
+
+
+def _require_own_weights(path: Path, student: str, summary: dict[str, Any]) -> None:
+    """Of runs that say which weights they wrote; others are taken as they are."""
+    said = summary.get("weights")
+    there = weight_digests(path).get(student)
+    if isinstance(said, dict) and there is not None and said.get(student) != there:
+        raise RunError(
+            f"{path / student}.safetensors: are not the weights that this run trained (their SHA-256 is another), so "
+            "summary.json tells of others; put its own back, or train the run again"
+        )
 
 
 def free_folder(preset: str, seed: int) -> Path:

@@ -29,6 +29,7 @@ from ckd.runs.folder import (
     read_summary,
     refuse_taken,
     trusted_config,
+    weight_digests,
     write_config,
     write_summary,
 )
@@ -155,6 +156,7 @@ def _carry_out(config: Config, out: Path, reporter: Reporter, *, resume: bool, t
         **({} if material.unlabeled is None else {"unlabeled": len(material.unlabeled)}),
         "stills": len(material.stills) if material.pool is None else len(material.pool.stills),
         "classes": list(material.source.classes),
+        "weights": weight_digests(out),
         "versions": {"python": platform.python_version(), DISTRIBUTION: own_version(),
                      **{name: version(name) for name in ("torch", "snntorch", "numpy")}},
     }  # fmt: skip

@@ -1,5 +1,6 @@
 """What a command must not write over: its own inputs, files of another kind, and what another command is at."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -60,6 +61,9 @@ def refuse_to_replace(out: Path | None, kind: str, *inputs: Path | None) -> None
         if given is not None and given.exists() and _same(out, given):
             raise DeployError(f"{out}: would replace what it is made from, or held against; give another name")
     require_file_name(out, kind)
+    proven = [model for model in map(out.with_suffix, FORMATS) if model.is_file()] if kind == ".trace" else []
+    if out.is_file() and proven:
+        raise DeployError(f"{out}: is the trace that proves {proven[0].name}, beside it; give another name")
 
 
 def require_file_name(out: Path, kind: str) -> None:
@@ -67,11 +71,19 @@ def require_file_name(out: Path, kind: str) -> None:
     if out.is_dir() or any(parent.is_file() for parent in out.absolute().parents):
         raise DeployError(f"{out}: is a folder, or lies below a file; give the name of a file")
     if not out.exists():
+        _require_room(out)
         return
     if not out.is_file():
         raise DeployError(f"{out}: is a device or a pipe; give the name of a file")
     if out.stat().st_size and not _is_kind(out, kind):
         raise DeployError(f"{out}: lies there and is no {kind} file, so it is not replaced; give another name")
+
+
+def _require_room(out: Path) -> None:
+    """Before a command has worked for it."""
+    folder = next((parent for parent in out.absolute().parents if parent.exists()), None)
+    if folder is not None and not os.access(folder, os.W_OK | os.X_OK):
+        raise DeployError(f"{out}: {folder} takes no files, it is read-only or another's; give a name elsewhere")
 
 
 def _is_kind(path: Path, kind: str) -> bool:

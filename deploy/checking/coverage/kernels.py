@@ -1,6 +1,8 @@
 """A neuron beside its mutant, step by step along one layer's recorded sums, until a spike differs.
 
 Plain loops in the words of `deploy.grid`: they share nothing with the kernels of the simulator, whose work they judge.
+What they give is the first recording in which a spike, and in which u or v differs; -1: none. It is a bare pair:
+a class of ours would be called from compiled code, which does not survive the exception of a Ctrl-C that comes then.
 """
 
 from typing import Any, NamedTuple
@@ -23,13 +25,6 @@ class Reset(NamedTuple):
     kind: int
     late: bool
     readout: bool
-
-
-class Shown(NamedTuple):
-    """The first recording in which a spike, and in which u or v differs; -1: none."""
-
-    spikes: int
-    states: int
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -57,7 +52,7 @@ def _step(u: Any, v: Any, owes: Any, a: Any, p: Any, reset: Any) -> Any:
 
 
 @numba.njit(cache=True, nogil=True)
-def changed_neuron(sums: Int64s, place: int, old: Int64s, new: Int64s, reset: Reset) -> Shown:
+def changed_neuron(sums: Int64s, place: int, old: Int64s, new: Int64s, reset: Reset) -> tuple[int, int]:
     """A neuron with other parameters.
 
     Args:
@@ -76,10 +71,10 @@ def changed_neuron(sums: Int64s, place: int, old: Int64s, new: Int64s, reset: Re
             if states < 0 and (u0 != u1 or v0 != v1):
                 states = r
             if s0 != s1:
-                return Shown(r, states if states >= 0 else r)
+                return r, states if states >= 0 else r
         if reset.readout and states >= 0:
             break
-    return Shown(-1, states)
+    return -1, states
 
 
 @numba.njit(cache=True, nogil=True)
@@ -93,7 +88,7 @@ def changed_weight(
     exponent: int,
     parameters: Int64s,
     reset: Reset,
-) -> Shown:
+) -> tuple[int, int]:
     """A weight that is `delta` larger, in all places in which it acts.
 
     Args:
@@ -128,7 +123,7 @@ def changed_weight(
                 if states < 0 and (u0 != u1 or v0 != v1):
                     states = r
                 if s0 != s1:
-                    return Shown(r, states if states >= 0 else r)
+                    return r, states if states >= 0 else r
         if reset.readout and states >= 0:
             break
-    return Shown(-1, states)
+    return -1, states

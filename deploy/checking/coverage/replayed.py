@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from deploy.checking.coverage.kernels import HARD, SOFT, Reset, Shown, changed_neuron, changed_weight
+from deploy.checking.coverage.kernels import HARD, SOFT, Reset, changed_neuron, changed_weight
 from deploy.checking.coverage.mutants import Mutants
 from deploy.checking.coverage.taps import Taps
 from deploy.checking.divergence.replay import Setup, replay
@@ -13,6 +14,13 @@ from deploy.grid import DECAY_ONE, DU_IMMEDIATE, STATE_BITS
 from deploy.network import Array, Conv, Dense, GridNeuron, Network
 from deploy.network.ops import apply
 from deploy.traces.trace import Trace
+
+
+class Shown(NamedTuple):
+    """The first recording in which a spike, and in which u or v differs; -1: none."""
+
+    spikes: int
+    states: int
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ def neuron_test(seen: Replayed, mutants: Mutants) -> Callable[[int], Shown]:
         place = int(mutants.elements[row])
         new = old[place].copy()
         new[column] += factor * mutants.deltas[row]
-        return changed_neuron(seen.sums, place, old[place], new, reset)
+        return Shown(*changed_neuron(seen.sums, place, old[place], new, reset))
 
     return test
 
@@ -76,7 +84,7 @@ def weight_test(seen: Replayed, mutants: Mutants, lag: int) -> Callable[[int], S
     def test(row: int) -> Shown:
         neurons, inputs = taps.of(int(mutants.elements[row]))
         delta = int(mutants.deltas[row])
-        return changed_weight(seen.sums, raw, counts, neurons, inputs, delta, node.weight_exp, own, reset)
+        return Shown(*changed_weight(seen.sums, raw, counts, neurons, inputs, delta, node.weight_exp, own, reset))
 
     return test
 

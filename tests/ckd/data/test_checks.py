@@ -119,6 +119,13 @@ def wrapping(root: Path) -> None:
     change(root, x=lambda x: x + 65536)
 
 
+def one_stray(root: Path) -> None:
+    (file,) = (root / "recordings" / "high").glob("take0.npy")
+    events = np.load(file)
+    events["x"][100] = 20_106
+    np.save(file, events)
+
+
 def cases(root: Path) -> None:
     (root / "images" / "high").rename(root / "images" / "High")
 
@@ -145,6 +152,7 @@ def no_recordings(root: Path) -> None:
         (nanoseconds, "are their times in nanoseconds", "t // 1000"),
         (negative, "has events at -", "pixels count from 0"),
         (wrapping, "x reaches from", "allowed are -32768 to 32767"),
+        (one_stray, "its events reach 60 x 20107 pixels", "give the camera's --sensor"),
         (cases, "classes 'High' and 'high' differ in case alone", "rename one"),
         (no_images, "class 'wide' has no still to train on", "--no-distill"),
         (nothing_common, "no class has both recordings and stills", "by name"),

@@ -11,6 +11,14 @@ import pytest
 from ckd.files import HeldError, finish_writes, held, write_then_rename, write_together
 from tests.hostile import ROOT
 
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc here")
+def test_a_folder_that_can_never_be_made_is_an_error() -> None:
+    """/proc says that it is not there, as of a folder that goes in between."""
+    with pytest.raises(FileNotFoundError), held(Path("/proc/there/.held")):
+        pass
+
+
 WRITER = """
 import os, signal, sys
 from pathlib import Path
