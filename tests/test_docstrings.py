@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -102,9 +103,12 @@ def test_the_python_of_the_page_on_data_writes_recordings_that_are_read(names: d
     Path("MINE/recordings/cat").mkdir(parents=True)
     rows = [f"{event['t'] / 1e6},{event['x']},{event['y']},{event['p']}" for event in events]
     Path("table.csv").write_text("t,x,y,p\n" + "\n".join(rows))
+    with h5py.File("recording.h5", "w") as file:
+        for name in "xytp":
+            file[f"events/{name}"] = events[name].astype(np.int64) * (1000 if name == "t" else 1)
     run_document("docs/data.md", {name: events[name] for name in "xytp"})
     written = sorted(Path("MINE/recordings/cat").iterdir())
-    assert len(written) == 5 and len(events) > 100
+    assert len(written) == 6 and len(events) > 100
     for path in written:
         assert (read_recording(path) == events).all(), path
 
