@@ -56,7 +56,7 @@ MODELS = [
     # fangwei123456/spikingjelly#322: v_reset=None is the soft reset
     edited("a soft reset is hard", R, node("hid", reset_mechanism=lambda _: "zero"), r"hid[^\n]*reset"),
     # jeshraghian/snntorch#435: constants of CubaLIF
-    edited("time constants exchanged", R, decays_exchanged, r"hid[^\n]*(du[^\n]*dv|dv[^\n]*du|decay|exchang)"),
+    edited("time constants exchanged", R, decays_exchanged, r"hid[^\n]*du.*dv|hid[^\n]*(decay|exchang)"),
     # synsense/sinabs discretization: weights halved, twice the exponent
     edited(
         "weights halved under an exponent more",
