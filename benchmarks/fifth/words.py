@@ -26,7 +26,7 @@ ORDER = (
     "permut|order|exchang|swap|renumber|interleav|channel.*last|revers|another|shuffl|moved|index|frames of recording"
 )
 ZERO = (
-    "zero|lost|missing|left out|disconnect|silent|dropped|removed|pruned|cut|dead|absent|ignored|= 0|nothing"
+    "zero|are 0|lost|missing|left out|disconnect|silent|dropped|removed|pruned|cut|dead|absent|ignored|= 0|nothing"
     "|no (spikes|input|connection|weights)|not (connected|sent|there)"
 )
 SMALL = "small|prun|zero|round|coarse|below"
@@ -38,7 +38,7 @@ PADDING = "pad|shift|offset|moved|pixel|column"
 SUMS_UP = "accumul|cumul|adds? up|not cleared|keeps? adding|integrat|never cleared|kept|added again"
 DELAY = "delay|late|earl|step"
 DROPS = "lost|drop|at most|congest|no more than|cap|limit|first|fewer|missing"
-BINARY = "clip|cut|binary|once|at most|only 1|or\\b|counted as one|saturat|limit|max"
+BINARY = "clip|cut|largest|binary|once|at most|only 1|or\\b|counted as one|saturat|limit|max"
 CHANNEL = "channel|polarit"
 BIAS = "bias"
 WEIGHT = "weight"

@@ -6,6 +6,7 @@ from deploy.checking.divergence.groups import Group, same_value
 from deploy.checking.divergence.hypotheses.synapse import flat_shape, weight_variants
 from deploy.checking.divergence.orders import blocks, factor, order_in_words, permutation
 from deploy.checking.divergence.places import neurons_in_words
+from deploy.checking.divergence.stored import rule_in_words
 from deploy.network import Array, Conv, Delay, Dense, Network, Neuron, reset_in_words
 
 FEW = 3
@@ -59,7 +60,7 @@ def _weights(network: Network, name: str, expected: Array, found: Array) -> tupl
     by = factor(expected, found)
     if by is not None:
         return "weight-scale", f"all weights are multiplied by {by:g}"
-    return _numbers(expected, found)
+    return rule_in_words(weight_variants(network, name, expected), expected, found) or _numbers(expected, found)
 
 
 def _ordered(network: Network, name: str, expected: Array, found: Array) -> tuple[str, str] | None:

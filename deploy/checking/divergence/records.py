@@ -15,7 +15,7 @@ from deploy.checking.divergence.evidence import contradictions
 from deploy.checking.divergence.hypotheses.arrived import in_words
 from deploy.checking.divergence.hypotheses.inputs import frame_variants
 from deploy.checking.divergence.orders import order_in_words, permutation
-from deploy.checking.divergence.replay import replay
+from deploy.checking.divergence.replay import Replay, replay
 from deploy.checking.divergence.setup import Setup
 from deploy.errors import DeployError
 from deploy.network import Array, GridNeuron
@@ -43,19 +43,52 @@ def as_sent(setup: Setup, few: Trace, whole: Trace) -> tuple[Trace, list[Cause]]
             sent = _sent(setup, few, layer)
             if sent is None:
                 continue
-            true = _with_spikes(few, layer, sent)
-            if not _better(setup, few, true, layer):
+            copied = _copied(whole, layer)
+            order = None if copied else _order(setup, few, layer)
+            true = _with_spikes(few, layer, sent, order, states=not copied)
+            if not _better(setup, few, true, layer, sure=order is not None):
                 continue
             due = _sent_by_all(setup, whole, layer)
         except DeployError:
             continue
         written = whole.output(layer)[: len(due)]
-        cause = _cause(layer, due, written)
+        cause = _cause(layer, due, written, copied)
         if cause is None:
             continue
         causes.append(cause)
-        whole, few = _with_spikes(whole, layer, due), true
+        whole, few = _with_spikes(whole, layer, due, order, states=not copied), true
     return whole, causes
+
+
+def _copied(trace: Trace, layer: str) -> str | None:
+    """The layer whose record stands under this one's name as well."""
+    here = trace.layers[layer]
+    for name, other in trace.layers.items():
+        if (
+            name != layer
+            and other.shape == here.shape
+            and all(
+                other.held(kind) == here.held(kind)
+                and (not here.held(kind) or np.array_equal(trace.aligned(kind, name), trace.aligned(kind, layer)))
+                for kind in ("spikes", "u", "v")
+            )
+        ):
+            return name
+    return None
+
+
+def _order(setup: Setup, trace: Trace, layer: str) -> Array | None:
+    """In which order neurons are written, by their spikes and states together; None where that explains nothing."""
+    due, written, record = _replayed(setup, trace, layer), [], trace.layers[layer]
+    made = []
+    for kind in ("spikes", "u", "v"):
+        if record.held(kind):
+            rows = trace.aligned(kind, layer)
+            window = slice(record.offset, record.offset + trace.steps)
+            made.append(getattr(due, kind)[layer][: len(rows), window].reshape(-1, *record.shape[2:]).astype(np.int64))
+            written.append(rows.reshape(-1, *record.shape[2:]).astype(np.int64))
+    one, other = (np.concatenate(parts) for parts in (made, written))
+    return permutation(one.reshape(len(one), -1), other.reshape(len(other), -1), 1)
 
 
 def _exchanged(setup: Setup, trace: Trace, one: str, other: str) -> bool:
@@ -75,15 +108,23 @@ def _sent(setup: Setup, trace: Trace, layer: str) -> Array | None:
     """What the layer sends by its own rule, fed what was recorded of the others; None where that was recorded."""
     if not isinstance(setup.network.nodes[layer], GridNeuron):
         return None
-    layers = {name: record for name, record in trace.layers.items() if name != layer}
-    due = replay(setup, along=replace(trace, layers=layers), only=frozenset([layer])).spikes[layer]
+    due = _replayed(setup, trace, layer).spikes[layer]
     offset = trace.layers[layer].offset
     due = due[:, offset : offset + trace.steps]
     return None if np.array_equal(due, trace.output(layer)) else due
 
 
-def _better(setup: Setup, written: Trace, true: Trace, layer: str) -> bool:
-    """Whether the layer, and all that it feeds, follow from what it sent, and did not from what was written."""
+def _replayed(setup: Setup, trace: Trace, layer: str) -> Replay:
+    """The layer by its own rule, along what was recorded of the others."""
+    layers = {name: record for name, record in trace.layers.items() if name != layer}
+    return replay(setup, along=replace(trace, layers=layers), only=frozenset([layer]))
+
+
+def _better(setup: Setup, written: Trace, true: Trace, layer: str, *, sure: bool) -> bool:
+    """Whether the layer, and all that it feeds, follow from what it sent, and did not from what was written.
+
+    sure: what was written tells it by itself.
+    """
     before, after = contradictions(setup, written), contradictions(setup, true)
     if not after[layer].agrees or before[layer].agrees:
         return False
@@ -91,7 +132,7 @@ def _better(setup: Setup, written: Trace, true: Trace, layer: str) -> bool:
     if any(not after[name].agrees for name in fed):
         return False
     told = any(not before[name].agrees for name in fed)
-    return told or bool(before[layer].states)
+    return told or sure or bool(before[layer].states)
 
 
 def _feeds(setup: Setup, layer: str) -> set[str]:
@@ -115,13 +156,21 @@ def _sent_by_all(setup: Setup, whole: Trace, layer: str) -> Array:
     return np.concatenate(parts)
 
 
-def _with_spikes(trace: Trace, layer: str, spikes: Array) -> Trace:
+def _with_spikes(trace: Trace, layer: str, spikes: Array, order: Array | None = None, *, states: bool = True) -> Trace:
+    """The trace with other spikes of a layer, and its states in the order in which they belong, or without them."""
     record = trace.layers[layer]
+
+    def kept(kind: str) -> Array | None:
+        values = record.get(kind) if states else None
+        if values is None or order is None:
+            return values
+        return values.reshape(*values.shape[:2], -1)[:, :, np.argsort(order)].reshape(values.shape)
+
     late = np.zeros((len(spikes), record.offset, *spikes.shape[2:]), bool)
     made = LayerRecord(
         spikes=np.concatenate([late, spikes.astype(bool)], axis=1),
-        u=record.get("u"),
-        v=record.get("v"),
+        u=kept("u"),
+        v=kept("v"),
         offset=record.offset,
     )
     return replace(trace, layers={**trace.layers, layer: made})
@@ -132,6 +181,10 @@ def _by_rule(due: Array, written: Array) -> str | None:
     order = permutation(due, written, 0)
     if order is not None:
         return order_in_words("recording", order)
+    size = due.shape[0] * due.shape[1]
+    order = permutation(due.reshape(size, -1), written.reshape(size, -1), 1)
+    if order is not None:
+        return order_in_words("neuron", order)
     for axes, what in ((1, "recording"), (2, "step")):
         flat = due.reshape(*due.shape[:axes], -1)
         most = int(written.reshape(flat.shape).sum(axis=-1).max())
@@ -140,8 +193,11 @@ def _by_rule(due: Array, written: Array) -> str | None:
     return None
 
 
-def _cause(layer: str, due: Array, written: Array) -> Cause | None:
+def _cause(layer: str, due: Array, written: Array, copied: str | None) -> Cause | None:
     """None where some spikes are lost and others come from nowhere in no order: that has no name."""
+    if copied:
+        text = f"the record of another layer, {copied}, stands under this one's name as well"
+        return Cause(kind="recorded-otherwise", where=(layer,), text=text, side="runner")
     for _, text, variant in frame_variants(due):
         if np.array_equal(variant, written):
             words = text

@@ -1,9 +1,10 @@
-"""The third and the fourth list: some of each kind here, all in python -m benchmarks.faults_third and _fourth."""
+"""The later lists: some of each kind here, all in python -m benchmarks.faults_third, _fourth and _fifth."""
 
 import numpy as np
 import pytest
 
 from benchmarks.fault_list import KINDS, FaultList, checked_run, compared_model, reference
+from benchmarks.faults_fifth import FIFTH
 from benchmarks.faults_fourth import FOURTH
 from benchmarks.faults_third import THIRD
 from benchmarks.second.models import Edited
@@ -25,9 +26,20 @@ QUICK = (
     (FOURTH, "two axons exchanged", "spikes"),
     (FOURTH, "two cores without each other's rows", "u and v"),
     (FOURTH, "the traces of two layers exchanged", "spikes"),
+    (FIFTH, "two sources have one sign only", "u and v"),
+    (FIFTH, "each source reaches so many targets", "u and v"),
+    (FIFTH, "weights truncated where they should be rounded", "spikes"),
+    (FIFTH, "weights of one core wrap", "spikes"),
+    (FIFTH, "the last neuron has no synapses", "u and v"),
+    (FIFTH, "another layer is monitored", "u and v"),
+    (FIFTH, "a layer is read out with its even and odd neurons apart", "u and v"),
+    (FIFTH, "a block of potentials has a floor", "u and v"),
+    (FIFTH, "half a layer handles spikes a step late", "u and v"),
+    (FIFTH, "sums of some targets are not cleared", "spikes"),
+    (FIFTH, '"same" padding lies behind the map', "u and v"),
 )
-NETWORKS = [(faults, name) for faults in (THIRD, FOURTH) for name in faults.networks]
-EDITS = [(faults, edited) for faults in (THIRD, FOURTH) for edited in faults.models]
+NETWORKS = [(faults, name) for faults in (THIRD, FOURTH, FIFTH) for name in faults.networks]
+EDITS = [(faults, edited) for faults in (THIRD, FOURTH, FIFTH) for edited in faults.models]
 
 
 @pytest.mark.parametrize(("faults", "name", "kind"), QUICK, ids=[f"{name}, {kind}" for _, name, kind in QUICK])

@@ -7,10 +7,10 @@ import numpy as np
 
 from deploy.checking.divergence.evidence import left_wrong
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
-from deploy.checking.divergence.paths import Way, made_otherwise, through, ways
+from deploy.checking.divergence.paths import Change, Way, made_otherwise, through, ways
 from deploy.checking.divergence.replay import later, sums_of
 from deploy.checking.divergence.setup import Setup
-from deploy.network import Array, Conv, Dense, GridNeuron, Network
+from deploy.network import Array, Conv, Dense, GridNeuron, Network, SumPool
 from deploy.traces.trace import Trace
 
 Makes = Callable[[Network, Way, Array], Array]
@@ -70,6 +70,37 @@ def _apart(cut: int, axis: int) -> Makes:
         return sums
 
     return make
+
+
+@hypothesis("pool", "synapse")
+def largest_of_a_pool(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
+    """A pool that takes the largest of a window instead of its sum."""
+    if setup.schedule != "synchronous" or not isinstance(setup.network.nodes[layer], GridNeuron):
+        return
+    for way in ways(setup.network, layer):
+        pool, network = setup.network.nodes[way.name], setup.network
+        if isinstance(pool, SumPool):
+            yield Candidate(
+                f"{way.name}: the pool takes the largest, not the sum",
+                made_otherwise(setup, way, trace, _of_largest(network, way, pool)),
+            )
+
+
+def _of_largest(network: Network, way: Way, pool: SumPool) -> Change:
+    behind, at_once = replace(way, nodes=way.nodes[1:], late=0), replace(way, late=0)
+
+    def more(x: Array, numbers: Array) -> Array:
+        del numbers
+        return later(through(network, behind, largest(pool, x)) - through(network, at_once, x), way.late)
+
+    return more
+
+
+def largest(pool: SumPool, x: Array) -> Array:
+    """Max pooling of (R, T, C, H, W)."""
+    around = ((0, 0), (0, 0), (0, 0), *((n, n) for n in pool.padding))
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, around), pool.kernel, axis=(-2, -1))  # pyright: ignore
+    return windows[..., :: pool.stride[0], :: pool.stride[1], :, :].max(axis=(-2, -1))
 
 
 @hypothesis("accumulator", "synapse", searches=True)

@@ -60,6 +60,9 @@ def _changes(x: Array, *, several: bool, first: bool) -> Iterator[tuple[str, str
             for by in (1, -1):
                 text = f"the map is moved by {by:+d} {way}, as with other padding or another phase of the stride"
                 yield "moved", text, lambda x, n, by=by, axis=axis: moved(x, by, axis)
+        for by, side in ((-1, "before"), (1, "behind")):
+            text = f"the map is moved by {by:+d} down and to the right, the padding {side} it is missing"
+            yield "moved", text, lambda x, n, by=by: moved(moved(x, by, -2), by, -1)
 
 
 def _orders(x: Array) -> Iterator[tuple[str, str, Change]]:
@@ -197,3 +200,40 @@ def _sent(setup: Setup, way: Way, trace: Trace, numbers: Array, like: Array) -> 
     whole = setup.recorded if setup.recorded is not None and not np.array_equal(numbers, setup.numbers) else None
     sent = trace.output(way.source) if whole is None else whole.take(numbers.tolist()).output(way.source)
     return sent.reshape(*sent.shape[:2], *like.shape[2:]).astype(like.dtype)
+
+
+@hypothesis("sums-in-time", "synapse")
+def sums_in_time(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
+    """All that arrives comes late, or is added to what arrived before it."""
+    if not _usable(setup, layer):
+        return
+    single = [way for way in ways(setup.network, layer) if len(way.nodes) == 1]
+    if not single or len(single) < len(setup.network.sources(layer)):
+        return
+    changes: list[tuple[str, Callable[[Array], Array]]] = [
+        (f"late|all that arrives comes {by} step(s) late", lambda sums, by=by: later(sums, by)) for by in (1, 2)
+    ]
+    changes.append(
+        (
+            "sums-kept|sums of inputs are not cleared: they are added up from step to step",
+            lambda x: np.cumsum(x, axis=1),
+        )
+    )
+    for text, change in changes:
+        yield Candidate(text, with_sums(setup, layer, _all_of(setup, trace, single, change)))
+
+
+def _all_of(
+    setup: Setup, trace: Trace, chosen: list[Way], change: Callable[[Array], Array]
+) -> Callable[[Array], Array]:
+    known: dict[bytes, Array] = {}
+
+    def adds(numbers: Array) -> Array:
+        key = numbers.tobytes()
+        if key not in known:
+            parts = [through(setup.network, way, of_recordings(setup, way, trace, numbers)) for way in chosen]
+            sums = sum(parts[1:], start=parts[0])
+            known[key] = change(sums) - sums
+        return known[key]
+
+    return adds

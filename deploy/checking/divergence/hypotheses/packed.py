@@ -1,4 +1,4 @@
-"""Weights that are read otherwise than they were packed: other encodings of the sign, neighbors exchanged, rolled."""
+"""Weights stored in too few bits, or read otherwise than they were packed: signs, neighbors exchanged, rolled."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,25 @@ from deploy.network import Array
 
 WIDTHS = (9, 8)
 """Bits of a packed weight: nine with both signs."""
+
+
+STORED = range(4, 8)
+"""Bits of a weight that is stored in fewer than it needs."""
+LOST = range(1, 6)
+
+
+def stored_variants(weight: Array) -> Iterator[tuple[str, str, Array]]:
+    """Kind, description and weights of integers that are stored in too few bits, or rounded to fewer."""
+    for bits in STORED:
+        half = 1 << (bits - 1)
+        if np.abs(weight).max(initial=0) < 4 * half:
+            yield "weight-wrapped", f"the weights wrap at {bits} bits", (weight + half) % (2 * half) - half
+    for bits in LOST:
+        low = 1 << bits
+        text = f"the {bits} lowest bits of the weights are cut off toward zero, to multiples of {low}"
+        yield "weight-bits", text, np.sign(weight) * (np.abs(weight) >> bits << bits)
+        text = f"the weights are rounded to multiples of {low}"
+        yield "weight-bits", text, (weight + low // 2) >> bits << bits
 
 
 def packed_variants(weight: Array) -> Iterator[tuple[str, str, Array]]:

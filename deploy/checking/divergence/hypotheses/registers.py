@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from deploy import grid
+from deploy.checking.divergence.evidence import left_wrong
 from deploy.checking.divergence.hypotheses.fitted import fitted
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.hypotheses.states import look
@@ -94,9 +95,12 @@ def floors(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     seen = look(setup, layer, trace)
     if seen is None:
         return
-    if seen.v is not None and seen.v.min() < 0:
-        yield _floored(setup, layer, int(seen.v.min()))
-        return
+    if seen.v is not None:
+        wrong = left_wrong(setup, trace, layer)
+        guilty = seen.v if wrong is None else seen.v[:, :, wrong.any(axis=(0, 1))]
+        if guilty.size and guilty.min() < 0:
+            yield _floored(setup, layer, int(guilty.min()))
+            return
     lowest = int(seen.of_due("potential").min())
     yield from fitted(
         setup,

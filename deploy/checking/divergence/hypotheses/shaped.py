@@ -33,7 +33,6 @@ def ruled_weights(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]
         rules: dict[str, Callable[[int], Array]] = {
             "weight-small|{}: the weights below {} in size are 0": lambda n, w=weight: np.where(np.abs(w) < n, 0, w),
             "weight-large|{}: the weights above {} in size are 0": lambda n, w=weight: np.where(np.abs(w) > n, 0, w),
-            "weight-clipped|{0}: the weights are clipped to -{1} and {1}": lambda n, w=weight: w.clip(-n, n),
         }
         for words, make in rules.items():
             yield from fitted(
@@ -44,6 +43,15 @@ def ruled_weights(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]
                 lambda i, make=make, name=name, sizes=sizes: _with(setup, name, make(int(sizes[i]))),
                 lambda i, words=words, name=name, sizes=sizes: words.format(name, int(sizes[i])),
             )
+        # A bound may lie between two sizes, as 63 does where all weights are even.
+        yield from fitted(
+            setup,
+            layer,
+            trace,
+            (1, int(sizes[-1]) - 1),
+            lambda n, name=name, weight=weight: _with(setup, name, weight.clip(-n, n)),
+            lambda n, name=name: f"weight-clipped|{name}: the weights are clipped to -{n} and {n}",
+        )
 
 
 def _with(setup: Setup, name: str, weight: Array) -> Setup:

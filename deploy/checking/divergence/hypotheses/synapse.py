@@ -5,7 +5,7 @@ from itertools import permutations
 
 import numpy as np
 
-from deploy.checking.divergence.hypotheses.packed import packed_variants
+from deploy.checking.divergence.hypotheses.packed import packed_variants, stored_variants
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
 from deploy.checking.divergence.orders import turned
 from deploy.checking.divergence.setup import Setup
@@ -87,7 +87,7 @@ def weight_variants(network: Network, name: str, weight: Array) -> Iterator[tupl
     if shape is not None:
         families.insert(0, flatten_variants(weight, shape))
     if np.issubdtype(weight.dtype, np.integer):
-        families += [number_variants(weight), packed_variants(weight)]
+        families += [number_variants(weight), stored_variants(weight), packed_variants(weight)]
     for family in families:
         for kind, text, variant in family:
             if not np.array_equal(variant, weight):

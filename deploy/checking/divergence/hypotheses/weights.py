@@ -9,6 +9,7 @@ from deploy.checking.divergence.hypotheses.states import look, recorded_sums
 from deploy.checking.divergence.hypotheses.synapse import synapses, weight_variants
 from deploy.checking.divergence.orders import order_in_words, permutation
 from deploy.checking.divergence.setup import Setup
+from deploy.checking.divergence.stored import rule_in_words
 from deploy.network import Array, Conv, Dense
 from deploy.traces.trace import Trace
 
@@ -37,20 +38,27 @@ def solved_weights(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate
         else:
             weight = _solved(node, x, left >> node.weight_exp, known)
         if weight is not None:
-            yield Candidate(_words(setup, name, node.weight, weight), setup.with_node(name, weight=weight))
+            yield Candidate(_words(setup, name, node, weight, x), setup.with_node(name, weight=weight))
 
 
-def _words(setup: Setup, name: str, here: Array, there: Array) -> str:
+def _words(setup: Setup, name: str, node: Dense | Conv, there: Array, x: Array) -> str:
+    here = node.weight
     for kind, text, variant in weight_variants(setup.network, name, here):
         if np.array_equal(variant, there):
             return f"{kind}|{name}: {text}"
     low, high = int(there.min()), int(there.max())
-    if np.array_equal(here.clip(low, high), there):
+    if low < high and np.array_equal(here.clip(low, high), there):
         return f"weight-clipped|{name}: the weights are clipped to {low} to {high}"
     for axis, what in ((0, "output"), (1, "input")):
         order = permutation(here, there, axis)
         if order is not None:
             return f"{what}-order|{name}: {order_in_words(what, order)}"
+    # Groups have inputs of their own.
+    own = getattr(node, "groups", 1) > 1
+    seen = None if own else np.asarray(patches(node, x, 0).any(axis=0)).reshape(here.shape[1:])
+    rule = rule_in_words(weight_variants(setup.network, name, here), here, there, seen)
+    if rule is not None:
+        return f"{rule[0]}|{name}: {rule[1]}"
     apart = np.argwhere(there != here)
     listed = "; ".join(f"{at} is {there[tuple(at)]} there, {here[tuple(at)]} here" for at in apart[:LISTED].tolist())
     more = ", ..." if len(apart) > LISTED else ""
