@@ -25,6 +25,8 @@ MOST_PARTS, MOST_MENDS = 3, 12
 
 NUMBER = 4
 """Spikes that say as much as one recorded state."""
+OWN = 2
+"""What a number of its own for every neuron counts as."""
 FEW_WEIGHTS = 4
 """Weights that are told one by one."""
 
@@ -168,7 +170,7 @@ def _told(setup: Setup, trace: Trace, layer: str) -> int:
 def _listed(base: Setup, made: Setup, layer: str) -> int:
     """How many neurons of a layer, or weights that feed it, are listed to say where two setups differ: 0 of a rule for
     all of them, 1 of a block."""
-    where, count = np.zeros(base.network.neurons[layer].shape, bool), 0
+    where, count, own_numbers = np.zeros(base.network.neurons[layer].shape, bool), 0, 0
     for part in made.rules.get(layer, ())[len(base.rules.get(layer, ())) or 1 :]:
         where |= True if part.where is None else part.where
         count += len(part.recordings or ())
@@ -180,12 +182,16 @@ def _listed(base: Setup, made: Setup, layer: str) -> int:
             if not isinstance(a, np.ndarray) or not isinstance(b, np.ndarray) or np.array_equal(a, b):
                 continue
             if name == layer:
-                where |= np.broadcast_to(a != b, where.shape)
+                own: Array = np.asarray(a != b)
+                where |= np.broadcast_to(own, where.shape)
+                change = np.broadcast_to(b.astype(np.float64) - a, own.shape)[own]
+                made_up = min(len(np.unique(change)), len(np.unique(np.broadcast_to(b, own.shape)[own])))
+                own_numbers += OWN * made_up if made_up > 1 else 0
             elif a.shape == b.shape and (a != b).sum() <= FEW_WEIGHTS:
                 count += int((a != b).sum())
     if where.any() and not where.all():
         count += int(where.sum()) if scattered(where) else 1
-    return count
+    return max(count, own_numbers)
 
 
 def _try(setup: Setup, trace: Trace, layer: str, *, searching: bool = True) -> Iterator[_Tried]:

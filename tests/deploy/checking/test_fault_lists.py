@@ -37,6 +37,8 @@ QUICK = (
     (FIFTH, "half a layer handles spikes a step late", "u and v"),
     (FIFTH, "sums of some targets are not cleared", "spikes"),
     (FIFTH, '"same" padding lies behind the map', "u and v"),
+    (FIFTH, "thresholds of a block are off by their calibration", "spikes"),
+    (FIFTH, "an index moved in the record, and a threshold scaled", "u and v"),
 )
 NETWORKS = [(faults, name) for faults in (THIRD, FOURTH, FIFTH) for name in faults.networks]
 EDITS = [(faults, edited) for faults in (THIRD, FOURTH, FIFTH) for edited in faults.models]

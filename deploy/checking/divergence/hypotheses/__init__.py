@@ -15,6 +15,8 @@ from deploy.checking.divergence.hypotheses import (
     pictures,
     registers,
     resets,
+    scaled,
+    senders,
     sending,
     shaped,
     silenced,
@@ -30,7 +32,7 @@ __all__ = ["HYPOTHESES", "Candidate"]
 
 TRIED = (
     *(inputs, neuron, constants, weights, synapse, shaped, timing, sending, registers, links, by_spikes, pictures),
-    *(streams, resets, borders, silenced, wiring, bits, arrived),
+    *(streams, resets, borders, silenced, wiring, bits, arrived, senders, scaled),
 )
 """Each module registers its own; the simpler ones are tried, and named, first."""
 

@@ -34,6 +34,7 @@ def solved_decay(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     if dv is not None:
         apart = dv != seen.full("dv")
         text = f"the decay dv of the potential is {dv[apart].flat[0]} there, {seen.full('dv')[apart].flat[0]} here"
+        text += " (of each neuron its own)" if np.ptp(dv[apart]) else ""
         yield Candidate(text + _where(apart), setup.with_node(layer, dv=dv))
 
 
@@ -113,6 +114,14 @@ def solved_threshold(setup: Setup, layer: str, trace: Trace) -> Iterator[Candida
         text = f"the threshold vth is {between} there, {here[wrong].flat[0]} here{_where(wrong)}"
         same = wrong if not _fits(seen, low, high, first) else np.ones_like(wrong)
         yield Candidate(text, setup.with_node(layer, vth=np.where(same, first, here)))
+        return
+    lowest, highest = np.maximum(-(-low // 64), 1), np.minimum((high - 1) // 64, grid.UNREACHABLE - 1)
+    if (lowest <= highest)[wrong].all():
+        # What is known on one side alone is taken from there.
+        middle = np.where(high < np.iinfo(np.int64).max, (lowest + highest) // 2, lowest)
+        own = np.where(wrong, np.where(low > np.iinfo(np.int64).min, middle, highest), here)
+        text = f"every neuron has a threshold vth of its own, {own[wrong].min()} to {own[wrong].max()}{_where(wrong)}"
+        yield Candidate(text, setup.with_node(layer, vth=own))
 
 
 def _fits(seen: Seen, low: Array, high: Array, vth: int) -> bool:

@@ -15,7 +15,7 @@ from deploy.network import Array, GridNeuron
 from deploy.traces.trace import Trace
 
 
-def _usable(setup: Setup, layer: str) -> bool:
+def usable(setup: Setup, layer: str) -> bool:
     return setup.schedule == "synchronous" and isinstance(setup.network.nodes[layer], GridNeuron)
 
 
@@ -28,7 +28,7 @@ def _said(way: Way) -> str:
 @hypothesis("link", "synapse")
 def changed_links(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """One rule for all that enters a way."""
-    if not _usable(setup, layer):
+    if not usable(setup, layer):
         return
     several = len(setup.network.sources(layer)) > 1
     for way in ways(setup.network, layer):
@@ -98,7 +98,7 @@ def first_of(most: int) -> Change:
 @hypothesis("congestion", "synapse", searches=True)
 def congested(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """No more than so many spikes a step get through."""
-    if not _usable(setup, layer):
+    if not usable(setup, layer):
         return
     for way in ways(setup.network, layer):
         if way.source == setup.network.input:
@@ -120,7 +120,7 @@ def congested(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
 @hypothesis("inputs-lost", "synapse", searches=True)
 def inputs_beyond(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """Only the first so many inputs are connected."""
-    if not _usable(setup, layer):
+    if not usable(setup, layer):
         return
     for way in ways(setup.network, layer):
         inputs = entering(setup, way, trace).shape[2:]
@@ -149,7 +149,7 @@ def inputs_beyond(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]
 @hypothesis("kept-on-the-way", "timing")
 def left_over(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """What was on its way as a recording ended arrives in the next: a queue, or a recurrent edge, is not emptied."""
-    if not _usable(setup, layer):
+    if not usable(setup, layer):
         return
     # What a delay still holds is known where its source is a layer that was recorded.
     behind = [
@@ -205,7 +205,7 @@ def _sent(setup: Setup, way: Way, trace: Trace, numbers: Array, like: Array) -> 
 @hypothesis("sums-in-time", "synapse")
 def sums_in_time(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
     """All that arrives comes late, or is added to what arrived before it."""
-    if not _usable(setup, layer):
+    if not usable(setup, layer):
         return
     single = [way for way in ways(setup.network, layer) if len(way.nodes) == 1]
     if not single or len(single) < len(setup.network.sources(layer)):
