@@ -25,6 +25,7 @@ QUICK = (
     (FOURTH, "the second of two packed weights first", "spikes"),
     (FOURTH, "two axons exchanged", "spikes"),
     (FOURTH, "two cores without each other's rows", "u and v"),
+    (FOURTH, "padding repeats the edge", "u and v"),
     (FOURTH, "the traces of two layers exchanged", "spikes"),
     (FIFTH, "two sources have one sign only", "u and v"),
     (FIFTH, "each source reaches so many targets", "u and v"),
