@@ -15,7 +15,7 @@ from deploy.checking.divergence.evidence import contradictions
 from deploy.checking.divergence.hypotheses.arrived import in_words
 from deploy.checking.divergence.hypotheses.inputs import frame_variants
 from deploy.checking.divergence.orders import order_in_words, permutation
-from deploy.checking.divergence.replay import Replay, replay
+from deploy.checking.divergence.recorders import copied_from, late_states, order_written, replayed
 from deploy.checking.divergence.setup import Setup
 from deploy.errors import DeployError
 from deploy.network import Array, GridNeuron
@@ -39,12 +39,19 @@ def as_sent(setup: Setup, few: Trace, whole: Trace) -> tuple[Trace, list[Cause]]
             causes.append(Cause(kind="recorded-otherwise", where=(one, other), text=text, side="runner"))
             whole, few = (_swapped(trace, one, other) for trace in (whole, few))
     for layer in few.spiking:
+        late = late_states(setup, few, layer)
+        if late:
+            when = "late" if late[1] > 0 else "early"
+            text = f"its spikes are recorded right, and its {late[0]} {abs(late[1])} step(s) {when}"
+            causes.append(Cause(kind="recorded-otherwise", where=(layer,), text=text, side="runner"))
+            whole, few = (_with_spikes(trace, layer, trace.output(layer), states=False) for trace in (whole, few))
+            continue
         try:
             sent = _sent(setup, few, layer)
             if sent is None:
                 continue
-            copied = _copied(whole, layer)
-            order = None if copied else _order(setup, few, layer)
+            copied = copied_from(whole, layer)
+            order = None if copied else order_written(setup, few, layer)
             true = _with_spikes(few, layer, sent, order, states=not copied)
             if not _better(setup, few, true, layer, sure=order is not None):
                 continue
@@ -58,37 +65,6 @@ def as_sent(setup: Setup, few: Trace, whole: Trace) -> tuple[Trace, list[Cause]]
         causes.append(cause)
         whole, few = _with_spikes(whole, layer, due, order, states=not copied), true
     return whole, causes
-
-
-def _copied(trace: Trace, layer: str) -> str | None:
-    """The layer whose record stands under this one's name as well."""
-    here = trace.layers[layer]
-    for name, other in trace.layers.items():
-        if (
-            name != layer
-            and other.shape == here.shape
-            and all(
-                other.held(kind) == here.held(kind)
-                and (not here.held(kind) or np.array_equal(trace.aligned(kind, name), trace.aligned(kind, layer)))
-                for kind in ("spikes", "u", "v")
-            )
-        ):
-            return name
-    return None
-
-
-def _order(setup: Setup, trace: Trace, layer: str) -> Array | None:
-    """In which order neurons are written, by their spikes and states together; None where that explains nothing."""
-    due, written, record = _replayed(setup, trace, layer), [], trace.layers[layer]
-    made = []
-    for kind in ("spikes", "u", "v"):
-        if record.held(kind):
-            rows = trace.aligned(kind, layer)
-            window = slice(record.offset, record.offset + trace.steps)
-            made.append(getattr(due, kind)[layer][: len(rows), window].reshape(-1, *record.shape[2:]).astype(np.int64))
-            written.append(rows.reshape(-1, *record.shape[2:]).astype(np.int64))
-    one, other = (np.concatenate(parts) for parts in (made, written))
-    return permutation(one.reshape(len(one), -1), other.reshape(len(other), -1), 1)
 
 
 def _exchanged(setup: Setup, trace: Trace, one: str, other: str) -> bool:
@@ -108,16 +84,10 @@ def _sent(setup: Setup, trace: Trace, layer: str) -> Array | None:
     """What the layer sends by its own rule, fed what was recorded of the others; None where that was recorded."""
     if not isinstance(setup.network.nodes[layer], GridNeuron):
         return None
-    due = _replayed(setup, trace, layer).spikes[layer]
+    due = replayed(setup, trace, layer).spikes[layer]
     offset = trace.layers[layer].offset
     due = due[:, offset : offset + trace.steps]
     return None if np.array_equal(due, trace.output(layer)) else due
-
-
-def _replayed(setup: Setup, trace: Trace, layer: str) -> Replay:
-    """The layer by its own rule, along what was recorded of the others."""
-    layers = {name: record for name, record in trace.layers.items() if name != layer}
-    return replay(setup, along=replace(trace, layers=layers), only=frozenset([layer]))
 
 
 def _better(setup: Setup, written: Trace, true: Trace, layer: str, *, sure: bool) -> bool:

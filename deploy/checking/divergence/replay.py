@@ -201,7 +201,7 @@ def sums_of(network: Network, name: str, x: Array) -> Array:
     if not network.on_grid:
         out = apply(node, flat.astype(np.float32))  # pyright: ignore[reportArgumentType]
         return out.reshape(*x.shape[:2], *out.shape[1:])
-    busy = flat.reshape(len(flat), -1).any(axis=1)
+    busy: Array = np.asarray(flat.reshape(len(flat), -1).any(axis=1))
     busy[:1] = True  # of what comes out, one row tells the shape: that of x, which may be padded otherwise
     made = _exact_sums(node, flat[busy])  # pyright: ignore[reportArgumentType]
     out = np.zeros((len(flat), *made.shape[1:]), np.int64)

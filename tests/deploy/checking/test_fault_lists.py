@@ -40,6 +40,7 @@ QUICK = (
     (FIFTH, '"same" padding lies behind the map', "u and v"),
     (FIFTH, "thresholds of a block are off by their calibration", "spikes"),
     (FIFTH, "an index moved in the record, and a threshold scaled", "u and v"),
+    (FIFTH, "a recorder of potentials a step late, and neurons that rest", "u and v"),
 )
 NETWORKS = [(faults, name) for faults in (THIRD, FOURTH, FIFTH) for name in faults.networks]
 EDITS = [(faults, edited) for faults in (THIRD, FOURTH, FIFTH) for edited in faults.models]

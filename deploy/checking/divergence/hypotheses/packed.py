@@ -55,6 +55,12 @@ def packed_variants(weight: Array) -> Iterator[tuple[str, str, Array]]:
             if weight.shape[axis] > 2:
                 text = f"the weights of the {what}s are rolled by {by:+d}: every one has those of a neighbor"
                 yield f"{what}-order", text, np.roll(weight, by, axis)
+        dealt = np.concatenate([np.arange(weight.shape[axis])[first::2] for first in (0, 1)])
+        if len(dealt) > 3:
+            text = f"the {what}s stand in another order: the even ones, then the odd ones"
+            yield f"{what}-order", text, weight.take(dealt, axis)
+            text = f"the {what}s stand in another order: those of two halves in turn"
+            yield f"{what}-order", text, weight.take(np.argsort(dealt), axis)
         half = weight.shape[axis] // 2
         if half > 1 and weight.shape[axis] % 2 == 0:
             yield f"{what}-order", f"the two halves of the {what}s are exchanged", np.roll(weight, half, axis)

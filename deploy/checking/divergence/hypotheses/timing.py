@@ -1,11 +1,16 @@
 """Mistakes in time: delays and the start of a layer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import numpy as np
+
+from deploy.checking.divergence.hypotheses.links import usable
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
+from deploy.checking.divergence.paths import Way, of_recordings, through, ways, with_sums
+from deploy.checking.divergence.replay import later
 from deploy.checking.divergence.setup import Setup
-from deploy.network import Delay, Network
+from deploy.network import Array, Delay, Network
 from deploy.traces.trace import Trace
 
 
@@ -44,3 +49,42 @@ def _delayed(network: Network, source: str, target: str, steps: int) -> Network:
     name = f"{source} late"
     edges = [edge for edge in network.edges if edge != (source, target)] + [(source, name), (name, target)]
     return network.replace(nodes={**network.nodes, name: Delay(steps=steps)}, edges=tuple(edges))
+
+
+@hypothesis("sums-in-time", "synapse")
+def sums_in_time(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
+    """All that arrives comes late, or is added to what arrived before it."""
+    if not usable(setup, layer):
+        return
+    single = [way for way in ways(setup.network, layer) if len(way.nodes) == 1]
+    if not single or len(single) < len(setup.network.sources(layer)):
+        return
+    changes: list[tuple[str, Callable[[Array], Array]]] = [
+        (f"late|all that arrives comes {by} step(s) late", lambda sums, by=by: later(sums, by))
+        for by in (1, 2)
+        if len(single) > 1
+    ]
+    changes.append(
+        (
+            "sums-kept|sums of inputs are not cleared: they are added up from step to step",
+            lambda x: np.cumsum(x, axis=1),
+        )
+    )
+    for text, change in changes:
+        yield Candidate(text, with_sums(setup, layer, _all_of(setup, trace, single, change)))
+
+
+def _all_of(
+    setup: Setup, trace: Trace, chosen: list[Way], change: Callable[[Array], Array]
+) -> Callable[[Array], Array]:
+    known: dict[bytes, Array] = {}
+
+    def adds(numbers: Array) -> Array:
+        key = numbers.tobytes()
+        if key not in known:
+            parts = [through(setup.network, way, of_recordings(setup, way, trace, numbers)) for way in chosen]
+            sums = sum(parts[1:], start=parts[0])
+            known[key] = change(sums) - sums
+        return known[key]
+
+    return adds
