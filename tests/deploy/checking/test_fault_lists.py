@@ -9,6 +9,13 @@ from benchmarks.faults_fourth import FOURTH
 from benchmarks.faults_third import THIRD
 from benchmarks.second.models import Edited
 from benchmarks.second.simulator import run as run_elsewhere
+from deploy.checking.divergence.evidence import left_wrong
+from deploy.checking.divergence.hypotheses.borders import largest_of_a_pool
+from deploy.checking.divergence.hypotheses.constants import solved_threshold
+from deploy.checking.divergence.hypotheses.registry import Propose
+from deploy.checking.divergence.hypotheses.scaled import decays_by_a_shift, scaled_constants
+from deploy.checking.divergence.hypotheses.senders import sent_otherwise
+from deploy.checking.divergence.hypotheses.synapse import other_weights
 from deploy.checking.divergence.replay import replay
 from deploy.checking.divergence.setup import Setup
 from deploy.traces.compare import compare
@@ -29,17 +36,13 @@ QUICK = (
     (FOURTH, "the traces of two layers exchanged", "spikes"),
     (FIFTH, "two sources have one sign only", "u and v"),
     (FIFTH, "each source reaches so many targets", "u and v"),
-    (FIFTH, "weights truncated where they should be rounded", "spikes"),
     (FIFTH, "weights of one core wrap", "spikes"),
-    (FIFTH, "the last neuron has no synapses", "u and v"),
     (FIFTH, "another layer is monitored", "u and v"),
     (FIFTH, "a layer is read out with its even and odd neurons apart", "u and v"),
     (FIFTH, "a block of potentials has a floor", "u and v"),
     (FIFTH, "half a layer handles spikes a step late", "u and v"),
     (FIFTH, "sums of some targets are not cleared", "spikes"),
     (FIFTH, '"same" padding lies behind the map', "u and v"),
-    (FIFTH, "thresholds of a block are off by their calibration", "spikes"),
-    (FIFTH, "an index moved in the record, and a threshold scaled", "u and v"),
     (FIFTH, "a recorder of potentials a step late, and neurons that rest", "u and v"),
 )
 NETWORKS = [(faults, name) for faults in (THIRD, FOURTH, FIFTH) for name in faults.networks]
@@ -52,6 +55,45 @@ def test_faults_are_named_and_proven(faults: FaultList, name: str, kind: str) ->
     row = checked_run(fault, kind, *reference(faults.networks[fault.on], faults.frames_for))
     assert row.detected and row.placed
     assert row.outcome == "right", row.told
+
+
+PROPOSED = (
+    (
+        "weights truncated where they should be rounded",
+        (),
+        "d5",
+        other_weights,
+        "cut off toward zero, to multiples of 16",
+    ),
+    ("a pool takes the largest", (), "s3", largest_of_a_pool, "the pool takes the largest"),
+    ("a leak by a shift", (), "s1", decays_by_a_shift, "nearest power of two"),
+    ("an index moved in the record, and a threshold scaled", (), "hid", scaled_constants, "multiplied by 5/4"),
+    ("thresholds of a block are off by their calibration", (), "rec", solved_threshold, "a threshold vth of its own"),
+    ("a layer sends at most so much, in two recordings", (2, 5), "s3", sent_otherwise, "at most 120 spikes a step"),
+)
+
+
+@pytest.mark.parametrize(("name", "chosen", "layer", "propose", "words"), PROPOSED, ids=[row[0] for row in PROPOSED])
+def test_a_family_proposes_what_was_recorded(
+    name: str, chosen: tuple[int, ...], layer: str, propose: Propose, words: str
+) -> None:
+    """chosen: the recordings in which a fault is; of two mistakes the second is made alone."""
+    fault = next(fault for fault in FIFTH.runs if fault.name == name)
+    network, expected = reference(FIFTH.networks[fault.on], FIFTH.frames_for)
+    assert expected.frames is not None
+    slips, rows = (fault.slips[1:], slice(None)) if len(fault.slips) > 1 else (fault.slips, list(chosen) or slice(None))
+    found = run_elsewhere(network, expected.frames, *slips)
+    numbers = np.arange(len(expected.frames))[rows]
+    setup = Setup(network=network, frames=expected.frames[rows], rows=numbers)
+    trace = found.take(numbers.tolist())
+    wrong = left_wrong(setup, trace, layer)
+    assert wrong is not None and wrong.any()
+    exact = [
+        candidate.text
+        for candidate in propose(setup, layer, trace)
+        if (left := left_wrong(candidate.setup, trace, layer)) is not None and not left.any()
+    ]
+    assert any(words in text for text in exact), exact
 
 
 def test_one_spike_proves_no_cause() -> None:
