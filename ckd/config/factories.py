@@ -9,12 +9,15 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ckd.errors import ConfigError
+
+WINGS = [Path(__file__).parents[2] / wing for wing in ("ckd", "deploy", "export")]
 
 
 def is_factory(name: str) -> bool:
@@ -55,11 +58,19 @@ def parameters_of(name: str, option: str) -> dict[str, bool]:
 
 
 def told(error: BaseException) -> str:
-    """An exception of somebody else's code on one line, with the place where it was raised."""
-    message = " ".join(str(error).split())[:200]
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    """An exception of other people's code on one line, with the innermost line of it that is the user's own."""
+    message = " ".join(str(error).split())
+    message = message if len(message) <= 200 else f"{message[:200].rpartition(' ')[0]} ..."
+    theirs = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_theirs(frame.filename)]
+    place = f" at {Path(theirs[-1].filename).name}:{theirs[-1].lineno}" if theirs else ""
     return f"{type(error).__name__}{f': {message}' if message else ''}{place}"
+
+
+def _is_theirs(file: str) -> bool:
+    """Whether code was written by the user: it lies in a file that is not installed, and not one of this package."""
+    path = Path(file)
+    installed = "site-packages" in path.parts or path.is_relative_to(sysconfig.get_path("stdlib"))
+    return not (file.startswith("<") or installed or any(path.is_relative_to(wing) for wing in WINGS))
 
 
 def _imported(name: str, what: str) -> Callable[..., Any]:

@@ -18,10 +18,11 @@ from export.modules.ending import ending_of
 from export.modules.evaluation import evaluated
 from export.modules.folding import Fold
 from export.modules.layout_names import LAYOUTS, Layout
-from export.modules.libraries.table import LIBRARIES, has_neurons
+from export.modules.libraries.table import LIBRARIES, neurons_of
+from export.modules.misfit import misfit
 from export.modules.proof import require_equal, require_spikes
 from export.modules.recording import Recorded
-from export.modules.refusal import LayoutError, ModuleRefusedError
+from export.modules.refusal import ModuleRefusedError
 from export.modules.running import run_module
 from export.modules.shapes import as_image
 from export.modules.tracing import Traced, trace
@@ -138,7 +139,7 @@ def _require(module: nn.Module, frames: Array, dt: float | None, layout: str | N
         raise ModuleRefusedError(f"dt (={dt}) must be a positive number of seconds")
     if layout is not None and layout not in LAYOUTS:
         raise ModuleRefusedError(f"layout {layout!r} is not known; use {_layouts()}")
-    if not has_neurons(module):
+    if not neurons_of(module):
         raise ModuleRefusedError(
             f"{type(module).__name__}: no layer of it is a neuron of {', '.join(LIBRARIES)}; neurons of one's own "
             "cannot be followed"
@@ -153,30 +154,21 @@ def _require(module: nn.Module, frames: Array, dt: float | None, layout: str | N
 
 def _traced(module: nn.Module, frames: Array, layout: Layout | None) -> tuple[Layout, Traced]:
     """The module followed in its layout, or in the only one that it takes."""
-    if layout is not None:
-        return layout, trace(module, frames, layout)
     found: dict[Layout, Traced] = {}
     refused: dict[Layout, ModuleRefusedError] = {}
-    for candidate in LAYOUTS:
+    for candidate in LAYOUTS if layout is None else (layout,):
         try:
             found[candidate] = trace(module, frames, candidate)
         except ModuleRefusedError as error:
             refused[candidate] = error
-    if len(found) == 1:
-        return next(iter(found.items()))
-    if found:
+    if not found:
+        raise misfit(module, frames, refused)
+    if len(found) > 1:
         raise ModuleRefusedError(
             f"the module takes frames {' and '.join(found)}, and gives other spikes each way; say which with layout= "
             "(--layout)"
         )
-    told = [error for error in refused.values() if not isinstance(error, LayoutError)]
-    if told:
-        raise told[0]
-    reasons = "; ".join(f"{candidate}: {error!s:.160}" for candidate, error in refused.items())
-    raise LayoutError(
-        f"the module takes frames {frames.shape}, recordings and steps first, in none of the layouts ({reasons}); give "
-        "frames of the shape that it takes, or say which layout is meant: layout= (--layout)"
-    )
+    return next(iter(found.items()))
 
 
 def _shape(frames: object) -> str:

@@ -14,6 +14,8 @@ from export.modules.refusal import ModuleRefusedError
 
 WEIGHTS_IN = ("state_dict", "model_state_dict", "model", "net")
 """Where checkpoints keep a state dict beside other things."""
+NO_PICKLE = (EOFError, KeyError, IndexError)
+"""What torch.load raises of a text."""
 
 
 def make_module(name: str) -> nn.Module:
@@ -64,8 +66,9 @@ def _read(path: Path) -> dict[str, Any]:
         if path.suffix == ".safetensors":
             return import_module("safetensors.torch").load_file(path)
         weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError, KeyError) as error:
-        said = "more than tensors, or no weights at all" if isinstance(error, pickle.UnpicklingError) else told(error)
+    except (pickle.UnpicklingError, RuntimeError, ValueError, OSError, *NO_PICKLE) as error:
+        odd = isinstance(error, (pickle.UnpicklingError, *NO_PICKLE))
+        said = "more than tensors, or no weights at all" if odd else told(error)
         raise ModuleRefusedError(f"{path}: holds {said}; save module.state_dict() with torch.save") from None
     except Exception as error:
         # safetensors has an exception of its own, which derives from no other.

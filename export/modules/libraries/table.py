@@ -20,7 +20,7 @@ SAVED_STATES (what a state dict holds of their state)."""
 def heard(module: nn.Module, host: Host, place: Callable[[], str]) -> Iterator[None]:
     """The neurons of a module tell `host` what they do; they begin and end at rest."""
     layers = {layer: known for layer in module.modules() if (known := _neurons(layer)) is not None}
-    _rest(module)
+    to_rest(module)
     for layer, known in layers.items():
         layer.forward = _hearing(layer, known, layer.forward, host, place)
     try:
@@ -28,12 +28,14 @@ def heard(module: nn.Module, host: Host, place: Callable[[], str]) -> Iterator[N
     finally:
         for layer in layers:
             del layer.forward
-        _rest(module)
+        to_rest(module)
 
 
-def has_neurons(module: nn.Module) -> bool:
-    """Whether a layer of it is a library's neurons."""
-    return any(_neurons(layer) is not None for layer in module.modules())
+def neurons_of(module: nn.Module) -> dict[str, nn.Module]:
+    """The layers of it that are a library's neurons, by name."""
+    return {
+        name or type(layer).__name__: layer for name, layer in module.named_modules() if _neurons(layer) is not None
+    }
 
 
 def states_of(module: nn.Module) -> set[str]:
@@ -44,6 +46,14 @@ def states_of(module: nn.Module) -> set[str]:
         if known is not None:
             found |= {f"{name}.{state}".lstrip(".") for state in known.SAVED_STATES}
     return found
+
+
+def to_rest(module: nn.Module) -> None:
+    """Bring all that keeps a state to rest."""
+    for layer in module.modules():
+        known = _library(layer)
+        if known is not None and _is_one_of(layer, known.STATEFUL):
+            known.REST(layer)
 
 
 def _library(layer: nn.Module) -> Any:
@@ -63,14 +73,6 @@ def _neurons(layer: nn.Module) -> Any:
 
 def _is_one_of(layer: nn.Module, names: tuple[str, ...]) -> bool:
     return any(base.__name__ in names for base in type(layer).__mro__)
-
-
-def _rest(module: nn.Module) -> None:
-    """Bring all that keeps a state to rest."""
-    for layer in module.modules():
-        known = _library(layer)
-        if known is not None and _is_one_of(layer, known.STATEFUL):
-            known.REST(layer)
 
 
 def _is_followed(layer: nn.Module, known: Any) -> bool:

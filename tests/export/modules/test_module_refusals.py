@@ -2,6 +2,7 @@
 
 import inspect
 import random
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -275,11 +276,48 @@ def test_frames_that_are_none(frames: Any, why: str) -> None:
         export.from_torch(module, frames)
 
 
-def test_frames_of_another_shape_than_the_module_takes() -> None:
-    with pytest.raises(LayoutError, match=r"the module takes frames \(3, 6, 2, 9, 9\), .* in none of the layouts"):
-        export.from_torch(Net(), counts(3, 6, 2, 9, 9))
-    with pytest.raises(LayoutError, match=r"raises RuntimeError: .* on batch-first frames"):
-        export.from_torch(Net(), counts(3, 6, 2, 9, 9), layout="batch-first")
+class Repeats(Net):
+    """As snnTorch's tutorials have it: the loop shows one frame again and again. `steps` is how often."""
+
+    def __init__(self, steps: int = 5, *, batch_first: bool = False) -> None:
+        super().__init__()
+        self.steps, self.batch_first = steps, batch_first
+
+    def forward(self, x: Tensor) -> Tensor:
+        mem1, mem2 = self.lif1.init_leaky(), self.lif2.init_leaky()
+        out = []
+        for _ in range(self.steps):
+            spk1, mem1 = self.lif1(self.conv(x), mem1)
+            spk2, mem2 = self.lif2(self.fc(spk1.flatten(1)), mem2)
+            out.append(spk2)
+        return torch.stack(out, 1 if self.batch_first else 0)
+
+
+@pytest.mark.parametrize("module", [Repeats(), Repeats(6), Repeats(3, batch_first=True)])
+@pytest.mark.parametrize("layout", [None, "time-first", "step"])
+def test_a_loop_that_repeats_one_frame(module: nn.Module, layout: Any) -> None:
+    with pytest.raises(
+        ModuleRefusedError, match=r"takes one frame and repeats it by itself: lif1 runs \d times a call"
+    ):
+        export.from_torch(module, FRAMES, layout=layout)
+    dense = nn.Sequential(nn.Linear(4, 4), snn.Leaky(beta=0.9, init_hidden=True))
+    assert export.from_torch(louder(dense, 4), counts(3, 5, 4))  # what takes a step a call repeats nothing
+
+
+@pytest.mark.parametrize("layout", [None, "batch-first"])
+def test_frames_of_another_shape_than_the_module_takes(layout: Any) -> None:
+    with pytest.raises(LayoutError, match=r"^layer conv, a Conv2d, takes 2 channels and gets 3 of frames \(3, 6, 3, 8"):
+        export.from_torch(Net(), counts(3, 6, 3, 8, 8), layout=layout)
+    with pytest.raises(LayoutError, match=r"^layer fc, a Linear, takes 144 features and gets 196 of frames"):
+        export.from_torch(Net(), counts(3, 6, 2, 9, 9), layout=layout)
+
+
+def test_frames_without_channels() -> None:
+    with pytest.raises(LayoutError, match=r"frames \(3, 6, 8, 8\) in none of the layouts .*; batch-first: ") as told:
+        export.from_torch(Net(), counts(3, 6, 8, 8))
+    assert len(str(told.value)) < 500 and Path(__file__).name in str(told.value)
+    with pytest.raises(LayoutError, match=r"raises RuntimeError: .* on time-first frames"):
+        export.from_torch(Net(), counts(3, 6, 8, 8), layout="time-first")
     with pytest.raises(ModuleRefusedError, match="layout 'sideways' is not known"):
         export.from_torch(Net(), FRAMES, layout="sideways")  # pyright: ignore[reportArgumentType]
 
