@@ -218,7 +218,8 @@ def _print_report(exported: "Exported | ExportedModule") -> None:
 def _accuracies(exported: Exported) -> list[str]:
     before, early = exported.quantized_accuracy, exported.exit
     lines = [
-        f"accuracy on {exported.recordings} test recordings: float {exported.float_accuracy:.2%}, "
+        f"accuracy on {exported.recordings} test recordings of {exported.steps} steps: "
+        f"float {exported.float_accuracy:.2%}, "
         + ("" if before is None else f"on the grid {before:.2%}, fine-tuned there ")
         + ("" if before is not None else "exported ")
         + f"({exported.chip}) {exported.accuracy:.2%}"
@@ -238,5 +239,5 @@ def _proof(exported: "ExportedModule") -> list[str]:
         lines.append(
             f"accuracy: module {exported.float_accuracy:.2%}, exported ({exported.chip}) {exported.accuracy:.2%}"
         )
-    share = f"{exported.same_predictions:.2%} of {exported.recordings} recordings"
+    share = f"{exported.same_predictions:.2%} of {exported.recordings} recordings of {exported.steps} steps"
     return [*lines, f"same prediction ({exported.chip}) for {share}"]

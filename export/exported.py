@@ -17,7 +17,7 @@ class Exported:
     trace: what the student in it gave on the test recordings, held against every later run.
     files: everything that was written, these two included.
     chip: whose integers the model holds; "none" where it holds floats.
-    recordings: how many test recordings the trace has.
+    recordings, steps: how many test recordings the trace has, and of how many steps.
     float_accuracy, accuracy: of the trained student and of the exported one on them, between 0 and 1.
     quantized_accuracy: of a model file that was fine-tuned, as quantizing left it; None for a run folder.
     exit_margin, exit: how far the leading class has to be ahead for a recording to end early, chosen on validation
@@ -32,6 +32,7 @@ class Exported:
     files: tuple[Path, ...]
     chip: str
     recordings: int
+    steps: int
     float_accuracy: float
     accuracy: float
     rates: Mapping[str, float]
@@ -49,6 +50,7 @@ class Exported:
             "files": [str(file) for file in self.files],
             "chip": self.chip,
             "recordings": self.recordings,
+            "steps": self.steps,
             "float_accuracy": self.float_accuracy,
             "quantized_accuracy": self.quantized_accuracy,
             "accuracy": self.accuracy,

@@ -67,6 +67,7 @@ def _export(plan: Plan, run: Run, stage: Stage) -> Exported:
         files=tuple(files),
         chip=plan.chip,
         recordings=content.trace.recordings,
+        steps=content.trace.steps,
         float_accuracy=content.float_trace.accuracy or 0.0,
         accuracy=content.trace.accuracy or 0.0,
         rates={name: layer.rate() for name, layer in content.trace.spiking.items()},

@@ -15,6 +15,7 @@ import ckd.inspect
 import ckd.train
 import deploy.cli
 import export.cli
+from deploy.formats.nir import write_nir
 from tests import builders
 from tests.ckd.conftest import cache_of_the_tests, tiny_run
 from tests.ckd.data.test_checks import write_data
@@ -106,7 +107,10 @@ MISTAKES = [
     ("deploy run run", ["run", "is a folder, not a model file", "ckd-export"]),
     ("deploy run model.nir --on loihi", ["loihi", "integer"]),
     ("deploy run model.nir --frames fames.npy", ["fames.npy", "no such file"]),
-    ("deploy run model.nir --frames floats.npy", ["floats.npy", "float64", "integers (R, T, ...)"]),
+    ("deploy run model.nir --frames floats.npy", ["floats.npy", "float64", "whole numbers from 0 to 255"]),
+    ("deploy run model.nir --frames nan.npy", ["nan.npy", "hold nan", "counts, or spikes as 0 and 1"]),
+    ("deploy run model.nir --frames pixels.npy", ["pixels.npy", "(4, 10)", "recordings, steps"]),
+    ("deploy run flat.nir --events mine/recordings --step-us 1000 --steps 5", ["two polarities", "(3,)", "--frames"]),
     ("deploy run model.nir --events mien", ["mien: no such folder"]),
     ("deploy run model.nir --events mine/recordings", ["'high' is no class of the model", "circle"]),
     ("deploy run model.nir --step-us 77", ["--step-us 77", "leave it out"]),
@@ -140,6 +144,9 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Path:
     (folder / "taken.txt").write_text("my thesis\n")
     np.save(folder / "frames.npy", builders.small_frames())
     np.save(folder / "floats.npy", builders.small_frames() * 0.5)
+    np.save(folder / "nan.npy", np.where(builders.small_frames() > 0, np.nan, 0).astype(np.float32))
+    np.save(folder / "pixels.npy", np.zeros((4, 10), np.uint8))
+    write_nir(builders.small().replace(scale_bits={"lif": 0}), folder / "flat.nir")
     return folder
 
 

@@ -156,7 +156,8 @@ def _rounded(close: tuple[RoundedSpike, ...], verdict: Verdict) -> str:
 def _table(checked: Checked) -> Table:
     expected, found, verdict = checked.expected, checked.found, checked.verdict
     table = Table(
-        title=f"{expected.runner} ({expected.device}) against {found.runner}: {verdict.recordings} recordings"
+        title=f"{expected.runner} ({expected.device}) against {found.runner}: {verdict.recordings} recordings of "
+        f"{verdict.steps} steps"
     )
     for heading in ("layer", "spikes expected", "found", "differing", "rate", "u, v compared", "differing"):
         table.add_column(heading, justify="left" if heading == "layer" else "right")

@@ -124,7 +124,11 @@ def _show(ready: Network, figures: dict[str, Any], found: Trace, out: Path) -> N
     if figures["accuracy"] is not None:
         accuracies = f"accuracy: float {figures['float_accuracy']:.2%}, on the grid {figures['accuracy']:.2%}; "
         console.print(accuracies, end="", highlight=False)
-    console.print(f"same prediction for {figures['same_predictions']:.2%} of {found.recordings}", highlight=False)
+    console.print(
+        f"same prediction for {figures['same_predictions']:.2%} of {found.recordings} recordings of {found.steps} "
+        "steps",
+        highlight=False,
+    )
     differing = ", ".join(f"{layer} {share:.2%}" for layer, share in figures["differing"].items())
     console.print(f"neuron-steps that differ: {differing}", highlight=False)
     warn_of_overflows(console, found.overflows)

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from ckd.events import find_recordings, load_frames, read_npy
-from deploy.errors import DeployError, ModelError
+from deploy.errors import DeployError, FramesError, ModelError
 from deploy.formats.model_file import ModelFile
 from deploy.network import Array, Network
+from deploy.network.frames import require_frames
 from deploy.traces.compare import require_some
 from deploy.traces.trace import load_trace
 
@@ -56,7 +57,7 @@ def from_events(network: Network | ModelFile, folder: Path, limit: int | None = 
         RecordingError: a recording cannot be used.
     """
     if network.binning is None:
-        raise ModelError("this model does not say how recordings become frames; add --step-us and --steps")
+        raise ModelError(_why_no_binning(network, folder))
     if folder.is_file():
         frames = load_frames([folder], network.binning)
         return Recordings(frames, None, (folder.name,), str(folder), network.classes)
@@ -73,6 +74,16 @@ def from_events(network: Network | ModelFile, folder: Path, limit: int | None = 
     frames = load_frames(paths, network.binning)
     _warn_of_short(frames)
     return Recordings(frames, labels, names, str(folder), classes)
+
+
+def _why_no_binning(network: Network | ModelFile, folder: Path) -> str:
+    shape = network.shapes[network.input] if isinstance(network, Network) else None
+    if shape is not None and (len(shape) != 3 or shape[0] != 2):
+        return (
+            f"{folder}: recordings become frames of two polarities, (2, rows, columns), and this network takes "
+            f"{shape}; make such frames of them yourself, and give them with --frames FILE.npy"
+        )
+    return "this model does not say how recordings become frames; add --step-us and --steps"
 
 
 def _warn_of_short(frames: Array) -> None:
@@ -110,11 +121,16 @@ def from_frames(path: Path, limit: int | None = None) -> Recordings:
         frames = read_npy(path)
     except OSError as error:
         raise DeployError(f"{path}: not a .npy file of frames ({error})") from error
-    if frames.ndim < 3 or not (np.issubdtype(frames.dtype, np.integer) or frames.dtype == bool):
-        raise DeployError(f"{path}: holds {frames.dtype} of shape {frames.shape}; frames are integers (R, T, ...)")
-    if frames.size and not 0 <= frames.min() <= frames.max() <= 255:
-        raise DeployError(f"{path}: counts reach from {frames.min()} to {frames.max()}; allowed are 0 to 255")
-    frames = frames.astype(np.uint8)[:limit]
+    if frames.ndim < 3:
+        raise DeployError(
+            f"{path}: has shape {frames.shape}; frames are (R, T, ...): recordings, steps, and what one step shows"
+        )
+    shape = tuple(frames.shape[2:])
+    try:
+        require_frames(frames[:limit], shape)
+    except FramesError as error:
+        raise FramesError(f"{path}: {error}") from None
+    frames = frames[:limit].astype(np.uint8)
     return Recordings(frames, None, tuple(str(i) for i in range(len(frames))), str(path))
 
 

@@ -117,7 +117,7 @@ def _figures(trace: Trace, took: Array | None) -> dict[str, Any]:
 
 def _show(trace: Trace, took: Array | None, origin: str) -> None:
     figures = _figures(trace, took)
-    table = Table(title=f"{trace.recordings} recordings of {origin} on {trace.runner}")
+    table = Table(title=f"{trace.recordings} recordings of {trace.steps} steps, {origin}, on {trace.runner}")
     for heading in ("layer", "neurons", "spikes", "per neuron and step"):
         table.add_column(heading, justify="left" if heading == "layer" else "right")
     for layer in figures["layers"]:

@@ -32,5 +32,5 @@ def require_frames(frames: Array, shape: Shape, *, counts: bool = True) -> None:
         allowed = (frames >= 0) & (frames <= MAX_COUNT) & (frames == np.rint(frames)) if counts else np.isfinite(frames)
     if not allowed.all():
         odd = shown(frames[~allowed].flat[0])
-        what = f"whole numbers from 0 to {MAX_COUNT}" if counts else "finite numbers"
+        what = f"whole numbers from 0 to {MAX_COUNT}: counts, or spikes as 0 and 1" if counts else "finite numbers"
         raise FramesError(f"frames of {frames.dtype} hold {odd}; allowed are {what}")

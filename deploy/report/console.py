@@ -29,7 +29,7 @@ def show_parameters(console: Console, changes: Iterable[ParameterChange]) -> Non
         table.add_column(heading, justify="left" if heading in ("node", "parameter") else "right")
     notes = {}
     for c in changes:
-        shown = f"{c.before:.4g} > {c.after:.4g}" if c.largest_change else "none"
+        shown = f"{c.before:.4g} to {c.after:.4g}" if c.largest_change else "none"
         table.add_row(c.node, c.parameter, f"{c.count:,}", shown, f"{c.relative_change:.2%}", f"{c.saturated:,}")
         if c.note:
             notes[c.node] = c.note

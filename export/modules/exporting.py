@@ -30,7 +30,7 @@ class ExportedModule:
     model, trace, files: what was written; the trace is that of the network in the model.
     chip: whose integers the model holds; "none" where it holds floats.
     layout: how the module takes frames.
-    recordings: how many the trace has.
+    recordings, steps: how many recordings the trace has, and of how many steps.
     layers: by spiking layer, how many neuron-steps of the module were compared, all of them equal.
     float_accuracy, accuracy: of the module and of the exported network; None without labels.
     same_predictions: the share of recordings for which both say the same.
@@ -43,6 +43,7 @@ class ExportedModule:
     chip: str
     layout: str
     recordings: int
+    steps: int
     layers: Mapping[str, int]
     float_accuracy: float | None
     accuracy: float | None
@@ -102,6 +103,7 @@ def _export_module(plan: ModulePlan) -> ExportedModule:
         chip=plan.chip,
         layout=followed.layout,
         recordings=trace.recordings,
+        steps=trace.steps,
         layers={name: layer.output.size for name, layer in float_trace.spiking.items()},
         float_accuracy=float_trace.accuracy,
         accuracy=trace.accuracy,

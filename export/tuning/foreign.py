@@ -93,6 +93,7 @@ def _finetune_file(plan: Plan, folder: Path, test: Path | None, stage: Stage, sa
         files=tuple(files),
         chip=plan.chip,
         recordings=trace.recordings,
+        steps=trace.steps,
         float_accuracy=accuracy[0],
         quantized_accuracy=accuracy[1],
         accuracy=accuracy[2],

@@ -88,6 +88,18 @@ def test_frames_may_come_from_a_file(
     assert code == 0 and figures["recordings"] == 4 and figures["accuracy"] is None
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.bool_])
+def test_frames_of_any_type_are_counts_if_they_are_whole(
+    dtype: type, model: Path, small_frames: Array, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, frames in (("as.npy", small_frames.astype(dtype)), ("are.npy", small_frames)):
+        np.save(tmp_path / name, frames)
+        assert main(["run", str(model), "--frames", str(tmp_path / name), "--trace", str(tmp_path / "x.trace")]) == 0
+        assert f"9 recordings of {BINNING.steps} steps" in " ".join(capsys.readouterr().out.split())
+        spikes = load_trace(tmp_path / "x.trace").layers["lif1"].output
+        assert spikes.any() and (spikes == load_trace(model.with_suffix(".trace")).layers["lif1"].output).all()
+
+
 def test_a_limit_takes_recordings_of_every_class(
     model: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
