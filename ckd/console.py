@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ckd.errors import CkdError
-from ckd.files import Interrupted, Interruption, escaped, missing_extra, one_line, until_nobody_reads
+from ckd.files import Interrupted, Interruption, escaped, in_words, missing_extra, one_line, until_nobody_reads
 
 
 def run_command(command: Callable[[], int], *also: type[Exception]) -> int:
@@ -22,8 +22,8 @@ def run_command(command: Callable[[], int], *also: type[Exception]) -> int:
         with until_nobody_reads():
             return command()
     except (CkdError, OSError, *also) as error:
-        # OSError: a full disk, a folder that may not be written; the system's message names the path.
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
+        # OSError: a full disk, a folder that may not be written.
+        print(f"error: {one_line(in_words(error) if isinstance(error, OSError) else str(error))}", file=sys.stderr)
         return 2
     except (MemoryError, RecursionError) as error:
         print(f"error: {one_line(f'{type(error).__name__} {error}')}: what was given is too large", file=sys.stderr)

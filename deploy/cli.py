@@ -11,7 +11,7 @@ from importlib import import_module
 from inspect import cleandoc
 
 from ckd.events import RecordingError
-from ckd.files import DISTRIBUTION, escaped, one_line, own_version, read_arguments, until_nobody_reads
+from ckd.files import DISTRIBUTION, escaped, in_words, one_line, own_version, read_arguments, until_nobody_reads
 from deploy.commands import CANNOT, INTERRUPTED
 from deploy.errors import DeployError
 
@@ -49,8 +49,8 @@ def main(args: list[str] | None = None) -> int:
         with until_nobody_reads():
             return _main(sys.argv[1:] if args is None else args)
     except (DeployError, RecordingError, OSError) as error:
-        # OSError: a full disk, a folder that may not be written; the system's message names the path.
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
+        # OSError: a full disk, a folder that may not be written.
+        print(f"error: {one_line(in_words(error) if isinstance(error, OSError) else str(error))}", file=sys.stderr)
         for note in getattr(error, "__notes__", ()):
             print(escaped(note), file=sys.stderr)
         return CANNOT

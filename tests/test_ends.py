@@ -115,7 +115,11 @@ def test_a_full_disk_behind_standard_output_is_one_line(model: Path, tmp_path: P
             [sys.executable, str(program), "check", str(model), "--json"],
             env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "No space left on device" in done.stderr
+    assert (
+        done.returncode == 2
+        and done.stderr.count("\n") == 1
+        and "standard output: no space left on device" in done.stderr
+    )
 
 
 def test_ctrl_c_in_a_check_is_one_line(model: Path, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ MISTAKES = [
     ("train --labels-per-class 1.5", ["--labels-per-class (=1.5)", "whole number"]),
     ("train --lr 0", ["--lr (=0.0)", "positive"]),
     ("train --lr nan", ["--lr (=nan)", "positive"]),
-    ("train --iterations 1e3", ["--iterations", "'1e3'"]),
+    ("train --iterations 1e3", ["--iterations '1e3': a whole number is needed"]),
     ("train --widths 16,32", ["'16,32'", "AP"]),
     ("train --size 33", ["31 x 31 pixels", "--size"]),
     ("train --student vgg16", ["--student vgg16", "vgg, resnet18"]),
@@ -61,6 +61,8 @@ MISTAKES = [
     ("train --out taken.txt", ["--out taken.txt", "is a file; give a folder"]),
     ("train --out mine", ["--out mine", "holds files that are no run's"]),
     ("train --out run", ["--out run", "exists already", "--overwrite"]),
+    (f"{FOLDER} --out taken.txt/x", ["taken.txt", "only folders hold files", "another place"]),
+    (f"{FOLDER} --out link", ["link: is a link that leads nowhere", "remove it"]),
     ("train --resume run", ["--resume run", "this run is finished"]),
     ("train --resume rnu", ["rnu", "no such run folder"]),
     ("train --resume mine", ["mine", "not a run folder"]),
@@ -71,7 +73,7 @@ MISTAKES = [
     ("train --preset nmnist --data-root mine", ["Train", "no such folder"]),
     (f"{FOLDER}/recordings", ["expects a folder recordings there", "put recordings into"]),
     (f"{FOLDER} --sensor 30 40", ["sensor of 30 x 40", "at least 60 80"]),
-    (f"{FOLDER} --sensor 60", ["--sensor"]),
+    (f"{FOLDER} --sensor 60", ["--sensor '60': two whole numbers are needed"]),
     (f"{FOLDER} --classes high tall", ["--classes tall", "there are high, wide"]),
     (f"{FOLDER} --test-per-class 10", ["has 4 recorded images", "--test-per-class"]),
     (f"{FOLDER} --step-us 500000 --time-steps 4", ["a step lasts 500,000 us", "--step-us"]),
@@ -116,12 +118,16 @@ MISTAKES = [
     ("deploy run model.nir --step-us 77", ["--step-us 77", "leave it out"]),
     ("deploy run model.nir --events mine --frames frames.npy", ["--events and --frames exclude each other"]),
     ("deploy run model.nir --recordings 0", ["0"]),
+    ("deploy run model.nir --recordings abc", ["--recordings 'abc': a whole number is needed"]),
+    ("deploy run model.nir --dt x", ["--dt 'x': a number is needed"]),
     ("deploy run model.nir --trace model.nir", ["would replace", "another name"]),
     ("deploy run model.nir --trace other.trace", ["other.trace", "proves other.nir", "another name"]),
     ("deploy check model.nir other.nri", ["other.nri", "no such"]),
     ("deploy check taken.txt", ["taken.txt"]),
     ("deploy report model.nir --chip tpu", ["tpu", "loihi1"]),
     ("deploy report model.nir --out taken.txt", ["taken.txt", "not replaced"]),
+    ("deploy report model.nir --out link/x.html", ["link: is a link that leads nowhere"]),
+    ("deploy certify run", ["run: is a folder"]),
     ("deploy map model.trace", ["model.trace"]),
     ("deploy compile model.nir -o ready.onnx", ["ready.onnx", ".nir"]),
     ("deploy compile model.nir -o ready.nir --weight-bits 4", ["--weight-bits 4", "on the grid already"]),
@@ -146,6 +152,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Path:
     np.save(folder / "floats.npy", builders.small_frames() * 0.5)
     np.save(folder / "nan.npy", np.where(builders.small_frames() > 0, np.nan, 0).astype(np.float32))
     np.save(folder / "pixels.npy", np.zeros((4, 10), np.uint8))
+    (folder / "link").symlink_to("nowhere")
     write_nir(builders.small().replace(scale_bits={"lif": 0}), folder / "flat.nir")
     return folder
 

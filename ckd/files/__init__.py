@@ -12,6 +12,7 @@ from ckd.files.locks import HeldError, held
 from ckd.files.names import escaped, one_line
 from ckd.files.reading import read_small
 from ckd.files.scratch import scratch_folder
+from ckd.files.system_errors import in_words
 from ckd.files.writing import finish_writes, write_then_rename, write_together
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "finish_writes",
     "held",
     "how_to_install",
+    "in_words",
     "missing_extra",
     "one_line",
     "own_version",

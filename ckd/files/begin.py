@@ -1,7 +1,6 @@
 """How every command begins, before it imports anything heavy, and how it ends."""
 
 import io
-import os
 import signal
 import sys
 import traceback
@@ -10,6 +9,7 @@ from importlib import import_module
 
 from ckd.files.current_folder import ignore_current_folder
 from ckd.files.distribution import missing_extra
+from ckd.files.system_errors import GONE, flush_output, has_current_folder, in_words
 
 INTERRUPTED = 130
 FAILED = 2
@@ -19,6 +19,9 @@ FAILED = 2
 def begin_command() -> None:
     """Make this process a command's: nothing around it is obeyed, and what it has begun ends when it is told to end."""
     signal.signal(signal.SIGTERM, _end)
+    if not has_current_folder():  # PyTorch would end the process without a word on why
+        sys.stderr.write(f"error: {GONE}\n")
+        sys.exit(FAILED)
     for stream in (sys.stdout, sys.stderr):
         # A file's name need not be text that this terminal's encoding has.
         if isinstance(stream, io.TextIOWrapper):
@@ -46,11 +49,10 @@ def start_command(module: str) -> int:
             print(f"error: {missing}", file=sys.stderr)
         return FAILED
     try:
-        sys.stdout.flush()
+        flush_output()
     except OSError as error:  # a full disk behind it, or a reader that has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or it fails once more at the very end
         if code == 0:
-            print(f"error: standard output: {error.strerror}", file=sys.stderr)
+            print(f"error: {in_words(error)}", file=sys.stderr)
         return FAILED
     return code
 
