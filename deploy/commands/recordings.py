@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ckd.events import find_recordings, load_frames, read_npy
+from ckd.events import Binning, find_recordings, load_frames, read_npy
 from deploy.errors import DeployError, FramesError, ModelError
 from deploy.formats.model_file import ModelFile
 from deploy.network import Array, Network
@@ -41,7 +41,9 @@ def choose_recordings(
     if events is not None:
         return from_events(network, events, limit)
     if frames is not None:
-        return from_frames(frames, limit)
+        given = from_frames(frames, limit)
+        _warn_of_other_binning(network.binning, given)
+        return given
     beside = model.with_suffix(".trace")
     if not beside.is_file():
         raise DeployError(f"no recordings: {beside} does not exist; give --events DIR or --frames FILE.npy")
@@ -84,6 +86,17 @@ def _why_no_binning(network: Network | ModelFile, folder: Path) -> str:
             f"{shape}; make such frames of them yourself, and give them with --frames FILE.npy"
         )
     return "this model does not say how recordings become frames; add --step-us and --steps"
+
+
+def _warn_of_other_binning(binning: Binning | None, given: Recordings) -> None:
+    """Say on stderr in what frames differ from those that the model was made for."""
+    if binning is None or not given.frames.size:
+        return
+    steps, most = given.frames.shape[1], int(given.frames.max())
+    odd = [f"{steps} steps where it has {binning.steps}"] * (steps != binning.steps)
+    odd += [f"counts up to {most} where it stops at {binning.max_count}"] * (most > binning.max_count)
+    if odd:
+        print(f"warning: {given.origin} holds {' and '.join(odd)}, so the model may answer otherwise", file=sys.stderr)
 
 
 def _warn_of_short(frames: Array) -> None:

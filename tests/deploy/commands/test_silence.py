@@ -9,6 +9,7 @@ import pytest
 
 from deploy.cli import main
 from deploy.network import Array
+from tests.builders import small_frames, write_model
 
 
 def written(folder: Path, neuron: nir.NIRNode) -> tuple[Path, Path]:
@@ -72,3 +73,15 @@ def test_silence_that_no_other_step_ends_is_said_without_one(
     assert main(["run", str(model), "--on", "float", "--frames", str(frames), "--dt", "1"]) == 0
     err = capsys.readouterr().err
     assert "no layer spikes" in err and "--dt" not in err
+
+
+def test_frames_unlike_those_of_the_model_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = write_model(tmp_path)
+    frames = small_frames()
+    np.save(tmp_path / "like.npy", frames)
+    np.save(tmp_path / "odd.npy", 3 * frames[:, :2])
+    for name, said in (("like.npy", 0), ("odd.npy", 1)):
+        assert main(["run", str(model), "--frames", str(tmp_path / name)]) == 0
+        warnings = [line for line in capsys.readouterr().err.splitlines() if "may answer otherwise" in line]
+        assert len(warnings) == said
+    assert "holds 2 steps where it has" in warnings[0] and "counts up to 3 where it stops at 1" in warnings[0]
