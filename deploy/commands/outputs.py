@@ -61,9 +61,15 @@ def refuse_to_replace(out: Path | None, kind: str, *inputs: Path | None) -> None
         if given is not None and given.exists() and _same(out, given):
             raise DeployError(f"{out}: would replace what it is made from, or held against; give another name")
     require_file_name(out, kind)
-    proven = [model for model in map(out.with_suffix, FORMATS) if model.is_file()] if kind == ".trace" else []
-    if out.is_file() and proven:
-        raise DeployError(f"{out}: is the trace that proves {proven[0].name}, beside it; give another name")
+
+
+def refuse_to_replace_proof(out: Path | None) -> None:
+    """Raises DeployError where a trace lies at `out`, and a model beside it that it may prove."""
+    if out is None or not out.is_file():
+        return
+    proven = next((model for model in map(out.with_suffix, FORMATS) if model.is_file()), None)
+    if proven is not None:
+        raise DeployError(f"{out}: is the trace that proves {proven.name}, beside it; give another name")
 
 
 def require_file_name(out: Path, kind: str) -> None:

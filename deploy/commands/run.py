@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from deploy.commands.outputs import claimed, refuse_to_replace, trace_beside
+from deploy.commands.outputs import claimed, refuse_to_replace, refuse_to_replace_proof, trace_beside
 from deploy.commands.recordings import Recordings
 from deploy.commands.shared import Exit, OnRecordings, Simulator, exit_margin, fit_to_runner, warn_of_silence
 from deploy.errors import DeployError
@@ -48,6 +48,7 @@ class Run(OnRecordings):
         for on in self._simulators:
             find_runner(on)  # before the other one has run for an hour
         refuse_to_replace(self.trace, ".trace", self.model, trace_beside(self.model), self.frames)
+        refuse_to_replace_proof(self.trace)
         with claimed(self.trace):
             return self._execute()
 

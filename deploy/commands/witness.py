@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from deploy.commands import DIFFERENT, EQUAL
-from deploy.commands.outputs import claimed, refuse_to_replace, trace_beside
+from deploy.commands.outputs import claimed, refuse_to_replace, refuse_to_replace_proof, trace_beside
 from deploy.commands.shared import OnRecordings, Simulator
 from deploy.errors import DeployError
 from deploy.formats.files import load
@@ -52,6 +52,7 @@ class Witness(OnRecordings):
             raise DeployError(f"-o {self.out}: a witness is a .trace file; give a name that ends so")
         beside = trace_beside(self.model), trace_beside(self.other)
         refuse_to_replace(self.out, ".trace", self.model, self.other, *beside, self.frames)
+        refuse_to_replace_proof(self.out)
         with claimed(self.out, self.model, self.other):
             return self._search()
 

@@ -61,9 +61,9 @@ def test_what_another_command_is_at_is_refused_with_its_process(
     trace, page = model.with_suffix(".trace"), model.with_suffix(".html")
     page.write_text("<!doctype html>")
     given = shutil.copy(model, model.parent / "other.nir"), "--frames", frames
-    other, onto = ("compile", *given, "-o", model), ("run", *given, "--trace", trace)
+    other = ("compile", *given, "-o", model)
     with claimed(model):
-        for command in (("check", model), ("report", model), onto, other):
+        for command in (("check", model), ("report", model), other):
             assert "is writing it; wait" in refused(capsys, trace, *command), command
     with claimed(page, model):
         said = refused(capsys, page, "report", model)
