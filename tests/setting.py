@@ -133,9 +133,10 @@ def _recordings(folder: Path) -> None:
             events = np.zeros(250, EVENT_DTYPE)
             events["x"], events["y"] = rng.integers(0, 10, 250), rng.integers(0, 4 + 3 * number, 250)
             events["t"], events["p"] = np.sort(rng.integers(0, BINNING.step_us * BINNING.steps, 250)), i % 2
-            for name in ("recordings", "DIR"):
-                (folder / name / label).mkdir(parents=True, exist_ok=True)
-                np.save(folder / name / label / f"{i}.npy", events)
+            # Links lead to data that are not ours to write into.
+            for place in (path for path in (folder / "recordings", folder / "DIR") if not path.is_symlink()):
+                (place / label).mkdir(parents=True, exist_ok=True)
+                np.save(place / label / f"{i}.npy", events)
 
 
 def _own_data(folder: Path) -> None:
