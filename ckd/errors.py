@@ -13,6 +13,10 @@ class DatasetError(CkdError):
     """A data set is missing, incomplete, or too small for the split that was asked for."""
 
 
+class MissingRootError(DatasetError):
+    """The folder of a data set is not where a configuration says."""
+
+
 class ConfigError(CkdError):
     """A configuration value is not allowed."""
 

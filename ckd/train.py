@@ -22,7 +22,7 @@ from typing import Annotated
 from ckd.config import Config, load_preset, named, option_of, preset_names
 from ckd.config.factories import is_factory
 from ckd.console import run_command
-from ckd.errors import ConfigError, RunError
+from ckd.errors import ConfigError, MissingRootError, RunError
 from ckd.files import DiskFullError, Interrupted, Interruption, read_arguments
 
 
@@ -101,6 +101,7 @@ def _words(arguments: list[str], *options: str) -> int:
 def _train(options: Options, config: Config, *, factories: list[str]) -> int:
     """Train with a progress bar, and show the results."""
     from ckd.console import RichReporter, results_table
+    from ckd.runs.folder import moved
     from ckd.training.parallel import is_first_process
     from ckd.training.pipeline import resume_run, train_run
 
@@ -112,6 +113,10 @@ def _train(options: Options, config: Config, *, factories: list[str]) -> int:
                 summary = resume_run(options.resume, factories=factories, reporter=reporter)
             else:
                 summary = train_run(config, options.out, overwrite=options.overwrite, reporter=reporter)
+    except MissingRootError as error:
+        if options.resume is None:
+            raise
+        raise moved(error, options.resume) from None
     except DiskFullError as error:
         if reporter.out is None:
             raise

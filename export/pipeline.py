@@ -9,7 +9,7 @@ import numpy as np
 
 from ckd.data.stored import AnyFrames, largest_count
 from ckd.models.student import Student
-from ckd.runs.folder import Run, load_run, share_folder
+from ckd.runs.folder import Run, load_run, require_run, share_folder
 from deploy.commands.outputs import claimed
 from deploy.errors import DeployError
 from deploy.network import Array, Network
@@ -49,6 +49,7 @@ def export(plan: Plan, *, stage: Stage = silent) -> Exported:
         DeployError: options that cannot work, or a student that the chip or the format cannot hold.
         CkdError: a run folder, or its recordings, that cannot be read, or that a training is at.
     """
+    require_run(Path(plan.run))
     refuse_early(plan)
     with share_folder(Path(plan.run)):
         run = load_run(plan.run, factories=plan.factories)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import ckd.compare
 import ckd.download
@@ -71,7 +72,7 @@ MISTAKES = [
     ("train --preset folder", ["--data-root DIR"]),
     ("train --preset folder --data-root mien", ["--data-root", "mien: no such folder"]),
     ("train --preset nmnist --data-root mine", ["Train", "no such folder"]),
-    (f"{FOLDER}/recordings", ["expects a folder recordings there", "put recordings into"]),
+    (f"{FOLDER}/recordings", ["expects a folder recordings there", "put recordings into", "perhaps you meant"]),
     (f"{FOLDER} --sensor 30 40", ["sensor of 30 x 40", "at least 60 80"]),
     (f"{FOLDER} --sensor 60", ["--sensor '60': two whole numbers are needed"]),
     (f"{FOLDER} --classes high tall", ["--classes tall", "there are high, wide"]),
@@ -79,24 +80,33 @@ MISTAKES = [
     (f"{FOLDER} --step-us 500000 --time-steps 4", ["a step lasts 500,000 us", "--step-us"]),
     (f"{FOLDER} --step-us 40 --time-steps 4", ["nanoseconds", "--step-us"]),
     ("train --classes 3", ["--classes", "digits has none"]),
-    ("inspect mien", ["mien: no such folder"]),
     ("inspect mine --size 0", ["--size (=0)", "at least 8"]),
     ("inspect mine --data-root run", ["--data-root run", "beside mine", "give one"]),
     ("inspect mine --picture mine/images/high/photo0.png", ["photo0.png", "another name"]),
     ("inspect mine --classes high", ["high is the only class", "at least two"]),
     (f"{FOLDER} --classes high", ["high is the only class", "at least two"]),
+    ("inspect mien", ["mien: no such folder; perhaps you meant mine"]),
+    ("inspect mine/recordings", ["perhaps you meant mine"]),
+    ("inspect mine/recordings/high", ["perhaps you meant mine"]),
+    ("inspect .", ["perhaps you meant mine"]),
+    ("inspect taken.txt", ["taken.txt: is a file", "give the folder"]),
     ("inspect mine --dataset cifar", ["--dataset cifar", "known are"]),
     ("download mnist data", ["mnist", "known are n-caltech101"]),
     # evaluation and comparison
     ("evaluate rnu", ["rnu", "no such run folder"]),
     ("evaluate run --events mien", ["mien: no such folder"]),
+    ("evaluate run/config.yaml", ["is a file, not a run folder; perhaps you meant run"]),
+    ("evaluate went", ["--data-root /gone: no such folder", "has moved, say so in went/config.yaml"]),
+    ("evaluate .", ["perhaps you meant run"]),
     ("evaluate run --events mine/recordings", ["'high' is none of the run's classes", "folders' names are the labels"]),
     ("evaluate run --baseline --event mine", ["--event", "--events"]),
     ("compare", ["no run folders", "python -m ckd.compare"]),
     ("compare run rnu", ["rnu", "no such run folder"]),
     # export
-    ("export rnu", ["rnu", "no such run folder"]),
     ("export swapped", ["swapped/student.safetensors", "not the weights that this run trained"]),
+    ("export rnu", ["rnu", "no such run folder; perhaps you meant run"]),
+    ("export taken.txt", ["taken.txt: is a file, not a run folder"]),
+    ("export run/student.safetensors", ["is a file, not a run folder; perhaps you meant run"]),
     ("export run --to nri", ["'nri'", "nir"]),
     ("export run --chip loihi", ["'loihi'", "loihi1"]),
     ("export run --weight-bits 9", ["--weight-bits", "9", "8"]),
@@ -115,6 +125,8 @@ MISTAKES = [
     ("deploy run flat.nir --events mine/recordings --step-us 1000 --steps 5", ["two polarities", "(3,)", "--frames"]),
     ("deploy run model.nir --events mien", ["mien: no such folder"]),
     ("deploy run model.nir --events mine/recordings", ["'high' is no class of the model", "circle"]),
+    ("deploy run model.nir --events mine", ["no recordings found", "perhaps you meant mine/recordings"]),
+    ("deploy run model.nir --events mine/recordings/high", ["no recordings", "perhaps you meant mine/recordings"]),
     ("deploy run model.nir --step-us 77", ["--step-us 77", "leave it out"]),
     ("deploy run model.nir --events mine --frames frames.npy", ["--events and --frames exclude each other"]),
     ("deploy run model.nir --recordings 0", ["0"]),
@@ -153,6 +165,10 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Path:
     np.save(folder / "nan.npy", np.where(builders.small_frames() > 0, np.nan, 0).astype(np.float32))
     np.save(folder / "pixels.npy", np.zeros((4, 10), np.uint8))
     (folder / "link").symlink_to("nowhere")
+    shutil.copytree(tiny_run, folder / "went")
+    config = yaml.safe_load((folder / "went" / "config.yaml").read_text())
+    config["data"] |= {"dataset": "folder", "data_root": "/gone"}
+    (folder / "went" / "config.yaml").write_text(yaml.safe_dump(config))
     write_nir(builders.small().replace(scale_bits={"lif": 0}), folder / "flat.nir")
     return folder
 

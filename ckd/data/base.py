@@ -2,6 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from ckd.config import Data
 from ckd.data.stored import AnyFrames
 from ckd.data.survey import Survey
-from ckd.errors import DatasetError
+from ckd.errors import DatasetError, MissingRootError
 from ckd.events import Binning
 from ckd.events.types import Int
 
@@ -85,11 +86,12 @@ def binning_of(data: Data) -> Binning:
     return Binning(steps=data.time_steps, height=data.size, width=data.size, **shared)
 
 
-def data_root(data: Data) -> Path:
-    """The folder of a data set that is not embedded. Raises DatasetError."""
+def data_root(data: Data, *, near: Callable[[Path], str] = lambda _: "") -> Path:
+    """The folder of a data set that is not embedded. `near` says which one may be meant. Raises DatasetError."""
     if data.data_root is None:
         raise DatasetError(f"data set {data.dataset} lies in a folder of yours: give --data-root DIR")
     root = Path(data.data_root)
     if not root.is_dir():
-        raise DatasetError(f"--data-root {root}: no such folder; where a run's data has moved, change its config.yaml")
+        what = "is a file; give the folder that holds the data" if root.is_file() else "no such folder"
+        raise MissingRootError(f"--data-root {root}: {what}{near(root)}")
     return root

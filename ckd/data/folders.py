@@ -15,6 +15,7 @@ from ckd.data.stored import AnyFrames
 from ckd.data.survey import Survey, survey
 from ckd.errors import DatasetError
 from ckd.events.types import Int
+from ckd.files import perhaps_meant
 
 MOST_PIXELS = 50_000_000
 """Of a still: a few kilobytes can claim gigabytes of them."""
@@ -71,9 +72,9 @@ class Folders(Source):
 
     def __init__(self, data: Data) -> None:
         layout = LAYOUTS[data.dataset]
-        root = data_root(data)
+        root = data_root(data, near=lambda root: _near(root, layout))
         self._found = found = find_classes(
-            _first(root, layout.recordings) or _refuse(root, layout.recordings, data.dataset, layout.obtain),
+            _first(root, layout.recordings) or _refuse(root, layout, data.dataset),
             _first(root, layout.stills),
             left_out=layout.left_out,
             only=data.classes,
@@ -140,5 +141,12 @@ def _first(root: Path, candidates: tuple[str, ...]) -> Path | None:
     return next((root / name for name in candidates if (root / name).is_dir()), None)
 
 
-def _refuse(root: Path, candidates: tuple[str, ...], dataset: str, obtain: str) -> NoReturn:
-    raise DatasetError(f"{root}: {dataset} expects a folder {candidates[0]} there; {obtain}")
+def _refuse(root: Path, layout: Layout, dataset: str) -> NoReturn:
+    raise DatasetError(
+        f"{root}: --dataset {dataset} expects a folder {layout.recordings[0]} there; {layout.obtain}"
+        f"{_near(root, layout)}"
+    )
+
+
+def _near(root: Path, layout: Layout) -> str:
+    return perhaps_meant(root, lambda near: _first(near, layout.recordings) is not None)

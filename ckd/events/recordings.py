@@ -9,7 +9,7 @@ from ckd.events.binning import Binning
 from ckd.events.frames import to_frames
 from ckd.events.readers import READERS, read_events
 from ckd.events.types import Events, Frames
-from ckd.files import fill, write_then_rename
+from ckd.files import fill, perhaps_meant, write_then_rename
 
 
 def read_recording(path: Path) -> Events:
@@ -53,13 +53,22 @@ def find_recordings(root: Path) -> tuple[list[Path], list[str]]:
     """
     root = Path(root)
     if not root.is_dir():
-        raise RecordingError(f"{root}: no such folder; expected one folder per class with recordings in it")
+        what = "a file, no folder" if root.is_file() else "no such folder"
+        raise RecordingError(
+            f"{root}: {what}; expected one folder per class with recordings in it"
+            + perhaps_meant(root, _holds_recordings)
+        )
     paths = sorted(path for path in root.glob("*/*") if path.suffix in READERS)
     if not paths:
         raise RecordingError(
             f"{root}: no recordings found; expected {root}/<class>/<recording>, one of {', '.join(READERS)}"
+            + perhaps_meant(root, _holds_recordings)
         )
     return paths, [path.parent.name for path in paths]
+
+
+def _holds_recordings(root: Path) -> bool:
+    return any(path.suffix in READERS for path in root.glob("*/*"))
 
 
 def load_frames(paths: list[Path], binning: Binning) -> Frames:

@@ -10,6 +10,7 @@ from ckd.files.full import DiskFullError, append, fill, told_if_full
 from ckd.files.interruption import Interrupted, Interruption
 from ckd.files.locks import HeldError, held
 from ckd.files.names import escaped, one_line
+from ckd.files.neighbors import perhaps_meant
 from ckd.files.reading import read_small
 from ckd.files.scratch import scratch_folder
 from ckd.files.system_errors import in_words
@@ -34,6 +35,7 @@ __all__ = [
     "missing_extra",
     "one_line",
     "own_version",
+    "perhaps_meant",
     "read_arguments",
     "read_small",
     "require_own",

@@ -17,13 +17,13 @@ from ckd.files.system_errors import flush_output
 
 BOX = "╭╮╰╯│─- "
 
-KINDS = {"INT": "a whole number", "FLOAT": "a number", "INT INT": "two whole numbers", "PATH": "a path"}
+KINDS = {"INT": "a whole number is", "FLOAT": "a number is", "INT INT": "two whole numbers are", "": "another value is"}
 """What tyro calls the types of values, and we."""
 VALUES = [
     (r"invalid literal for int\(\) with base 10: (?P<given>.*)", "INT"),
     (r"could not convert string to float: (?P<given>.*)", "FLOAT"),
-    (r"no type matching (\{None\}\|)?\{?(?P<kind>[A-Z ]+)\}? could be instantiated from \[(?P<given>.*)\]", ""),
-    (r"Could not find valid parse for arguments: \[(?P<given>.*)\]", "another kind of value"),
+    (r"no type matching (\{None\}\|)?\{?(?P<kind>[A-Z ]+)\}? could be instantiated from \[(?P<given>.*)\]", None),
+    (r"Could not find valid parse for arguments: \[(?P<given>.*)\]", ""),
 ]
 """What tyro says of a value, and of which type it is to be where the words do not say it."""
 
@@ -114,9 +114,6 @@ def _of_value(said: str) -> str:
     for pattern, kind in VALUES:
         found = re.fullmatch(pattern, reason.rstrip("."))
         if found is not None and said.startswith("Error parsing "):
-            kind = kind or found["kind"]
-            return (
-                f"{option} {found['given']}".rstrip()
-                + f": {KINDS.get(kind, kind)} {'are' if ' ' in kind else 'is'} needed"
-            )
+            kind = found["kind"] if kind is None else kind
+            return f"{option} {found['given']}".rstrip() + f": {KINDS.get(kind, f'{kind} is')} needed"
     return said

@@ -23,10 +23,10 @@ from ckd.data.base import Source, binning_of
 from ckd.data.sources import open_source
 from ckd.data.split import PARTS, Split
 from ckd.data.stored import AnyFrames
-from ckd.errors import ConfigError, RunError
+from ckd.errors import ConfigError, DatasetError, MissingRootError, RunError
 from ckd.events import Binning
 from ckd.events.types import Int
-from ckd.files import HeldError, fill, held, read_small, write_then_rename, write_together
+from ckd.files import HeldError, fill, held, perhaps_meant, read_small, write_then_rename, write_together
 from ckd.models.build import build_trained
 from ckd.models.spiking import SpikingStudent
 from ckd.runs.migration import FORMAT, migrated_config
@@ -65,7 +65,10 @@ class Run:
 
     @cached_property
     def _source(self) -> Source:
-        return open_source(self.config.data)
+        try:
+            return open_source(self.config.data)
+        except MissingRootError as error:
+            raise moved(error, self.path) from None
 
 
 def load_run(path: Path | str, *, student: str = "student", factories: Collection[str] = ()) -> Run:
@@ -183,13 +186,24 @@ def is_run(path: Path) -> bool:
     return isinstance(values, dict) and {"format", "preset", "training"} <= set(values)
 
 
+def require_run(path: Path) -> None:
+    """Raises RunError where a path is no run folder, with the one that may be meant."""
+    near = perhaps_meant(path, lambda folder: (folder / CONFIG).is_file())
+    if not path.is_dir():
+        raise RunError(f"{path}: {'is a file, not a run folder' if path.is_file() else 'no such run folder'}{near}")
+    if not (path / CONFIG).is_file():
+        raise RunError(f"{path}: not a run folder (it has no {CONFIG}){near}")
+
+
+def moved(error: MissingRootError, run: Path) -> DatasetError:
+    """The data of a run is not where its configuration says: the error, with where to say it."""
+    return DatasetError(f"{error}; where this run's data has moved, say so in {run / CONFIG}")
+
+
 def read_config(path: Path) -> Config:
     """The configuration of a run folder, finished or not. Raises RunError."""
-    if not path.is_dir():
-        raise RunError(f"{path}: no such run folder")
+    require_run(path)
     file = path / CONFIG
-    if not file.is_file():
-        raise RunError(f"{path}: not a run folder (it has no config.yaml)")
     try:
         values = read_yaml_file(file)
     except (OSError, ValueError) as error:
