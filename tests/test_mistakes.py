@@ -17,6 +17,7 @@ import ckd.train
 import deploy.cli
 import export.cli
 from deploy.formats.nir import write_nir
+from deploy.runners import integer
 from tests import builders
 from tests.ckd.conftest import cache_of_the_tests, tiny_run
 from tests.ckd.data.test_checks import write_data
@@ -76,7 +77,8 @@ MISTAKES = [
     (f"{FOLDER} --sensor 30 40", ["sensor of 30 x 40", "at least 60 80"]),
     (f"{FOLDER} --sensor 60", ["--sensor '60': two whole numbers are needed"]),
     (f"{FOLDER} --classes high tall", ["--classes tall", "there are high, wide"]),
-    (f"{FOLDER} --test-per-class 10", ["has 4 recorded images", "--test-per-class"]),
+    (f"{FOLDER} --test-per-class 10", ["has 4 recordings, too few", "--test-per-class"]),
+    ("train --preset folder --data-root single", ["has 1 recording, too few", "record more of it, leave it out with"]),
     (f"{FOLDER} --step-us 500000 --time-steps 4", ["a step lasts 500,000 us", "--step-us"]),
     (f"{FOLDER} --step-us 40 --time-steps 4", ["nanoseconds", "--step-us"]),
     ("train --classes 3", ["--classes", "digits has none"]),
@@ -136,6 +138,7 @@ MISTAKES = [
     ("deploy run model.nir --trace other.trace", ["other.trace", "proves other.nir", "another name"]),
     ("deploy check model.nir other.nri", ["other.nri", "no such"]),
     ("deploy check taken.txt", ["taken.txt"]),
+    ("deploy check model.nir --trace flat.trace", ["flat.trace: the trace of another model", "(3,)", "(2, 10, 10)"]),
     ("deploy report model.nir --chip tpu", ["tpu", "loihi1"]),
     ("deploy report model.nir --out taken.txt", ["taken.txt", "not replaced"]),
     ("deploy report model.nir --out link/x.html", ["link: is a link that leads nowhere"]),
@@ -166,10 +169,14 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Path:
     np.save(folder / "pixels.npy", np.zeros((4, 10), np.uint8))
     (folder / "link").symlink_to("nowhere")
     shutil.copytree(tiny_run, folder / "went")
+    write_data(folder / "single")
+    for path in sorted((folder / "single/recordings/wide").iterdir())[1:]:
+        path.unlink()
     config = yaml.safe_load((folder / "went" / "config.yaml").read_text())
     config["data"] |= {"dataset": "folder", "data_root": "/gone"}
     (folder / "went" / "config.yaml").write_text(yaml.safe_dump(config))
     write_nir(builders.small().replace(scale_bits={"lif": 0}), folder / "flat.nir")
+    integer.run(builders.small(), builders.FRAMES).save(folder / "flat.trace")
     return folder
 
 

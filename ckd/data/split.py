@@ -53,16 +53,22 @@ def make_split(source: Source, data: Data, *, seed: int) -> Split:
         if data.labels_per_class is not None:
             wanted = _count(data.labels_per_class, len(images))
         if wanted < 1 or held_out + wanted > len(images):
+            lower = ", or lower --labels-per-class, --test-per-class or --validation-per-class"
             raise DatasetError(
-                f"class {class_name!r} has {len(images)} recorded images, too few for {tests} to test, "
-                f"{validations} to validate and {max(wanted, 1)} to train; lower --labels-per-class, "
-                "--test-per-class or --validation-per-class"
+                f"class {class_name!r} has {_recordings(int(np.sum(source.labels == label)), len(images))}, too few "
+                f"for {tests} to test, {validations} to validate and {max(wanted, 1)} to train; record more of it, "
+                f"leave it out with --classes{lower if len(images) > 1 else ''}"
             )
         bounds = np.cumsum([tests, validations, wanted])
         test, validation, train = np.split(images[: bounds[2]], bounds[:2])
         for part, chosen in (("train", train), ("validation", validation), ("test", test)):
             parts[part].extend(np.flatnonzero(np.isin(source.image_ids, chosen) & (source.labels == label)))
     return Split(**{part: tuple(source.names[row] for row in sorted(rows)) for part, rows in parts.items()})
+
+
+def _recordings(count: int, originals: int) -> str:
+    said = f"{count:,} recording{'s' * (count != 1)}"
+    return said if originals == count else f"{said} of {originals:,} original{'s' * (originals != 1)}"
 
 
 def _count(asked: float, available: int) -> int:

@@ -12,7 +12,7 @@ from deploy.checking.divergence.evidence import RoundedSpike, as_scheduled, cont
 from deploy.checking.divergence.explain import Explanation, explain
 from deploy.checking.divergence.models import difference
 from deploy.checking.divergence.setup import Setup
-from deploy.errors import DeployError, RunnerError
+from deploy.errors import DeployError, RunnerError, TraceError
 from deploy.formats.files import load
 from deploy.formats.model_file import ModelFile
 from deploy.formats.proven import names_another
@@ -25,7 +25,7 @@ from deploy.traces.trace import Trace, load_trace
 from deploy.traces.verdict import Verdict
 from deploy.zoo import zoo_path
 
-TOLD = 4
+TOLD = 2
 """Differences between two models that an error lists."""
 
 
@@ -109,6 +109,11 @@ def check(
                 "check it --on integer or lava, or judge by likeness with --statistical"
             )
         tested = _network(runs) or reference
+        if second is None and frames is not None and tested is not None and frames.shape[2:] != tested.input_shape:
+            raise TraceError(
+                f"{trace_path}: the trace of another model: its frames show {tuple(frames.shape[2:])} a step, and "
+                f"{first} takes {tested.input_shape}; give the trace that was written with this model"
+            )
         with told_apart(reference, tested):
             found = _run(runs, _given(frames, trace_path), on, expected)
     kinds = _numbers(expected), _numbers(found)

@@ -1,7 +1,7 @@
 """The whole difference between two models, as a person would tell it: structure first, then every parameter."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from itertools import combinations
 from math import prod
 
@@ -55,7 +55,14 @@ def _of_the_file(one: Network, other: Network) -> Iterator[str]:
         a, b = getattr(one, field.name), getattr(other, field.name)
         if field.name in ("nodes", "edges", "report", "scale_bits") or a == b:
             continue
-        yield f"{field.name} is {shown(b)} instead of {shown(a)}"
+        if is_dataclass(a) and type(a) is type(b):
+            inner = [(inner.name, getattr(a, inner.name), getattr(b, inner.name)) for inner in fields(a)]
+            apart = [
+                f"{name} {shown(theirs)} instead of {shown(ours)}" for name, ours, theirs in inner if ours != theirs
+            ]
+            yield f"{field.name} has {', '.join(apart)}"
+        else:
+            yield f"{field.name} is {shown(b)} instead of {shown(a)}"
     if one.input_shape != other.input_shape:
         yield f"the input is of shape {other.input_shape} instead of {one.input_shape}"
 

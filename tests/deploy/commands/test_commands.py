@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ckd.events import EVENT_DTYPE, write_recording
+from deploy.checking.divergence.models import difference
 from deploy.cli import main
 from deploy.formats.files import load_network, save
 from deploy.formats.nir import write_nir
@@ -146,6 +147,11 @@ def test_a_damaged_trace_is_one_line_whichever_byte_it_is(model: Path, capfd: py
     assert len(lines) > 10
     for line in lines:
         assert line.startswith(f"error: {trace}: ") and line.endswith("; record it again\n") and line.count("\n") == 1
+
+
+def test_of_two_ways_of_binning_the_field_is_named(small_network: Network) -> None:
+    other = small_network.replace(binning=replace(BINNING, step_us=2000, max_count=3))
+    assert difference(small_network, other) == ["binning has step_us 2000 instead of 1000, max_count 3 instead of 1"]
 
 
 def test_a_trace_from_a_chip_is_checked_over_the_recordings_asked_for(
