@@ -43,7 +43,9 @@ def refuse_early(plan: Plan) -> None:
     if plan.exit_loss is not None and plan.chip == "none":
         raise DeployError(f"--exit-loss chooses a margin in grid units: give --chip {listed(CHIPS)}")
     if not 1 <= plan.weight_bits <= WEIGHT_BITS:
-        raise DeployError(f"--weight-bits (={plan.weight_bits}) must lie between 1 and {WEIGHT_BITS}")
+        raise DeployError(
+            f"--weight-bits (={plan.weight_bits}) must lie between 1, or 2 for weights of both signs, and {WEIGHT_BITS}"
+        )
     if model.suffix != form.ending:
         raise DeployError(f"--out {model}: a model of --to {plan.to} ends in {form.ending}; its trace lies beside it")
     require_file_name(model, model.suffix)

@@ -68,6 +68,8 @@ MISTAKES = [
     ("train --resume run", ["--resume run", "this run is finished"]),
     ("train --resume rnu", ["rnu", "no such run folder"]),
     ("train --resume mine", ["mine", "not a run folder"]),
+    ("train --teacher-file run/student.safetensors --out o", ["--teacher-file", "holds 'nodes.", "not in the teacher"]),
+    ("train --teacher-file taken.txt --out o", ["taken.txt", "no .safetensors", "another file"]),
     ("train --resume run --lr 0.1", ["--resume takes no other option"]),
     # data
     ("train --preset folder", ["--data-root DIR"]),
@@ -81,6 +83,7 @@ MISTAKES = [
     ("train --preset folder --data-root single", ["has 1 recording, too few", "record more of it, leave it out with"]),
     (f"{FOLDER} --step-us 500000 --time-steps 4", ["a step lasts 500,000 us", "--step-us"]),
     (f"{FOLDER} --step-us 40 --time-steps 4", ["nanoseconds", "--step-us"]),
+    (f"{FOLDER} --classes", ["--classes: names folders, and none is named; there are high, wide"]),
     ("train --classes 3", ["--classes", "digits has none"]),
     ("inspect mine --size 0", ["--size (=0)", "at least 8"]),
     ("inspect mine --data-root run", ["--data-root run", "beside mine", "give one"]),
@@ -101,6 +104,7 @@ MISTAKES = [
     ("evaluate went", ["--data-root /gone: no such folder", "has moved, say so in went/config.yaml"]),
     ("evaluate .", ["perhaps you meant run"]),
     ("evaluate run --events mine/recordings", ["'high' is none of the run's classes", "folders' names are the labels"]),
+    ("evaluate went --baseline", ["went: this run trained no student without distillation", "leave out --baseline"]),
     ("evaluate run --baseline --event mine", ["--event", "--events"]),
     ("compare", ["no run folders", "python -m ckd.compare"]),
     ("compare run rnu", ["rnu", "no such run folder"]),
@@ -112,6 +116,8 @@ MISTAKES = [
     ("export run --to nri", ["'nri'", "nir"]),
     ("export run --chip loihi", ["'loihi'", "loihi1"]),
     ("export run --weight-bits 9", ["--weight-bits", "9", "8"]),
+    ("export run --weight-bits 0", ["--weight-bits (=0)", "between 1, or 2 for weights of both signs, and 8"]),
+    ("export run --weight-bits 1", ["weights of both signs", "at least 2 bits", "--weight-bits"]),
     ("export run --out taken.txt", ["taken.txt"]),
     ("export run --frames frames.npy", ["--frames is for a module", "run is none"]),
     ("export run --events mine", ["run", "leave out --events"]),
@@ -137,6 +143,8 @@ MISTAKES = [
     ("deploy run model.nir --trace model.nir", ["would replace", "another name"]),
     ("deploy run model.nir --trace other.trace", ["other.trace", "proves other.nir", "another name"]),
     ("deploy check model.nir other.nri", ["other.nri", "no such"]),
+    ("deploy check zoo:", ["zoo: needs the name of a student behind it", "zoo:nmnist"]),
+    ("deploy check model.nir --trace run", ["run: is a folder, no trace"]),
     ("deploy check taken.txt", ["taken.txt"]),
     ("deploy check model.nir --trace flat.trace", ["flat.trace: the trace of another model", "(3,)", "(2, 10, 10)"]),
     ("deploy report model.nir --chip tpu", ["tpu", "loihi1"]),
@@ -173,6 +181,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Path:
     for path in sorted((folder / "single/recordings/wide").iterdir())[1:]:
         path.unlink()
     config = yaml.safe_load((folder / "went" / "config.yaml").read_text())
+    (folder / "went" / "baseline.safetensors").unlink()
     config["data"] |= {"dataset": "folder", "data_root": "/gone"}
     (folder / "went" / "config.yaml").write_text(yaml.safe_dump(config))
     write_nir(builders.small().replace(scale_bits={"lif": 0}), folder / "flat.nir")

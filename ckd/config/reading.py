@@ -44,7 +44,9 @@ def load_preset(name: str, *, factories: Collection[str] = ()) -> Config:
         raise ConfigError(f"preset {name}: not valid YAML ({error})") from None
     if not isinstance(values, dict | None):
         raise ConfigError(f"preset {name}: expected keys and values, found {shown(values)}")
-    config = config_from_dict({"preset": Path(name).stem, **(values or {})}, source=f"preset {name}")
+    # A run's own config.yaml says its format before all else, and is a preset otherwise.
+    said = {key: value for key, value in (values or {}).items() if key != "format"}
+    config = config_from_dict({"preset": Path(name).stem, **said}, source=f"preset {name}")
     require_named(config, factories, source=f"preset {name}")
     return config
 

@@ -37,7 +37,7 @@ def _refuse_other_sensor(found: Survey, names: tuple[str, ...], binning: Binning
     first = int(np.argmax(outside))
     if (found.least < 0).any():
         row = int(np.argmax(found.least < 0))
-        raise DatasetError(f"{names[row]}: has events at {found.least[row]}; pixels count from 0")
+        raise DatasetError(f"{names[row]}: has events at x or y = {found.least[row]}; both count pixels, from 0")
     raise DatasetError(
         f"{int(outside.sum())} of {len(names)} recordings have events outside the sensor of {height} x {width} pixels, "
         f"the first is {names[first]}, whose events reach {found.height[first]} x {found.width[first]}; give the "

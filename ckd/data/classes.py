@@ -45,6 +45,8 @@ def find_classes(
             f"{', '.join(sorted(endings))}"
         )
     _refuse_cases({*filmed, *pictured})
+    if only == ():
+        raise DatasetError(f"--classes: names folders, and none is named; there are {', '.join(list(filmed)[:12])}")
     if only is not None:
         filmed, pictured = _only(filmed, only, recordings), {name: pictured.get(name, []) for name in only}
         if not any(filmed.values()):

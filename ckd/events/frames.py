@@ -41,8 +41,8 @@ def _as_ours(events: Events, name: str) -> Events:
         allowed, values = np.iinfo(EVENT_DTYPE[field]), events[field]
         if not allowed.min <= values.min() <= values.max() <= allowed.max:
             raise RecordingError(
-                f"{name}: {field} reaches from {values.min()} to {values.max()}; allowed are {allowed.min} to "
-                f"{allowed.max}"
+                f"{name}: {field} reaches from {values.min()} to {values.max()}; allowed are "
+                f"{0 if field in 'xy' else allowed.min} to {allowed.max}"
             )
         ours[field] = values
     return ours

@@ -53,12 +53,13 @@ def pack_events(path: Path, x: NDArray[Any], y: NDArray[Any], t: NDArray[Any], p
         if values.dtype.kind not in "biuf":
             raise RecordingError(f"{path}: {name} holds {values.dtype}; events are numbers")
         # As Python's numbers: a float16 cannot be held against 2^62.
+        whole_numbers(path, name, values)
         low, high = (values.min().item(), values.max().item()) if len(values) else (0, 0)
         if not -largest <= low <= high < largest:
             raise RecordingError(
-                f"{path}: {name} reaches from {low} to {high}; allowed are -{largest} to {largest - 1}"
+                f"{path}: {name} reaches from {low} to {high}; allowed are {-largest if name == 't' else 0} to "
+                f"{largest - 1}"
             )
-        whole_numbers(path, name, values)
         events[name] = values
     polarities(path, p)
     # Some formats say -1 for falling light.

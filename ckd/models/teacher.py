@@ -40,8 +40,18 @@ def teacher_logits(teacher: nn.Module, rgb: Tensor) -> Tensor:
 
 def load_teacher(path: Path, teacher: nn.Module) -> nn.Module:
     """Read saved weights into `teacher`, in eval mode. Raises RunError (missing, damaged) and ConfigError (misfit)."""
+    weights, own = read_weights(path), teacher.state_dict()
+    for what, names, known in (
+        ("holds", weights.keys() - own.keys(), "not in"),
+        ("lacks", own.keys() - weights.keys(), "in"),
+    ):
+        if names:
+            raise ConfigError(
+                f"--teacher-file {path}: {what} {min(names)!r}, which is {known} the teacher; give weights of the same "
+                "--teacher, a run's teacher.safetensors"
+            )
     try:
-        teacher.load_state_dict(read_weights(path))
+        teacher.load_state_dict(weights)
     except RuntimeError as error:
         raise ConfigError(f"teacher {path}: does not fit --teacher ({str(error).splitlines()[-1].strip()})") from None
     return teacher.eval()

@@ -25,4 +25,6 @@ def read_weights(path: Path) -> dict[str, Any]:
     try:
         return load_file(path)
     except (OSError, SafetensorError, MemoryError, ValueError, KeyError, AttributeError) as error:
-        raise RunError(f"{path}: damaged ({error}); train the run again") from None
+        raise RunError(
+            f"{path}: damaged, or no .safetensors ({error}); train the run again, or give another file"
+        ) from None

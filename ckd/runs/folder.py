@@ -88,6 +88,11 @@ def load_run(path: Path | str, *, student: str = "student", factories: Collectio
     config, summary, split = trusted_config(path, factories), read_summary(path), read_split(path)
     binning = binning_of(config.data)
     classes = tuple(summary["classes"])
+    if student == "baseline" and not (path / "baseline.safetensors").exists():
+        raise RunError(
+            f"{path}: this run trained no student without distillation, so it has no baseline.safetensors; leave out "
+            "--baseline, or train with one"
+        )
     _require_own_weights(path, student, summary)
     built = build_trained(config, path / f"{student}.safetensors", classes=len(classes))
     return Run(path, config, built.eval(), split, binning, classes, summary)

@@ -199,7 +199,8 @@ def _fitting_scales(layer: FloatLayer, bits: int) -> dict[str, float]:
         smallest, largest = grid.weight_range(low, high, bits)
         if high > 0 and not largest:
             raise GridError(
-                f"{name}: has weights of both signs, which take at least 2 bits each; weight_bits is {bits}"
+                f"{name}: has weights of both signs, which take at least 2 bits each; --weight-bits (weight_bits=) "
+                f"is {bits}"
             )
         fits = min(largest / high if high > 0 else np.inf, smallest / low if low < 0 else np.inf)
         scales[name] = fits

@@ -68,7 +68,9 @@ def quantize_layers(network: Network, frames: Array, *, weight_bits: int, method
     if network.on_grid:
         raise UnsupportedError("this network is on the grid already")
     if not 1 <= weight_bits <= grid.WEIGHT_BITS:
-        raise GridError(f"weight_bits (={weight_bits}) must lie between 1 and {grid.WEIGHT_BITS}")
+        raise GridError(
+            f"weight_bits (={weight_bits}) must lie between 1, or 2 for weights of both signs, and {grid.WEIGHT_BITS}"
+        )
     if method not in METHODS:
         raise GridError(f"method {method!r} is not known; use one of {METHODS}")
     limits = find_chip(chip)

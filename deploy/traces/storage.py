@@ -71,6 +71,8 @@ def read(path: Path) -> Contents:
         TraceError: missing, damaged, or of another version.
         DAMAGED_HDF5, AttributeError: its metadata make no sense.
     """
+    if path.is_dir():
+        raise TraceError(f"{path}: is a folder, no trace; give a .trace file")
     if not path.is_file():
         raise TraceError(
             f"{path}: no such trace; ckd-export writes one beside the model, ckd-deploy run --trace another"

@@ -27,5 +27,6 @@ def zoo_path(model: Path | str) -> Path:
     name = str(model).removeprefix(PREFIX)
     if name not in zoo_names():
         known = ", ".join(PREFIX + known for known in zoo_names())
-        raise ModelError(f"{model}: no such student; the package comes with {known}")
+        said = f"{model}: no such student" if name else f"{PREFIX} needs the name of a student behind it"
+        raise ModelError(f"{said}; the package comes with {known}")
     return FOLDER / f"{name}.nir"

@@ -29,7 +29,7 @@ def loihi2_missing() -> list[str]:
     try:
         python = loihi_python()
     except RunnerError as error:
-        return [str(error)]
+        return [f"a Python 3.10 ({error})"]
     missing = [f"{what}, as `{module}` in {python}" for module, what in MODULES.items() if not _has(python, module)]
     if not (os.environ.get(HOST) or on_path("sinfo")):
         missing.append(f"a board: neither SLURM (sinfo) nor a host in {HOST}")

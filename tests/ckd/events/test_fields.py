@@ -64,7 +64,7 @@ def test_rows_of_x_y_t_p_are_read_and_of_t_x_y_p_refused(tmp_path: Path) -> None
     [
         ("t", np.linspace(0, 0.3, 50), r"t holds 0\.006\d+, which is no whole number, 4\d times in 50.*t \* 1e6"),
         ("x", np.full(50, 0.5), "x holds 0.5, which is no whole number"),
-        ("t", np.full(50, np.nan), "t holds nan|t reaches from nan"),
+        ("t", np.full(50, np.nan), "t holds nan, which is no whole number"),
         ("p", np.full(50, 2), "p reaches from 2 to 2; allowed are 1 where light rose"),
     ],
 )
@@ -90,7 +90,7 @@ def test_frames_are_made_of_fields_by_name_and_of_no_number_that_wraps() -> None
         wide[name] = events[name]
     assert (to_frames(wide, binning) == to_frames(events, binning)).all() and to_frames(events, binning).sum() > 20
     wide["x"][0] = 65536  # 0 in 16 bits
-    with pytest.raises(RecordingError, match="x reaches from 0 to 65536; allowed are -32768 to 32767"):
+    with pytest.raises(RecordingError, match="x reaches from 0 to 65536; allowed are 0 to 32767"):
         to_frames(wide, binning)
 
 

@@ -133,7 +133,7 @@ BAD = [
     ("", "return logits[:, :, :2]", "gives logits of shape (4, 2, 2)"),
     ("", "return logits.transpose(0, 1)", "gives logits of shape (2, 4, 3)"),
     ("", "return logits.squeeze()", "gives logits of shape (4, 3) for frames of shape (4, 1, 2, 26, 26)"),
-    ("", "return logits, logits", "TypeError: forward returned a tuple; it must be a tensor at own.py"),
+    ("", "return logits, logits", "TypeError: forward returned a tuple; it must be a tensor"),
     ("", "return None", "TypeError: forward returned a NoneType"),
     ("", "return logits.detach()", "gives logits without a gradient"),
     ("", "return logits / 0", "gives logits that are not finite"),
