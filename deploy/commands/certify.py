@@ -7,7 +7,7 @@ from typing import Any
 
 from deploy.commands import CANNOT, DIFFERENT, EQUAL
 from deploy.commands.outputs import claimed, refuse_to_replace
-from deploy.commands.shared import Count, Model, Simulator, recording_limit
+from deploy.commands.shared import CountOfTrace, Model, Simulator, recording_limit
 from deploy.errors import DeployError
 from deploy.report.console import PlainConsole
 from deploy.zoo import FOLDER
@@ -33,7 +33,7 @@ class Certify:
     verify: bool = False
     """Work out everything in a certificate again, from the files that it names."""
     on: Simulator = "integer"
-    recordings: Count = None
+    recordings: CountOfTrace = None
     json: bool = False
     """Print a program's view of the result."""
 

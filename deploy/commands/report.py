@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from ckd.files import one_line
 from deploy.commands.outputs import claimed, refuse_to_replace, trace_beside
-from deploy.commands.shared import ChipName, OfTwoRuns, exit_code, recording_limit
+from deploy.commands.shared import SLOW, SLOW_RECORDINGS, ChipName, OfTwoRuns, exit_code, recording_limit
 from deploy.errors import UnsupportedError
 from deploy.grid.chips import Chip, find_chip
 from deploy.mapping.layout import Mapping, map_network
@@ -13,16 +16,24 @@ from deploy.zoo import FOLDER
 
 PAGE_RECORDINGS = 100
 
+_Count = Annotated[
+    int | None,
+    tyro.conf.arg(
+        metavar="N",
+        help=f"How many recordings of the trace, the first ones. Default: {PAGE_RECORDINGS} of every class in turn, "
+        f"on {SLOW} the first {SLOW_RECORDINGS}.",
+    ),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Report(OfTwoRuns):
     """Check a model and write one HTML file about it. Exit codes are those of `check`.
 
-    100 recordings, of every class in turn, unless told how many.
-
     Example: ckd-deploy report student.nir
     """
 
+    recordings: _Count = None
     chip: ChipName = "loihi2"
     out: Path | None = None
     """The page. Default: the model's name with .html; of a zoo:NAME in the current folder."""

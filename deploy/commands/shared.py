@@ -48,7 +48,8 @@ Simulator = Annotated[
 ]
 ChipName = Annotated[str, tyro.conf.arg(metavar="NAME", help=f"The chip: {listed(CHIPS)}.")]
 ResetName = Annotated[str, tyro.conf.arg(metavar="NAME", help=f"What a spike does: {listed(RESET_MECHANISMS)}.")]
-_SLOW = ", ".join(runner.name for runner in RUNNERS.values() if runner.slow)
+SLOW = ", ".join(runner.name for runner in RUNNERS.values() if runner.slow)
+"""The simulators of which this holds, for help texts."""
 Exit = Annotated[
     str | None,
     tyro.conf.arg(
@@ -62,7 +63,14 @@ Count = Annotated[
     tyro.conf.arg(
         metavar="N",
         help="How many recordings: of --events the first of every class, else the first ones. Default: all, "
-        f"on {_SLOW} {SLOW_RECORDINGS}.",
+        f"on {SLOW} {SLOW_RECORDINGS}.",
+    ),
+]
+CountOfTrace = Annotated[
+    int | None,
+    tyro.conf.arg(
+        metavar="N",
+        help=f"How many recordings of the trace, the first ones. Default: all, on {SLOW} {SLOW_RECORDINGS}.",
     ),
 ]
 
@@ -117,7 +125,7 @@ class OfTwoRuns:
     """Run the reference on this simulator too, in place of its recorded trace."""
     trace: Path | None = None
     """What the trained network gave. Default: the .trace beside the model."""
-    recordings: Count = None
+    recordings: CountOfTrace = None
     partial: bool = False
     """Be content with the layers, recordings, steps and potentials that both hold; what is left out is said."""
 

@@ -149,6 +149,17 @@ def test_a_damaged_trace_is_one_line_whichever_byte_it_is(model: Path, capfd: py
         assert line.startswith(f"error: {trace}: ") and line.endswith("; record it again\n") and line.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", ["check", "report", "certify", "coverage", "run", "compile", "map"])
+def test_a_help_speaks_of_recordings_as_the_command_takes_them(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert ("of --events" in told) == ("--events {None}|PATH" in told)
+    assert ("100 of every class" in told) == (command == "report")
+
+
 def test_of_two_ways_of_binning_the_field_is_named(small_network: Network) -> None:
     other = small_network.replace(binning=replace(BINNING, step_us=2000, max_count=3))
     assert difference(small_network, other) == ["binning has step_us 2000 instead of 1000, max_count 3 instead of 1"]
