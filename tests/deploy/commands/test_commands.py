@@ -269,8 +269,8 @@ def test_an_unknown_chip_is_refused_before_the_check_runs(capsys: pytest.Capture
 
 
 def test_frames_of_another_sensor_are_refused(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    np.save(tmp_path / "frames.npy", np.zeros((1, 3, 2, 9, 9), np.uint8))
-    assert "(1, 3, 2, 9, 9)" in refused(capsys, "run", model, "--frames", tmp_path / "frames.npy")
+    np.save(tmp_path / "frames.npy", np.zeros((1, BINNING.steps, 2, 9, 9), np.uint8))
+    assert f"(1, {BINNING.steps}, 2, 9, 9)" in refused(capsys, "run", model, "--frames", tmp_path / "frames.npy")
 
 
 def test_lava_without_python_3_10_says_how_to_get_one(
