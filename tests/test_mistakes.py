@@ -68,7 +68,7 @@ MISTAKES = [
     ("train --resume run", ["--resume run", "this run is finished"]),
     ("train --resume rnu", ["rnu", "no such run folder"]),
     ("train --resume mine", ["mine", "not a run folder"]),
-    ("train --teacher-file run/student.safetensors --out o", ["--teacher-file", "holds 'nodes.", "not in the teacher"]),
+    ("train --teacher-file run/student.safetensors --out o", ["--teacher-file", "holds 'nodes.", "not in it"]),
     ("train --teacher-file taken.txt --out o", ["taken.txt", "no .safetensors", "another file"]),
     ("train --resume run --lr 0.1", ["--resume takes no other option"]),
     # data

@@ -47,8 +47,8 @@ def load_teacher(path: Path, teacher: nn.Module) -> nn.Module:
     ):
         if names:
             raise ConfigError(
-                f"--teacher-file {path}: {what} {min(names)!r}, which is {known} the teacher; give weights of the same "
-                "--teacher, a run's teacher.safetensors"
+                f"--teacher-file {path}: does not fit --teacher: {what} {min(names)!r}, which is {known} it; "
+                "give the teacher.safetensors of a run with the same"
             )
     try:
         teacher.load_state_dict(weights)
