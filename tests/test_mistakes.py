@@ -95,6 +95,7 @@ MISTAKES = [
     ("inspect mine/recordings/high", ["perhaps you meant mine"]),
     ("inspect .", ["perhaps you meant mine"]),
     ("inspect taken.txt", ["taken.txt: is a file", "give the folder"]),
+    ("train --data-root mine", ["mine: the embedded digits", "--preset folder"]),
     ("inspect mine --dataset cifar", ["--dataset cifar", "known are"]),
     ("download mnist data", ["mnist", "known are n-caltech101"]),
     # evaluation and comparison
@@ -164,7 +165,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Path:
     write_data(folder / "mine")
     shutil.copytree(tiny_run, folder / "run")
     shutil.copytree(tiny_run, folder / "swapped")
-    (folder / "swapped" / "teacher.safetensors").replace(folder / "swapped" / "student.safetensors")
+    (folder / "swapped" / "baseline.safetensors").replace(folder / "swapped" / "student.safetensors")
     model = builders.write_model(folder)
     shutil.copy(model, folder / "other.nir")
     shutil.copy(model.with_suffix(".trace"), folder / "other.trace")

@@ -12,6 +12,10 @@ SHOWN_AT_LEAST = 100
 """A recording that lasts more than so many times what its frames show was hardly timed in microseconds."""
 
 
+NEAR = 1.1
+"""Extents of events that differ by less are of one sensor seen alike."""
+
+
 def remarks_on(found: Survey, names: tuple[str, ...], binning: Binning) -> list[str]:
     """What is odd about recordings, a line each.
 
@@ -26,7 +30,12 @@ def remarks_on(found: Survey, names: tuple[str, ...], binning: Binning) -> list[
     names = tuple(names[row] for row in found.rows)
     _refuse_other_sensor(found, names, binning)
     _refuse_other_units(found, binning)
-    return [*_on_window(found, binning), *_on_few_events(found, names, binning), *_on_sensor(found, binning)]
+    return [
+        *_on_window(found, binning),
+        *_on_few_events(found, names, binning),
+        *_on_sensor(found, binning),
+        *_on_axes(found, names),
+    ]
 
 
 def _refuse_other_sensor(found: Survey, names: tuple[str, ...], binning: Binning) -> None:
@@ -106,3 +115,23 @@ def _on_sensor(found: Survey, binning: Binning) -> list[str]:
         f"all events lie in {reach} of the sensor's {height} x {width} pixels, so most of each frame is empty; "
         f"--sensor {found.extent[0]} {found.extent[1]} would show them larger"
     ]
+
+
+def _on_axes(found: Survey, names: tuple[str, ...]) -> list[str]:
+    """Classes whose recordings lie across those of all others, which agree: x and y were exchanged in some."""
+    classes = np.asarray([name.split("/")[0] for name in names])
+    reach = {name: (found.height[classes == name].max(), found.width[classes == name].max()) for name in set(classes)}
+    height, width = (float(np.median([each[axis] for each in reach.values()])) for axis in (0, 1))
+    across = sorted(name for name, (h, w) in reach.items() if _near(h, width) and _near(w, height))
+    others = [each for name, each in reach.items() if name not in across]
+    if _near(height, width) or len(others) < 2 or not all(_near(h, height) and _near(w, width) for h, w in others):
+        return []
+    return [
+        f"class {name}: its events reach {reach[name][0]} x {reach[name][1]} pixels, those of the others "
+        f"{height:.0f} x {width:.0f}; are x and y exchanged in it?"
+        for name in across
+    ]
+
+
+def _near(one: float, other: float) -> bool:
+    return max(one / other, other / one) < NEAR

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ckd.errors import DatasetError
 from ckd.events import RecordingError, readable_endings
+from ckd.events.recordings import what_lies_in
 
 IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
@@ -42,7 +43,7 @@ def find_classes(
     if not any(filmed.values()):
         raise RecordingError(
             f"{recordings}: no recordings found; expected {recordings}/<class>/<recording>, one of "
-            f"{', '.join(sorted(endings))}"
+            f"{', '.join(sorted(endings))}{what_lies_in(recordings)}"
         )
     _refuse_cases({*filmed, *pictured})
     if only == ():

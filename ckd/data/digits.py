@@ -6,6 +6,7 @@ from ckd.config import Data
 from ckd.data.base import Source, Stills, binning_of
 from ckd.data.filmed import filmed
 from ckd.data.stored import AnyFrames
+from ckd.errors import DatasetError
 from ckd.events.types import Float, Int
 
 
@@ -17,6 +18,11 @@ class Digits(Source):
     def __init__(self, data: Data) -> None:
         from sklearn.datasets import load_digits
 
+        if data.data_root is not None:
+            raise DatasetError(
+                f"--data-root {data.data_root}: the embedded digits are read from no folder; for one of your own give "
+                "--preset folder, or leave it out"
+            )
         bunch = load_digits()
         self.binning = binning_of(data)
         self.classes = tuple(str(k) for k in range(10))

@@ -19,6 +19,8 @@ MOST_STEPS = 20
 SHORTEST, LONGEST = 1_000, 60_000_000
 """Microseconds that a recording lasts at least and at most, or its times were meant in another unit."""
 
+WHOLE_SECONDS = 60
+"""Below so many, times may well be seconds without their fractions."""
 STRAY = 2
 """Times as far as all events but a thousandth, and an event is no pixel of the same sensor."""
 
@@ -102,6 +104,8 @@ def _require_microseconds(found: Survey, data: Data) -> None:
     if SHORTEST <= lasts <= LONGEST:
         return
     unit = "milliseconds, then save t * 1000" if lasts < SHORTEST else "nanoseconds, then save t // 1000"
+    if lasts < WHOLE_SECONDS:
+        unit = "seconds, rounded? Then convert again from what was recorded: t * 1e6 as integers; or " + unit
     raise DatasetError(
         f"{data.dataset}: the recordings last {lasts:,.0f} us in the median; are their times in {unit}? Where they "
         "truly last so, say it: --step-us and --time-steps"

@@ -1,6 +1,7 @@
 """Recordings and stills in folders of classes: one's own data, N-Caltech101, CEP-DVS and CIFAR10-DVS."""
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -84,7 +85,10 @@ class Folders(Source):
         self._paths = [path for paths in found.recordings.values() for path in paths]
         self._stills = [path for name in self.classes for path in found.stills.get(name, ())]
         if any(found.stills.values()) and not self._stills:
-            raise DatasetError(f"{root}: no class has both recordings and stills; folders are matched by name")
+            raise DatasetError(
+                f"{root}: no class has both recordings ({_some(self.classes)}) and images "
+                f"({_some(sorted(name for name, files in found.stills.items() if files))}); folders are matched by name"
+            )
         self.names = tuple(f"{path.parent.name}/{path.name}" for path in self._paths)
         self.labels = self._labels(self._paths)
         self._paired = layout.same_images and data.paired_names
@@ -150,3 +154,7 @@ def _refuse(root: Path, layout: Layout, dataset: str) -> NoReturn:
 
 def _near(root: Path, layout: Layout) -> str:
     return perhaps_meant(root, lambda near: _first(near, layout.recordings) is not None)
+
+
+def _some(names: Iterable[str]) -> str:
+    return ", ".join(list(names)[:6])

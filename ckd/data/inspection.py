@@ -103,7 +103,10 @@ def inspect_data(data: Data) -> Inspection:
     classes = [_of_class(name, k, source, stills.labels, found) for k, name in enumerate(source.classes)]
     bare = [each.name for each in classes if not each.images]
     if bare:
-        notes.append(f"{len(bare)} of {len(classes)} classes have no images, {bare[0]} is the first: no distillation")
+        notes.append(
+            f"{len(bare)} of {len(classes)} classes have no images, {bare[0]} is the first: distillation needs some of "
+            "every class; add them, leave classes out with --classes, or train with --no-distill"
+        )
     return Inspection(
         data=data, classes=classes, extent=None if found is None else found.extent, kept=_kept(found, data), lit=lit,
         notes=[*notes, *_on_lit(lit)], refusal=refusal, distills=not bare, binned=binned, source=source, stills=stills,

@@ -1,5 +1,6 @@
 """Recordings on disk: found by class, read, written, and binned."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -62,13 +63,25 @@ def find_recordings(root: Path) -> tuple[list[Path], list[str]]:
     if not paths:
         raise RecordingError(
             f"{root}: no recordings found; expected {root}/<class>/<recording>, one of {', '.join(READERS)}"
-            + perhaps_meant(root, _holds_recordings)
+            + (perhaps_meant(root, _holds_recordings) or what_lies_in(root))
         )
     return paths, [path.parent.name for path in paths]
 
 
 def _holds_recordings(root: Path) -> bool:
     return any(path.suffix in READERS for path in root.glob("*/*"))
+
+
+def what_lies_in(root: Path) -> str:
+    """Files that are no recordings, or in no folder of a class, as the end of a message."""
+    flat = sum(path.suffix in READERS for path in root.iterdir())
+    if flat:
+        return f"; {flat} lie in {root} itself, so put each into the folder of its class"
+    endings = Counter(path.suffix for path in root.glob("*/*") if path.is_file() and path.suffix)
+    if not endings:
+        return ""
+    ending, count = endings.most_common(1)[0]
+    return f"; here lie {count} of {ending}, and docs/data.md has the lines that turn a format into another"
 
 
 def load_frames(paths: list[Path], binning: Binning) -> Frames:

@@ -93,8 +93,8 @@ def load_run(path: Path | str, *, student: str = "student", factories: Collectio
             f"{path}: this run trained no student without distillation, so it has no baseline.safetensors; leave out "
             "--baseline, or train with one"
         )
-    _require_own_weights(path, student, summary)
     built = build_trained(config, path / f"{student}.safetensors", classes=len(classes))
+    _require_own_weights(path, student, summary)  # now that the file is known to be of the network's size
     return Run(path, config, built.eval(), split, binning, classes, summary)
 
 
@@ -117,16 +117,21 @@ def read_summary(path: Path) -> dict[str, Any]:
 def weight_digests(path: Path) -> dict[str, str]:
     """By student, the SHA-256 of its weights."""
     files = {name: path / f"{name}.safetensors" for name in ("student", "baseline")}
-    return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items() if file.is_file()}
+    return {name: _digest(file) for name, file in files.items() if file.is_file()}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _require_own_weights(path: Path, student: str, summary: dict[str, Any]) -> None:
     """Of runs that say which weights they wrote; others are taken as they are."""
     said = summary.get("weights")
-    there = weight_digests(path).get(student)
-    if isinstance(said, dict) and there is not None and said.get(student) != there:
+    file = path / f"{student}.safetensors"
+    if isinstance(said, dict) and said.get(student) != _digest(file):
         raise RunError(
-            f"{path / student}.safetensors: are not the weights that this run trained (their SHA-256 is another), so "
+            f"{file}: are not the weights that this run trained (their SHA-256 is another), so "
             "summary.json tells of others; put its own back, or train the run again"
         )
 

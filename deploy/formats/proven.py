@@ -80,9 +80,9 @@ def save_with_trace(network: Network, trace: Trace, model: Path) -> list[Path]:
 
 
 def names_another(trace: Path, model: Path) -> bool:
-    """Whether a trace file says that it is of a file of the model's name, but of other content."""
-    digest = _named(trace).get(model.name)
-    return digest is not None and not _is(model, digest)
+    """Whether a trace file says what it is of, and that is not this model, under whatever name."""
+    named = _named(trace)
+    return bool(named) and model.is_file() and _digest(model) not in named.values()
 
 
 def proves_the_same(path: Path, trace: Trace) -> bool:

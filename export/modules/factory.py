@@ -14,6 +14,8 @@ from export.modules.refusal import ModuleRefusedError
 
 WEIGHTS_IN = ("state_dict", "model_state_dict", "model", "net")
 """Where checkpoints keep a state dict beside other things."""
+PARALLEL = "module."
+"""What torch.nn.DataParallel puts before every name."""
 NO_PICKLE = (EOFError, KeyError, IndexError)
 """What torch.load raises of a text."""
 
@@ -45,6 +47,8 @@ def load_weights(module: nn.Module, path: Path) -> None:
     odd = [key for key, value in weights.items() if not isinstance(value, Tensor)]
     if odd or not weights:
         raise ModuleRefusedError(f"{path}: holds {odd[:1] or 'nothing'}, which is no tensor; save module.state_dict()")
+    if all(key.startswith(PARALLEL) for key in weights):
+        weights = {key.removeprefix(PARALLEL): value for key, value in weights.items()}
     # The state in which training left the neurons is of other recordings, and often of another size.
     kept = {key: value for key, value in weights.items() if key not in states_of(module)}
     own = set(module.state_dict()) - states_of(module)

@@ -155,7 +155,7 @@ def no_recordings(root: Path) -> None:
         (one_stray, "its events reach 60 x 20107 pixels", "give the camera's --sensor"),
         (cases, "classes 'High' and 'high' differ in case alone", "rename one"),
         (no_images, "class 'wide' has no still to train on", "--no-distill"),
-        (nothing_common, "no class has both recordings and stills", "by name"),
+        (nothing_common, "no class has both recordings (high, wide) and images (highs, wides)", "by name"),
         (no_recordings, "folder expects a folder recordings there", "put recordings into"),
     ],
 )
@@ -216,6 +216,23 @@ def one_polarity(root: Path) -> None:
     change(root, p=lambda p: p * 0)
 
 
+def across(root: Path) -> None:
+    """Both classes fill a sensor of 60 x 80; in one of them x and y are exchanged."""
+    rng = np.random.default_rng(1)
+    for label in ("high", "wide", "third"):
+        (root / "recordings" / label).mkdir(exist_ok=True)
+        (root / "images" / label).mkdir(exist_ok=True)
+        for i in range(4):
+            made = np.zeros(2000, EVENT_DTYPE)
+            made["x"], made["y"] = rng.integers(0, 80, 2000), rng.integers(0, 60, 2000)
+            made["t"], made["p"] = np.sort(rng.integers(0, 320_000, 2000)), rng.integers(0, 2, 2000)
+            if label == "wide":
+                made["x"], made["y"] = made["y"].copy(), made["x"].copy()
+            np.save(root / "recordings" / label / f"take{i}.npy", made)
+    for i in range(5):
+        Image.fromarray(np.zeros(SENSOR, np.uint8)).save(root / "images" / "third" / f"photo{i}.png")
+
+
 def few(root: Path) -> None:
     file = root / "recordings" / "high" / "take0.npy"
     np.save(file, np.load(file)[[0, 700, -1]])
@@ -233,6 +250,7 @@ def few(root: Path) -> None:
         ),
         (same_names, [], "8 images share class and file name with a recording"),
         (one_polarity, [], "0% of all events are of rising light"),
+        (across, [], "class wide: its events reach 80 x 60 pixels, those of the others 60 x 80"),
         (few, [], "1 of 8 recordings hold fewer than 80 events, high/take0.npy only 3"),
         (None, ["--step-us", "10000", "--time-steps", "8"], "show the first 80; raise one of them"),
         (None, ["--step-us", "90000", "--time-steps", "8"], "fill 44% of the 720 ms"),
