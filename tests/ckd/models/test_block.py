@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from snntorch import Leaky
 from torch import Tensor, nn
@@ -93,6 +93,8 @@ def test_spikes_gradients_and_statistics_are_those_of_the_modules_in_float64(
 def test_the_first_convolutions_gradient_is_that_of_the_modules_in_float64(
     seed: int, channels: tuple[int, int], form: tuple[int, int], size: tuple[int, int], pooled: bool, training: bool
 ) -> None:
+    # One weight an output is a scale, which batch norm takes out again: its gradient is 0, and nothing but rounding.
+    assume(channels[0] * form[0] > 1)
     torch.manual_seed(seed)
     conv = nn.Conv2d(*channels, form[0], padding=form[1], bias=False)
     norm, lif = _modules(channels[1], training=training)
