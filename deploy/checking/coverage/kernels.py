@@ -1,8 +1,8 @@
 """A neuron beside its mutant, step by step along one layer's recorded sums, until a spike differs.
 
 Plain loops in the words of `deploy.grid`: they share nothing with the kernels of the simulator, whose work they judge.
-What they give is the first recording in which a spike, and in which u or v differs; -1: none. It is a bare pair:
-a class of ours would be called from compiled code, which does not survive the exception of a Ctrl-C that comes then.
+What they give is the first recording in which a spike (of a readout v), and in which u or v differs; -1: none. It is a
+bare pair: a class of ours would be called from compiled code, which does not survive the exception of a Ctrl-C then.
 """
 
 from typing import Any, NamedTuple
@@ -70,10 +70,8 @@ def changed_neuron(sums: Int64s, place: int, old: Int64s, new: Int64s, reset: Re
             u1, v1, s1 = _step(u1, v1, reset.late and s1, a, new, reset)
             if states < 0 and (u0 != u1 or v0 != v1):
                 states = r
-            if s0 != s1:
+            if s0 != s1 or (reset.readout and v0 != v1):
                 return r, states if states >= 0 else r
-        if reset.readout and states >= 0:
-            break
     return -1, states
 
 
@@ -122,8 +120,6 @@ def changed_weight(
                 u1, v1, s1 = _step(u1, v1, reset.late and s1, a + more, p, reset)
                 if states < 0 and (u0 != u1 or v0 != v1):
                     states = r
-                if s0 != s1:
+                if s0 != s1 or (reset.readout and v0 != v1):
                     return r, states if states >= 0 else r
-        if reset.readout and states >= 0:
-            break
     return -1, states

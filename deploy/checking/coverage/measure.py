@@ -119,8 +119,7 @@ def _replay_layer(
             continue
         for row in np.flatnonzero((one.spikes < 0) | (one.spikes >= start)):
             shown = test(int(row))
-            spikes = shown.states if seen.node.is_readout else shown.spikes
-            one.spikes[row] = _earlier(one.spikes[row], spikes, start)
+            one.spikes[row] = _earlier(one.spikes[row], shown.spikes, start)
             one.states[row] = _earlier(one.states[row], shown.states, start)
 
 

@@ -17,7 +17,7 @@ from deploy.traces.trace import Trace
 
 
 class Shown(NamedTuple):
-    """The first recording in which a spike, and in which u or v differs; -1: none."""
+    """The first recording in which a spike (of a readout v), and in which u or v differs; -1: none."""
 
     spikes: int
     states: int

@@ -100,6 +100,19 @@ def test_a_shift_to_the_right_hides_what_it_drops() -> None:
     assert against_runs(network, frames_for(rng, network, 5)) > 20
 
 
+def test_a_saturated_readout_hides_what_only_its_current_shows() -> None:
+    network = chain(
+        in_=Input(shape=(4,)),
+        fc=Dense(weight=np.full((2, 4), 200), weight_exp=7),
+        readout=cells(2, vth=None, dv=0, bias=1 << 22),
+        output=Output(),
+    )
+    frames = np.ones((2, 9, 4), np.uint8)
+    assert against_runs(network, frames) > 5
+    weights = next(group for group in coverage(network, frames).groups if group.parameter == "weight")
+    assert (weights.spikes == -1).all() and (weights.states == 0).all()
+
+
 def test_all_changes_tried_leave_no_interval() -> None:
     found = deploy.coverage(small_network(), small_frames(), sample=100_000)
     score = found.score
