@@ -19,6 +19,7 @@ COMMAND = re.compile(r"^(?:\S*/)?(?:python3?|pip|pytest|torchrun|make|uv|ckd-[a-
 NEVER = {
     "python -m ckd.download n-caltech101 DATA": "fetches gigabytes",
     "python -m ckd.train --preset n-caltech101 --data-root DATA": "needs N-Caltech101",
+    "python -m ckd.train --resume runs/few": "needs an interrupted run, as test_interruption.py has",
 }
 """Examples of helps that are not run, which have no place for a comment, and why."""
 DIFFER = ("--bisect", "witness student.nir other.nir")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import deploy
-from ckd.events import EVENT_DTYPE
+from ckd.events import EVENT_DTYPE, Events
 from deploy import zoo
 from deploy.checking.certificate.certify import write_certificate
 from deploy.formats.netx import write_netx
@@ -70,8 +70,14 @@ def _nmnist(folder: Path) -> None:
 
 def _recordings_of_nmnist(folder: Path) -> None:
     _nmnist(folder)
-    for name in ("recordings", "RECORDINGS"):
-        (folder / name).symlink_to(DATA / "nmnist" / "NMNIST" / "Train")
+    (folder / "recordings").symlink_to(DATA / "nmnist" / "NMNIST" / "Train")
+
+
+def _recordings_of_digits(folder: Path) -> None:
+    """A recording of each class, which the run of the embedded digits can read."""
+    for label in range(10):
+        (folder / "RECORDINGS" / str(label)).mkdir(parents=True)
+        np.save(folder / "RECORDINGS" / str(label) / "0.npy", _events(np.random.default_rng(label), 20, 20, 0))
 
 
 def _model(folder: Path) -> None:
@@ -130,13 +136,18 @@ def _recordings(folder: Path) -> None:
     rng = np.random.default_rng(0)
     for number, label in enumerate(small_network().classes):
         for i in range(6):
-            events = np.zeros(250, EVENT_DTYPE)
-            events["x"], events["y"] = rng.integers(0, 10, 250), rng.integers(0, 4 + 3 * number, 250)
-            events["t"], events["p"] = np.sort(rng.integers(0, BINNING.step_us * BINNING.steps, 250)), i % 2
+            events = _events(rng, 10, 4 + 3 * number, i % 2)
             # Links lead to data that are not ours to write into.
             for place in (path for path in (folder / "recordings", folder / "DIR") if not path.is_symlink()):
                 (place / label).mkdir(parents=True, exist_ok=True)
                 np.save(place / label / f"{i}.npy", events)
+
+
+def _events(rng: np.random.Generator, width: int, height: int, polarity: int) -> Events:
+    events = np.zeros(250, EVENT_DTYPE)
+    events["x"], events["y"] = rng.integers(0, width, 250), rng.integers(0, height, 250)
+    events["t"], events["p"] = np.sort(rng.integers(0, BINNING.step_us * BINNING.steps, 250)), polarity
+    return events
 
 
 def _own_data(folder: Path) -> None:
@@ -189,8 +200,9 @@ def _own_run(folder: Path) -> Path:
 
 MAKERS = {
     r"examples/": _examples,
-    r"^(?!.*(?:examples/|--events recordings)).*(?:NMNIST/|--preset nmnist|DATA )": _nmnist,
-    r"evaluate \S+ --events (?:recordings|RECORDINGS)": _recordings_of_nmnist,
+    r"^(?!.*--events recordings).*(?:NMNIST/|--preset nmnist|DATA )": _nmnist,
+    r"evaluate \S+ --events recordings": _recordings_of_nmnist,
+    r"evaluate \S+ --events RECORDINGS": _recordings_of_digits,
     r"(?<!/)student\.(?:nir|onnx|trace|certificate)(?!.*NMNIST)": _model,
     r"(?<!/)student\.nir.*NMNIST": _model_of_nmnist,
     r"--verify student": _certificate,
