@@ -23,7 +23,7 @@ def run_command(command: Callable[[], int], *also: type[Exception]) -> int:
             return command()
     except (CkdError, OSError, *also) as error:
         # OSError: a full disk, a folder that may not be written.
-        print(f"error: {one_line(in_words(error) if isinstance(error, OSError) else str(error))}", file=sys.stderr)
+        print(f"error: {one_line(in_words(error))}", file=sys.stderr)
         return 2
     except (MemoryError, RecursionError) as error:
         print(f"error: {one_line(f'{type(error).__name__} {error}')}: what was given is too large", file=sys.stderr)

@@ -74,13 +74,12 @@ def _show(options: Options, data: Data) -> int:
     from ckd.data.picture import draw_inspection, require_picture
 
     root = Path(str(data.data_root))
-    if options.picture is not None:
-        require_picture(options.picture)
-    found = inspect_data(data)
     picture = options.picture
     if picture is None and not options.json:
         picture = Path(f"{root.resolve().name}-frames.png")
+    if picture is not None:
         require_picture(picture)
+    found = inspect_data(data)
     if picture is not None and found.frames is not None:
         draw_inspection(found, picture)
     if options.json:

@@ -50,7 +50,7 @@ def main(args: list[str] | None = None) -> int:
             return _main(sys.argv[1:] if args is None else args)
     except (DeployError, RecordingError, OSError) as error:
         # OSError: a full disk, a folder that may not be written.
-        print(f"error: {one_line(in_words(error) if isinstance(error, OSError) else str(error))}", file=sys.stderr)
+        print(f"error: {one_line(in_words(error))}", file=sys.stderr)
         for note in getattr(error, "__notes__", ()):
             print(escaped(note), file=sys.stderr)
         return CANNOT

@@ -39,7 +39,8 @@ def fitted(data: Data) -> tuple[Data, list[str]]:
     sensor_is_due = data.sensor is None and data.dataset in LAYOUTS
     if data.step_us and data.time_steps and not sensor_is_due:
         return data, []
-    found = open_source(replace(data, step_us=data.step_us or 1, time_steps=data.time_steps or 1)).survey()
+    source = open_source(replace(data, step_us=data.step_us or 1, time_steps=data.time_steps or 1))
+    found = source.survey()
     if found is None:
         raise DatasetError(
             f"--dataset {data.dataset}: does not say how long its recordings last; give --step-us and --time-steps"
@@ -47,7 +48,7 @@ def fitted(data: Data) -> tuple[Data, list[str]]:
     chosen = data
     told = []
     if sensor_is_due:
-        _refuse_strays(found, open_source(replace(data, step_us=1, time_steps=1)).names)
+        _refuse_strays(found, source.names)
         sensor = sensor_of(found.extent)
         told.append(f"--sensor {sensor[0]} {sensor[1]}")
         chosen = replace(chosen, sensor=None if sensor == (data.size, data.size) else sensor)

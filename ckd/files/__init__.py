@@ -11,7 +11,7 @@ from ckd.files.interruption import Interrupted, Interruption
 from ckd.files.locks import HeldError, held
 from ckd.files.names import escaped, one_line
 from ckd.files.neighbors import perhaps_meant
-from ckd.files.reading import read_small
+from ckd.files.reading import read_small, sha256_of
 from ckd.files.scratch import scratch_folder
 from ckd.files.system_errors import in_words
 from ckd.files.writing import finish_writes, write_then_rename, write_together
@@ -40,6 +40,7 @@ __all__ = [
     "read_small",
     "require_own",
     "scratch_folder",
+    "sha256_of",
     "start_command",
     "told_if_full",
     "until_nobody_reads",

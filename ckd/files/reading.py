@@ -1,5 +1,6 @@
-"""Reading small files of strangers: what is no plain file, or longer than it may be, is not opened."""
+"""Reading files: small ones of strangers, of which no pipe and nothing longer than it may be is opened; and digests."""
 
+import hashlib
 from pathlib import Path
 
 
@@ -20,3 +21,9 @@ def read_small(path: Path, most: int) -> str:
         return path.read_text("utf-8")
     except UnicodeDecodeError:
         raise ValueError("not a text file in UTF-8") from None
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, which is read part by part."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

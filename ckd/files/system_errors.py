@@ -30,9 +30,9 @@ DANGLING = "is a link that leads nowhere; remove it, or give another name"
 GONE = "the current folder is gone; change into one that is there"
 
 
-def in_words(error: OSError) -> str:
+def in_words(error: Exception) -> str:
     """An error of the system on one line; of other libraries and of our own, which say it themselves, their message."""
-    if error.errno is None or error.strerror is None:
+    if not isinstance(error, OSError) or error.errno is None or error.strerror is None:
         return str(error)
     if error.filename is None and not has_current_folder():
         return GONE

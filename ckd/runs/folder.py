@@ -8,7 +8,6 @@ metrics.jsonl          a line an iteration; metrics.csv: the same as a table, cu
 summary.json           written last: a folder without it is unfinished
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Collection, Iterator
@@ -26,7 +25,7 @@ from ckd.data.stored import AnyFrames
 from ckd.errors import ConfigError, DatasetError, MissingRootError, RunError
 from ckd.events import Binning
 from ckd.events.types import Int
-from ckd.files import HeldError, fill, held, perhaps_meant, read_small, write_then_rename, write_together
+from ckd.files import HeldError, fill, held, perhaps_meant, read_small, sha256_of, write_then_rename, write_together
 from ckd.models.build import build_trained
 from ckd.models.spiking import SpikingStudent
 from ckd.runs.migration import FORMAT, migrated_config
@@ -117,19 +116,14 @@ def read_summary(path: Path) -> dict[str, Any]:
 def weight_digests(path: Path) -> dict[str, str]:
     """By student, the SHA-256 of its weights."""
     files = {name: path / f"{name}.safetensors" for name in ("student", "baseline")}
-    return {name: _digest(file) for name, file in files.items() if file.is_file()}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {name: sha256_of(file) for name, file in files.items() if file.is_file()}
 
 
 def _require_own_weights(path: Path, student: str, summary: dict[str, Any]) -> None:
     """Of runs that say which weights they wrote; others are taken as they are."""
     said = summary.get("weights")
     file = path / f"{student}.safetensors"
-    if isinstance(said, dict) and said.get(student) != _digest(file):
+    if isinstance(said, dict) and said.get(student) != sha256_of(file):
         raise RunError(
             f"{file}: are not the weights that this run trained (their SHA-256 is another), so "
             "summary.json tells of others; put its own back, or train the run again"

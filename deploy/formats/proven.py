@@ -4,7 +4,6 @@ A trace may prove several files of one name, student.nir and student.onnx. Where
 tell.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ckd.files import write_together
+from ckd.files import sha256_of, write_together
 from deploy.errors import DeployError, TraceError
 from deploy.formats.files import save
 from deploy.hdf5 import open_hdf5
@@ -56,7 +55,7 @@ class Proven:
             proven = {name: digest for name, digest in _named(path).items() if _is(path.with_name(name), digest)}
             if not proven or not proves_the_same(path, trace):
                 proven = {}
-            proven |= {self.path.name: _digest(places[0])}
+            proven |= {self.path.name: sha256_of(places[0])}
             trace.save(places[1], attributes={ATTRIBUTE: json.dumps(proven)})
 
 
@@ -82,7 +81,7 @@ def save_with_trace(network: Network, trace: Trace, model: Path) -> list[Path]:
 def names_another(trace: Path, model: Path) -> bool:
     """Whether a trace file says what it is of, and that is not this model, under whatever name."""
     named = _named(trace)
-    return bool(named) and model.is_file() and _digest(model) not in named.values()
+    return bool(named) and model.is_file() and sha256_of(model) not in named.values()
 
 
 def proves_the_same(path: Path, trace: Trace) -> bool:
@@ -114,9 +113,4 @@ def _named(trace: Path) -> dict[str, str]:
 
 
 def _is(path: Path, digest: str) -> bool:
-    return path.is_file() and _digest(path) == digest
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return path.is_file() and sha256_of(path) == digest

@@ -1,7 +1,9 @@
 """Why a module takes frames in no layout: its loop repeats one frame, or a layer takes another number of features."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -59,10 +61,10 @@ def _own_steps(module: nn.Module, frame: Array) -> tuple[str, int] | None:
     neurons = neurons_of(module)
     counts: list[dict[str, int]] = []
     for recordings in (2, 3):  # a loop over an axis of the frames would run as often as that is long
-        seen: dict[str, int] = dict.fromkeys(neurons, 0)
-        with _entering(neurons, seen), suppress(ModuleRefusedError):
+        with _entered(neurons) as calls, suppress(ModuleRefusedError):
             _call(module, np.repeat(frame, recordings, 0)[:, None], "step")
-            counts.append(seen)
+            ran = Counter(name for name, _ in calls)
+            counts.append({name: ran[name] for name in neurons})
     if len(counts) < 2 or any(first != second for first, second in pairwise(counts)):
         return None
     often = set(counts[0].values())
@@ -70,16 +72,16 @@ def _own_steps(module: nn.Module, frame: Array) -> tuple[str, int] | None:
 
 
 @contextmanager
-def _entering(layers: Mapping[str, nn.Module], seen: dict[str, int]) -> Iterator[None]:
-    def count(name: str) -> Any:
-        def enter(*_: object) -> None:
-            seen[name] += 1
+def _entered(layers: Mapping[str, nn.Module]) -> Iterator[list[tuple[str, tuple[int, ...]]]]:
+    """Gives what is entered inside, in order: the layer's name, and the shape of the tensor that it gets, if any."""
+    calls: list[tuple[str, tuple[int, ...]]] = []
 
-        return enter
+    def enter(name: str, _: nn.Module, given: tuple[Any, ...]) -> None:
+        calls.append((name, tuple(given[0].shape) if given and isinstance(given[0], Tensor) else ()))
 
-    hooks = [layer.register_forward_pre_hook(count(name)) for name, layer in layers.items()]
+    hooks = [layer.register_forward_pre_hook(partial(enter, name)) for name, layer in layers.items()]
     try:
-        yield
+        yield calls
     finally:
         for hook in hooks:
             hook.remove()
@@ -93,30 +95,15 @@ def _other_features(module: nn.Module, frames: Array, layouts: list[Layout]) -> 
 
 def _stuck(module: nn.Module, frames: Array, layout: Layout) -> tuple[int, str] | None:
     """How many layers with weights a call entered before the module raised, and what is wrong in the last."""
-    entered: list[tuple[str, nn.Module, tuple[int, ...]]] = []
-    hooks = [
-        layer.register_forward_pre_hook(
-            lambda layer, given, name=name: (
-                entered.append((name or type(layer).__name__, layer, tuple(given[0].shape)))
-                if given and isinstance(given[0], Tensor)
-                else None
-            )
-        )
-        for name, layer in module.named_modules()
-        if type(layer) in FEATURES
-    ]
-    try:
+    layers = {name or type(layer).__name__: layer for name, layer in module.named_modules() if type(layer) in FEATURES}
+    with _entered(layers) as calls, suppress(ModuleRefusedError):
         _call(module, frames, layout)
-    except ModuleRefusedError:
-        pass
-    else:
         return None
-    finally:
-        for hook in hooks:
-            hook.remove()
+    entered = [(name, shape) for name, shape in calls if shape]
     if not entered:
         return None
-    name, layer, shape = entered[-1]
+    name, shape = entered[-1]
+    layer = layers[name]
     attribute, axis, ranks, word = FEATURES[type(layer)]
     wanted = getattr(layer, attribute)
     if len(shape) not in ranks or shape[axis] == wanted:

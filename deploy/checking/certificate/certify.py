@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ckd.files import fill, write_then_rename
+from ckd.files import fill, sha256_of, write_then_rename
 from deploy.checking.certificate.metrics import metrics
 from deploy.checking.certificate.ranges import U_MAX, U_MIN, Registers, ranges
 from deploy.checking.check import Checked, check
@@ -85,8 +85,7 @@ def _json(values: dict[str, Any]) -> bytes:
 def file_digest(path: Path) -> dict[str, Any]:
     """Name, bytes and SHA-256 of a file; DeployError where there is none."""
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_of(path)
     except FileNotFoundError:
         raise DeployError(f"{path}: no such file; a certificate needs a model and the .trace beside it") from None
     return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}

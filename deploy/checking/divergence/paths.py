@@ -98,28 +98,35 @@ def changed(setup: Setup, way: Way, trace: Trace, change: Change) -> Setup:
 
 
 def made_otherwise(setup: Setup, way: Way, trace: Trace, more: Change) -> Setup:
-    """The setup in which a way brings more: sums, worked out once for the same recordings from what enters it."""
-    known: dict[bytes, Array] = {}
-
-    def adds(numbers: Array) -> Array:
-        key = numbers.tobytes()
-        if key not in known:
-            known[key] = more(of_recordings(setup, way, trace, numbers), numbers)
-        return known[key]
-
-    return with_sums(setup, way.layer, adds)
+    """The setup in which a way brings more: sums, from what enters it."""
+    return with_sums(setup, way.layer, lambda numbers: more(of_recordings(setup, way, trace, numbers), numbers))
 
 
 def with_sums(setup: Setup, layer: str, adds: Callable[[Array], Array]) -> Setup:
-    """The setup in which more sums arrive at a layer."""
+    """The setup in which more sums arrive at a layer, worked out once for the same recordings."""
     before = setup.rules[layer][0].adds if layer in setup.rules else None
-    both = adds if before is None else lambda numbers: before(numbers) + adds(numbers)
+    known: dict[bytes, Array] = {}
+
+    def once(numbers: Array) -> Array:
+        key = numbers.tobytes()
+        if key not in known:
+            known[key] = adds(numbers)
+        return known[key]
+
+    both = once if before is None else lambda numbers: before(numbers) + once(numbers)
     return setup.with_rules(layer, adds=both)
 
 
 def of_recordings(setup: Setup, way: Way, trace: Trace, numbers: Array) -> Array:
-    """What enters a way in any recordings, by the whole trace where these are not the setup's."""
-    if np.isin(numbers, setup.numbers).all() or setup.recorded is None or setup.whole is None:
+    """What enters a way in any recordings."""
+    beyond = beyond_setup(setup, numbers)
+    if beyond is None:
         return entering(setup, way, trace)[np.searchsorted(setup.numbers, numbers)]
-    one = replace(setup, frames=setup.whole[numbers], rows=numbers, rules={})
-    return entering(one, way, setup.recorded.take(numbers.tolist()))
+    return entering(beyond[0], way, beyond[1])
+
+
+def beyond_setup(setup: Setup, numbers: Array) -> tuple[Setup, Trace] | None:
+    """Setup and trace of recordings that are not all the setup's, from the whole run; None where they are."""
+    if np.isin(numbers, setup.numbers).all() or setup.recorded is None or setup.whole is None:
+        return None
+    return replace(setup, frames=setup.whole[numbers], rows=numbers, rules={}), setup.recorded.take(numbers.tolist())

@@ -167,15 +167,10 @@ def left_over(setup: Setup, layer: str, trace: Trace) -> Iterator[Candidate]:
 
 
 def _left(setup: Setup, trace: Trace, chosen: list[Way]) -> Callable[[Array], Array]:
-    known: dict[bytes, Array] = {}
-
     def adds(numbers: Array) -> Array:
-        key = numbers.tobytes()
-        if key not in known:
-            before = np.maximum(numbers - 1, 0)
-            parts = [_tail(setup, trace, way, numbers, before) for way in chosen]
-            known[key] = sum(parts[1:], start=parts[0])
-        return known[key]
+        before = np.maximum(numbers - 1, 0)
+        parts = [_tail(setup, trace, way, numbers, before) for way in chosen]
+        return sum(parts[1:], start=parts[0])
 
     return adds
 

@@ -8,7 +8,7 @@ import numpy as np
 from deploy.checking.divergence.hypotheses.fitted import fitted
 from deploy.checking.divergence.hypotheses.links import first_of, usable
 from deploy.checking.divergence.hypotheses.registry import Candidate, hypothesis
-from deploy.checking.divergence.paths import with_sums
+from deploy.checking.divergence.paths import beyond_setup, with_sums
 from deploy.checking.divergence.replay import later, replay
 from deploy.checking.divergence.setup import Setup
 from deploy.network import Array, Network
@@ -60,23 +60,13 @@ def forked(network: Network, layer: str) -> list[str]:
 
 
 def _with(setup: Setup, layer: str, source: str, trace: Trace, change: Sends) -> Setup:
-    known: dict[bytes, Array] = {}
-
-    def adds(numbers: Array) -> Array:
-        key = numbers.tobytes()
-        if key not in known:
-            known[key] = _more(*_of(setup, trace, numbers), layer, source, change)
-        return known[key]
-
-    return with_sums(setup, layer, adds)
+    return with_sums(setup, layer, lambda numbers: _more(*_of(setup, trace, numbers), layer, source, change))
 
 
 def _of(setup: Setup, trace: Trace, numbers: Array) -> tuple[Setup, Trace]:
     """The setup and the trace of any recordings."""
-    if np.isin(numbers, setup.numbers).all() or setup.recorded is None or setup.whole is None:
-        at = np.searchsorted(setup.numbers, numbers)
-        return replace(setup.take(at), rules={}), trace.take(at.tolist())
-    return replace(setup, frames=setup.whole[numbers], rows=numbers, rules={}), setup.recorded.take(numbers.tolist())
+    at = np.searchsorted(setup.numbers, numbers)
+    return beyond_setup(setup, numbers) or (replace(setup.take(at), rules={}), trace.take(at.tolist()))
 
 
 def _more(setup: Setup, trace: Trace, layer: str, source: str, change: Sends) -> Array:
